@@ -1,1 +1,5 @@
-//! io
+//! The only rank that touches the world: sockets, secure link, threads, disk, clock.
+
+pub mod clock;
+pub mod generate;
+pub mod threads;
