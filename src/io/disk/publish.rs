@@ -113,6 +113,8 @@ pub fn publish(
     if fsync {
         into.sync_above(name).map_err(failed("sync the folders above"))?;
     }
+    // Unlocked only now: from here on the file is the user's.
+    drop(part);
     Ok(published(into, name, print, &named))
 }
 

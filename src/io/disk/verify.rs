@@ -85,8 +85,8 @@ mod tests {
         let (written, holes) = split(&data, size);
         assert_eq!(written, [1, 2, 7]);
         assert_eq!(holes, [0..1, 3..7, 8..11]);
-        assert_eq!(split(&[], size), (vec![], vec![0..11]));
-        assert_eq!(split(&[], 0), (vec![], vec![0..1]));
+        let all_hole = |size| split(&[], size).1.into_iter().flatten().count();
+        assert_eq!((all_hole(size), all_hole(0)), (11, 1));
         assert_eq!(split(&[run(0, size)], size).1, []);
     }
 }
