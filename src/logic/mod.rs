@@ -1,3 +1,4 @@
-//! Decisions without I/O: the time is an argument, what is to be done comes back as a value.
+//! Decisions: what to do next, from what has happened, with the time passed in.
 
+pub mod catalogue;
 pub mod registry;
