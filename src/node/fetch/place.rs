@@ -1,0 +1,100 @@
+//! Where a download arrives: the folder, its part files, and how a file gets its final name.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::base::{Fault, FaultKind, FileEntry, Manifest, Name};
+use crate::io::disk::{self, Beneath, PartFile, PartStore, PublishError};
+use crate::io::index::Index;
+
+/// A folder that receives files.
+pub(in crate::node) struct Place {
+    /// The folder itself.
+    pub(in crate::node) into: Beneath,
+    /// Its path, for people.
+    pub(in crate::node) path: PathBuf,
+    /// Files on their way.
+    pub(in crate::node) parts: PartStore,
+    /// Whether data must be on the disk before the final name.
+    pub(in crate::node) fsync: bool,
+    /// Told of what arrives, so that it is served at once.
+    pub(in crate::node) index: Option<Arc<Index>>,
+}
+
+/// What lies under a name already.
+pub(in crate::node) enum There {
+    /// Nothing.
+    Nothing,
+    /// The very file.
+    Same,
+    /// Something else, in words.
+    Other(String),
+}
+
+impl Place {
+    /// What lies under the entry's name.
+    pub(in crate::node) fn look(&self, entry: &FileEntry) -> There {
+        match disk::existing(&self.into, &entry.name) {
+            Ok(None) => There::Nothing,
+            Ok(Some((_, root))) if root == entry.root => There::Same,
+            Ok(Some((size, root))) => {
+                There::Other(format!("another file is there ({size} bytes, root {})", root.short()))
+            }
+            Err(e) => There::Other(e.to_string()),
+        }
+    }
+
+    /// The path of a name, for people.
+    pub(in crate::node) fn path_of(&self, name: &Name) -> PathBuf {
+        self.path.join(name.as_path())
+    }
+
+    /// Gives a complete file its name.
+    pub(in crate::node) fn put(
+        &self,
+        part: PartFile,
+        entry: &FileEntry,
+        manifest: &Manifest,
+    ) -> Result<PathBuf, Fault> {
+        let put = disk::publish(
+            part,
+            &self.into,
+            &entry.name,
+            entry.modified,
+            entry.executable,
+            self.fsync,
+        );
+        put.map_err(|e| self.fault(&entry.name, &e))?;
+        self.arrived(entry, Some(manifest));
+        Ok(self.path_of(&entry.name))
+    }
+
+    /// Gives the small files of a batch their names, with one sync for all of them. One result a
+    /// file, in their order.
+    pub(in crate::node) fn put_batch(&self, entries: &[FileEntry]) -> Vec<Result<PathBuf, Fault>> {
+        let results = disk::publish_batch(&self.parts, &self.into, entries, self.fsync);
+        let named = |(entry, result): (&FileEntry, Result<(), PublishError>)| {
+            result.map_err(|e| self.fault(&entry.name, &e))?;
+            self.arrived(entry, None);
+            Ok(self.path_of(&entry.name))
+        };
+        entries.iter().zip(results).map(named).collect()
+    }
+
+    fn arrived(&self, entry: &FileEntry, manifest: Option<&Manifest>) {
+        if let Some(index) = &self.index {
+            index.publish_downloaded(entry, manifest);
+        }
+    }
+
+    fn fault(&self, name: &Name, error: &PublishError) -> Fault {
+        let kind = match error {
+            PublishError::Exists => FaultKind::Exists,
+            PublishError::DiskFull(_) => FaultKind::DiskFull,
+            PublishError::Io(_) => FaultKind::Other,
+        };
+        let path = self.path_of(name);
+        let shown = crate::base::name::printable(&path.to_string_lossy()).into_owned();
+        Fault::new(kind, format!("{name} has arrived but cannot be named {shown}: {error}"))
+    }
+}
