@@ -112,7 +112,7 @@ fn has_word(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(at, _)| {
         let before = line[..at].chars().next_back().is_some_and(name);
         let behind = line[at + word.len()..].chars().next().is_some_and(name);
-        !(first_is_name && before) && !(last_is_name && behind)
+        !(first_is_name && before || last_is_name && behind)
     })
 }
 
