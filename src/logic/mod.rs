@@ -1,4 +1,9 @@
 //! Decisions: no I/O, no clock, no threads, no hash order. Time and random numbers are arguments.
 
+pub mod attempts;
+pub mod batch;
+pub mod items;
 pub mod owners;
 pub mod peers;
+pub mod shares;
+pub mod upload;

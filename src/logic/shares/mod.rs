@@ -1,0 +1,430 @@
+//! The requester's side of one set: which owner is asked for which item.
+//!
+//! Invariants (`check` in the tests):
+//! * an item is in at most one owner's share, and then in flight elsewhere only in the end game
+//!   or because it was already on its way when it was moved;
+//! * nobody is asked for an item it did not say it has, nor for one its node sent corrupt;
+//! * a verified item is in no share and is not awaited by announcement;
+//! * a missing item that some connected owner may be asked for is held by one.
+//!
+//! How it divides. Several owners get disjoint, contiguous shares: a newcomer takes the tails of
+//! the shares that would end last until all would end together, so that at first, with nothing
+//! measured, all are equal. An owner whose share runs low does the same again with the speeds
+//! measured since. This is work stealing (Blumofe and Leiserson, 1999): the idle party does the
+//! work of balancing, takes from the far end, and steals stay few; aria2 splits its segments in
+//! the same way. When nothing is left to move, an owner that would be notably sooner is given what
+//! others have in flight, as in BitTorrent's end game; whichever verifies first wins. A slow or
+//! stalled owner thus costs about the one item it sits on.
+//!
+//! How it ends: `is_complete`. How it waits: `unowned` says what no connected owner has. An
+//! owner that stalls, breaks the protocol or sends `CORRUPT_CHUNKS_MAX` corrupt items comes back
+//! as `Action::Drop` and has then been forgotten; events of forgotten owners change nothing, save
+//! that what they brought may still be verified.
+//!
+//! Cost, for `n` items and `k` owners: an event costs O(items named · log n + k), and when it
+//! makes somebody steal, O(items moved · k) more; a newcomer, a loss and a stale item likewise.
+
+mod divide;
+mod edits;
+mod owner;
+#[cfg(test)]
+mod sim;
+mod speed;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+pub use edits::{Action, DropReason, OwnerKey};
+
+use self::edits::Edits;
+use self::owner::{Owner, Stage, Was};
+use super::items::Items;
+use crate::base::limits::CORRUPT_CHUNKS_MAX;
+use crate::base::{Bitmap, NodeId, Range, Time};
+
+/// How often `on_tick` must be called at least while the set is incomplete.
+pub const TICK: Duration = Duration::from_millis(50);
+/// How long an owner may be silent while something is due from it.
+pub const STALL_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// What to do with a run whose header has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Read, verify, write.
+    Take,
+    /// Read, throw away and ACK: all of it is here already.
+    Unwanted,
+    /// It was not asked for, or comes twice: close the connection, then report it lost.
+    Violation,
+}
+
+/// What one connected owner is doing, for `transfers` and the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OwnerView {
+    /// The connection.
+    pub owner: OwnerKey,
+    /// Whose it is.
+    pub node: NodeId,
+    /// Items it will be sending, not announced yet.
+    pub share: u32,
+    /// Items it announced, is sending, or has sent without them being verified yet.
+    pub in_flight: Vec<Range>,
+    /// Measured bytes per second; `None` before the first byte.
+    pub speed: Option<f64>,
+}
+
+/// What a node did for this download, over all its connections.
+#[derive(Debug, Default)]
+struct Record {
+    verified_bytes: u64,
+    corrupt: BTreeSet<u32>,
+    corrupt_count: u32,
+}
+
+impl Record {
+    fn is_banned(&self) -> bool {
+        self.corrupt_count >= CORRUPT_CHUNKS_MAX
+    }
+}
+
+/// Divides one set among its owners.
+#[derive(Debug)]
+pub struct Shares {
+    items: Items,
+    verified: Bitmap,
+    missing_count: u32,
+    missing_bytes: u64,
+    /// How many owners hold each item.
+    holders: Vec<u16>,
+    /// Missing items nobody holds: no connected owner may be asked for them.
+    orphans: BTreeSet<u32>,
+    owners: BTreeMap<OwnerKey, Owner>,
+    /// Whose each connection is or was; kept, since verification may outlive a connection.
+    nodes: BTreeMap<OwnerKey, NodeId>,
+    records: BTreeMap<NodeId, Record>,
+}
+
+impl Shares {
+    /// A set of which `verified` is here already. A bitmap of another length counts as empty.
+    pub fn new(items: Items, verified: Bitmap) -> Shares {
+        let count = items.count();
+        let verified = if verified.len() == count { verified } else { Bitmap::none(count) };
+        let orphans: BTreeSet<u32> = verified.iter_missing().collect();
+        Shares {
+            missing_count: orphans.len() as u32,
+            missing_bytes: orphans.iter().map(|i| items.len(*i)).sum(),
+            holders: vec![0; count as usize],
+            items,
+            verified,
+            orphans,
+            owners: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            records: BTreeMap::new(),
+        }
+    }
+
+    /// An owner answered OPENED with what it has. At most 64 at once, or events become slow.
+    pub fn on_opened(
+        &mut self,
+        now: Time,
+        owner: OwnerKey,
+        node: NodeId,
+        have: Bitmap,
+    ) -> Vec<Action> {
+        let mut edits = Edits::default();
+        self.nodes.insert(owner, node);
+        let record = self.records.entry(node).or_default();
+        if record.is_banned() || have.len() != self.items.count() {
+            let banned = record.is_banned();
+            edits.drop(owner, if banned { DropReason::Banned } else { DropReason::Violation });
+            return self.settle(now, edits);
+        }
+        let mut have = have;
+        for item in &record.corrupt {
+            have.remove(*item);
+        }
+        let unowned = self.orphans.iter().copied().filter(|i| have.contains(*i)).collect();
+        self.owners.insert(owner, Owner::new(now, node, have));
+        self.place(now, unowned, &mut edits);
+        self.feed(now, owner, &mut edits);
+        self.settle(now, edits)
+    }
+
+    /// The owner announced what it sends next. Silence agrees; the answer may be a SKIP.
+    pub fn on_next(&mut self, now: Time, owner: OwnerKey, items: Range) -> Vec<Action> {
+        let mut edits = Edits::default();
+        let Some(state) = self.owners.get_mut(&owner) else { return Vec::new() };
+        if !self.items.contain(items) || items.iter().any(|i| !state.asked.contains(i)) {
+            self.forget(now, owner, &mut edits);
+            edits.drop(owner, DropReason::Violation);
+            return self.settle(now, edits);
+        }
+        state.heard = now;
+        let speeds = self.speeds(now);
+        for item in items.iter() {
+            self.announced(&speeds, owner, item, &mut edits);
+        }
+        self.feed(now, owner, &mut edits);
+        self.settle(now, edits)
+    }
+
+    /// The header of a run arrived from the owner, whose bytes follow.
+    pub fn on_chunk_begun(&mut self, now: Time, owner: OwnerKey, items: Range) -> Verdict {
+        let Some(state) = self.owners.get_mut(&owner) else { return Verdict::Unwanted };
+        let fits = self.items.contain(items)
+            && (items.count == 1 || self.items.is_batch())
+            && items.iter().all(|i| state.asked.contains(i));
+        if !fits {
+            return Verdict::Violation;
+        }
+        state.heard = now;
+        state.begin_run(self.items.bytes(items));
+        let mut verdict = Verdict::Unwanted;
+        for item in items.iter() {
+            state.asked.remove(item);
+            if self.verified.contains(item) {
+                continue;
+            }
+            verdict = Verdict::Take;
+            if state.fly(item, self.items.len(item), Stage::Begun) == Was::Absent {
+                self.holders[item as usize] += 1;
+                self.orphans.remove(&item);
+            }
+        }
+        state.wind(now);
+        verdict
+    }
+
+    /// Bytes of a run arrived, wanted or not; report all of them, at least every 64 KiB or so.
+    pub fn on_bytes(&mut self, now: Time, owner: OwnerKey, bytes: u64) {
+        if let Some(state) = self.owners.get_mut(&owner) {
+            state.receive(now, bytes);
+            state.wind(now);
+        }
+    }
+
+    /// Items from the owner are verified and written. Those that were here already are ignored.
+    pub fn on_verified(&mut self, now: Time, owner: OwnerKey, items: Range) -> Vec<Action> {
+        let mut edits = Edits::default();
+        let run = if self.items.contain(items) { items } else { Range { first: 0, count: 0 } };
+        for item in run.iter() {
+            self.leave(owner, item);
+            if self.verified.insert(item) {
+                self.credit(owner, item);
+                self.orphans.remove(&item);
+                self.revoke(item, &mut edits);
+            }
+        }
+        if let Some(state) = self.owners.get_mut(&owner) {
+            state.heard = now;
+        }
+        self.feed(now, owner, &mut edits);
+        self.settle(now, edits)
+    }
+
+    /// An item from the owner is not what its hash says. Its node is not asked for it again, and
+    /// after `CORRUPT_CHUNKS_MAX` of them for nothing at all.
+    pub fn on_corrupt(&mut self, now: Time, owner: OwnerKey, item: u32) -> Vec<Action> {
+        let mut edits = Edits::default();
+        let Some(node) = self.nodes.get(&owner).copied() else { return Vec::new() };
+        let record = self.records.entry(node).or_default();
+        record.corrupt.insert(item);
+        record.corrupt_count = record.corrupt_count.saturating_add(1);
+        let banned = record.is_banned();
+        let same: Vec<OwnerKey> =
+            self.owners.iter().filter(|(_, o)| o.node == node).map(|(key, _)| *key).collect();
+        for key in same {
+            if banned {
+                self.forget(now, key, &mut edits);
+                edits.drop(key, DropReason::Banned);
+            } else {
+                self.disown(now, key, item, &mut edits);
+            }
+        }
+        self.feed(now, owner, &mut edits);
+        self.settle(now, edits)
+    }
+
+    /// The owner no longer has these. Nobody is to blame.
+    pub fn on_stale(&mut self, now: Time, owner: OwnerKey, items: &[Range]) -> Vec<Action> {
+        let mut edits = Edits::default();
+        let Some(state) = self.owners.get_mut(&owner) else { return Vec::new() };
+        state.heard = now;
+        let count = self.items.count();
+        let mut freed = Vec::new();
+        for item in items.iter().flat_map(|run| run.iter().take_while(|i| *i < count)) {
+            if self.owners.get_mut(&owner).is_some_and(|state| state.have.remove(item))
+                && self.leave(owner, item)
+            {
+                freed.push(item);
+            }
+        }
+        self.place(now, freed, &mut edits);
+        self.feed(now, owner, &mut edits);
+        self.settle(now, edits)
+    }
+
+    /// The owner's connection is gone: what it held goes to the others, or waits for one.
+    pub fn on_lost(&mut self, now: Time, owner: OwnerKey) -> Vec<Action> {
+        let mut edits = Edits::default();
+        self.forget(now, owner, &mut edits);
+        self.settle(now, edits)
+    }
+
+    /// Time has passed, at most `TICK`: drops who stalls, then lets who is idle help.
+    pub fn on_tick(&mut self, now: Time) -> Vec<Action> {
+        let mut edits = Edits::default();
+        let keys: Vec<OwnerKey> = self.owners.keys().copied().collect();
+        for key in &keys {
+            if self.owners.get(key).is_some_and(|o| stalls(o, now)) {
+                self.forget(now, *key, &mut edits);
+                edits.drop(*key, DropReason::Stalled);
+            }
+        }
+        for key in keys {
+            self.feed(now, key, &mut edits);
+        }
+        self.settle(now, edits)
+    }
+
+    /// Whether every item is verified.
+    pub fn is_complete(&self) -> bool {
+        self.missing_count == 0
+    }
+
+    /// What is verified.
+    pub fn verified(&self) -> &Bitmap {
+        &self.verified
+    }
+
+    /// Bytes not verified yet.
+    pub fn missing_bytes(&self) -> u64 {
+        self.missing_bytes
+    }
+
+    /// The items not verified yet.
+    pub fn missing(&self) -> Vec<Range> {
+        Range::collect(self.verified.iter_missing())
+    }
+
+    /// Missing items that no connected owner can give: why a download waits.
+    pub fn unowned(&self) -> Vec<Range> {
+        Range::collect(self.orphans.iter().copied())
+    }
+
+    /// Whether the node is banned from this download.
+    pub fn is_banned(&self, node: &NodeId) -> bool {
+        self.records.get(node).is_some_and(Record::is_banned)
+    }
+
+    /// Verified bytes from each node that sent any.
+    pub fn sources(&self) -> impl Iterator<Item = (NodeId, u64)> + '_ {
+        self.records
+            .iter()
+            .filter(|(_, record)| record.verified_bytes > 0)
+            .map(|(node, record)| (*node, record.verified_bytes))
+    }
+
+    /// The items of the set.
+    pub fn items(&self) -> &Items {
+        &self.items
+    }
+
+    /// What each connected owner is doing.
+    pub fn owners(&self, now: Time) -> Vec<OwnerView> {
+        self.owners
+            .iter()
+            .map(|(key, state)| OwnerView {
+                owner: *key,
+                node: state.node,
+                share: state.share.len() as u32,
+                in_flight: Range::collect(state.flying.keys().copied()),
+                speed: state.speed.measured(now),
+            })
+            .collect()
+    }
+
+    /// Takes the item from the owner; tells whether it is missing and nobody holds it now.
+    fn leave(&mut self, owner: OwnerKey, item: u32) -> bool {
+        let Some(state) = self.owners.get_mut(&owner) else { return false };
+        if state.take(item, self.items.len(item)) == Was::Absent {
+            return false;
+        }
+        let holders = &mut self.holders[item as usize];
+        *holders -= 1;
+        *holders == 0 && !self.verified.contains(item)
+    }
+
+    /// A verified item counts for the node that sent it.
+    fn credit(&mut self, owner: OwnerKey, item: u32) {
+        let len = self.items.len(item);
+        self.missing_count -= 1;
+        self.missing_bytes -= len;
+        if let Some(node) = self.nodes.get(&owner) {
+            self.records.entry(*node).or_default().verified_bytes += len;
+        }
+    }
+
+    /// Nobody else needs to send a verified item. What is on the wire cannot be called back.
+    fn revoke(&mut self, item: u32, edits: &mut Edits) {
+        if self.holders[item as usize] == 0 {
+            return;
+        }
+        let len = self.items.len(item);
+        for (key, state) in &mut self.owners {
+            match state.flying.get(&item) {
+                Some(Stage::Begun | Stage::Arrived) => continue,
+                Some(Stage::Announced) => edits.skip(*key, item),
+                None if state.share.contains(&item) => edits.remove(*key, item),
+                None => continue,
+            }
+            state.take(item, len);
+            self.holders[item as usize] -= 1;
+        }
+    }
+
+    /// The owner must not be asked for the item any more.
+    fn disown(&mut self, now: Time, owner: OwnerKey, item: u32, edits: &mut Edits) {
+        let Some(state) = self.owners.get_mut(&owner) else { return };
+        state.have.remove(item);
+        state.asked.remove(item);
+        if state.share.contains(&item) {
+            edits.remove(owner, item);
+        } else if state.flying.contains_key(&item) {
+            // Announced: not to be sent. Arrived: no ACK will come, its place in the window is free.
+            edits.skip(owner, item);
+        }
+        if self.leave(owner, item) {
+            self.place(now, vec![item], edits);
+        }
+    }
+
+    /// The owner is gone; what only it held goes to the others.
+    fn forget(&mut self, now: Time, owner: OwnerKey, edits: &mut Edits) {
+        let Some(state) = self.owners.remove(&owner) else { return };
+        let mut freed = Vec::new();
+        for item in state.held() {
+            let holders = &mut self.holders[item as usize];
+            *holders -= 1;
+            if *holders == 0 && !self.verified.contains(item) {
+                freed.push(item);
+            }
+        }
+        self.place(now, freed, edits);
+    }
+
+    /// Ends an event.
+    fn settle(&mut self, now: Time, edits: Edits) -> Vec<Action> {
+        for state in self.owners.values_mut() {
+            state.wind(now);
+        }
+        edits.into_actions(self.items.window())
+    }
+}
+
+/// Whether the owner has been silent for too long without it being our fault.
+fn stalls(owner: &Owner, now: Time) -> bool {
+    owner.due() > 0 && !owner.waits_for_us() && now.since(owner.heard) >= STALL_TIME_MAX
+}
