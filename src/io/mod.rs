@@ -4,7 +4,9 @@
 //! kind of side effect has one home here, and `clippy.toml` keeps it there.
 
 pub mod clock;
+pub mod disk;
 pub mod link;
 pub mod listen;
+pub mod local;
 pub mod poll;
 pub mod threads;

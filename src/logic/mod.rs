@@ -2,6 +2,7 @@
 
 pub mod attempts;
 pub mod batch;
+pub mod catalogue;
 pub mod items;
 pub mod owners;
 pub mod peers;
