@@ -159,7 +159,10 @@ impl Owners {
         let all = !self.owners.is_empty() && self.owners.keys().all(|id| self.is_banned(*id));
         all.then(|| {
             let names: Vec<String> = self.owners.values().map(|o| o.info.shown()).collect();
-            format!("every owner sends bytes that do not match the file's hash: {}", names.join(", "))
+            format!(
+                "every owner sends bytes that do not match the file's hash: {}",
+                names.join(", ")
+            )
         })
     }
 
@@ -238,7 +241,9 @@ mod tests {
         let mut owners = Owners::new(at(0), vec![peer(1)]);
         owners.ended(at(0), peer(1).id, Standing::NotHere("it was edited".into()), 0);
         assert!(owners.due(at(99_999), 9).is_empty());
-        assert!(owners.why_waiting(at(0)).contains("it was edited; looking for owners again in 1 s"));
+        assert!(
+            owners.why_waiting(at(0)).contains("it was edited; looking for owners again in 1 s")
+        );
         owners.found(at(5), vec![peer(1)]);
         assert_eq!(owners.due(at(5), 9).len(), 1);
     }

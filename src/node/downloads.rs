@@ -110,7 +110,11 @@ impl Downloads {
     }
 
     /// Waits for the end of a download, at most `within`; `Ok(None)`: it is still going on.
-    pub(super) fn wait(&self, id: u64, within: Duration) -> Result<Option<Vec<DownloadReport>>, Fault> {
+    pub(super) fn wait(
+        &self,
+        id: u64,
+        within: Duration,
+    ) -> Result<Option<Vec<DownloadReport>>, Fault> {
         self.job(id)?.wait(within).transpose()
     }
 
@@ -175,7 +179,8 @@ fn summary(name: &Name, reports: &[DownloadReport]) -> String {
     let shares: Vec<String> =
         by_node.iter().map(|(node, n)| format!("{node} {} %", n * 100 / sent.max(1))).collect();
     let rate = bytesize::ByteSize((sent as f64 / seconds.max(0.001)) as u64);
-    let files = if reports.len() == 1 { String::new() } else { format!("{} files, ", reports.len()) };
+    let files =
+        if reports.len() == 1 { String::new() } else { format!("{} files, ", reports.len()) };
     format!(
         "{name} done: {files}{} in {seconds:.1} s ({rate}/s) from {}",
         bytesize::ByteSize(bytes),

@@ -1,7 +1,6 @@
 //! One shot: find, fetch, verify, leave. The same download as a node's, without its listeners,
 //! its registration and its index. What arrived before an interruption is kept in `OUT/.parvi`.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use super::fetch::place::Place;
 use super::notices::Notices;
 use super::throttle::Throttle;
 use super::view::{DownloadReport, From, TransferRow};
-use crate::base::{Fault, FaultKind, Name};
+use crate::base::{Fault, FaultKind};
 use crate::io::disk::{Beneath, PartStore};
 use crate::io::link::{LinkConfig, StaticKey};
 use crate::io::threads::{Group, StopToken};
@@ -114,6 +113,8 @@ fn place(config: &GetConfig) -> Result<Arc<Place>, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Name;
+    use std::net::IpAddr;
 
     #[test]
     fn without_a_tracker_to_ask_the_words_say_so() {

@@ -73,7 +73,9 @@ impl Lookup {
         let asked = self.answered;
         Fault::new(
             FaultKind::NotFound,
-            format!("nobody has {name} ({asked} nodes asked); `lookup` takes a file's path or a folder below the shared folder"),
+            format!(
+                "nobody has {name} ({asked} nodes asked); `lookup` takes a file's path or a folder below the shared folder"
+            ),
         )
     }
 }

@@ -86,7 +86,7 @@ impl Node {
     ///
     /// # Errors
     /// The data directory is in use or cannot be written; a port is taken.
-    pub fn start(config: NodeConfig) -> Result<Arc<Node>, Fault> {
+    pub fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
         start::start(config)
     }
 

@@ -29,25 +29,26 @@ use crate::io::threads::{Group, StopToken};
 use crate::io::{clock, local};
 use crate::logic::peers::PeerBook;
 
-pub(super) fn start(config: NodeConfig) -> Result<Arc<Node>, Fault> {
+pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
     let data = DataDir::open(&config.data).map_err(|e| Fault::other(e.to_string()))?;
-    let key = StaticKey::load_or_create(&data.private("id")).map_err(|e| Fault::other(e.to_string()))?;
-    let listeners = Listeners::bind(&config)?;
-    let label = label(&config, key.public());
-    let ctx = context(&config, key);
+    let key =
+        StaticKey::load_or_create(&data.private("id")).map_err(|e| Fault::other(e.to_string()))?;
+    let listeners = Listeners::bind(config)?;
+    let label = label(config, key.public());
+    let ctx = context(config, key);
     let ids = Arc::new(AtomicU64::new(1));
     let registrations: Vec<Arc<Registration>> = (0..)
         .zip(&config.trackers)
         .map(|(number, tracker)| Registration::new(number, tracker.clone()))
         .collect();
     let index = start_index(&data, &ctx, &registrations)?;
-    let place = Arc::new(place(&config, &data, &index)?);
+    let place = Arc::new(place(config, &data, &index)?);
     let downloads = Arc::new(Downloads::new(ctx.clone(), place, ids.clone()));
     let uploads = Arc::new(Uploads::new(ctx.clone(), ids));
     let ports = listeners.ports();
-    let ip = own_address(&config);
+    let ip = own_address(config);
     listeners.serve(&ctx, &index, &uploads)?;
-    register(&ctx, &index, &registrations, card(&config, &label, ports))?;
+    register(&ctx, &index, &registrations, card(config, &label, ports))?;
     let ready = Ready {
         node: label.clone(),
         id: ctx.me,
@@ -109,8 +110,7 @@ impl Listeners {
         index: &Arc<Index>,
         uploads: &Arc<Uploads>,
     ) -> Result<(), Fault> {
-        let owner =
-            Owner { ctx: ctx.clone(), index: index.clone(), uploads: uploads.clone() };
+        let owner = Owner { ctx: ctx.clone(), index: index.clone(), uploads: uploads.clone() };
         let (search_ctx, search_index, size_index) = (ctx.clone(), index.clone(), index.clone());
         let start = |listener, name, limits, handler| {
             listen::serve(listener, name, limits, ctx.link.clone(), &ctx.group, &ctx.stop, handler)
@@ -124,8 +124,18 @@ impl Listeners {
                 serve::search::serve(link, &search_index, &search_ctx.counters);
             }),
         )?;
-        start(self.size, "size", QUESTIONS, Arc::new(move |link| serve::size::serve(link, &size_index)))?;
-        start(self.chunk, "chunk", TRANSFERS, Arc::new(move |link| serve::chunk::serve(link, &owner)))
+        start(
+            self.size,
+            "size",
+            QUESTIONS,
+            Arc::new(move |link| serve::size::serve(link, &size_index)),
+        )?;
+        start(
+            self.chunk,
+            "chunk",
+            TRANSFERS,
+            Arc::new(move |link| serve::chunk::serve(link, &owner)),
+        )
     }
 }
 

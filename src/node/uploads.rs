@@ -111,7 +111,9 @@ impl UploadStatus {
         let reason = if moving {
             String::new()
         } else {
-            format!("the requester has asked for nothing more and acknowledged nothing for {silent} s")
+            format!(
+                "the requester has asked for nothing more and acknowledged nothing for {silent} s"
+            )
         };
         TransferRow {
             id,

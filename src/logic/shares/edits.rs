@@ -15,7 +15,7 @@ pub struct OwnerKey(pub u64);
 pub enum DropReason {
     /// Its node sent too many corrupt items; it stays banned for this download.
     Banned,
-    /// Nothing came for `STALL_TIME_MAX` though something was due. It may be dialled again.
+    /// Nothing came for too long though something was due. It may be dialled again.
     Stalled,
     /// It broke the protocol.
     Violation,

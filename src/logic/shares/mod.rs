@@ -46,7 +46,7 @@ use crate::base::{Bitmap, NodeId, Range, Time};
 
 /// How often `on_tick` must be called at least while the set is incomplete.
 pub const TICK: Duration = Duration::from_millis(50);
-/// How long an owner may be silent while something is due from it.
+/// How long an owner may be silent while something is due from it, unless told otherwise.
 pub const STALL_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// What to do with a run whose header has arrived.
@@ -93,6 +93,7 @@ impl Record {
 #[derive(Debug)]
 pub struct Shares {
     items: Items,
+    patience: Duration,
     verified: Bitmap,
     missing_count: u32,
     missing_bytes: u64,
@@ -117,12 +118,20 @@ impl Shares {
             missing_bytes: orphans.iter().map(|i| items.len(*i)).sum(),
             holders: vec![0; count as usize],
             items,
+            patience: STALL_TIME_MAX,
             verified,
             orphans,
             owners: BTreeMap::new(),
             nodes: BTreeMap::new(),
             records: BTreeMap::new(),
         }
+    }
+
+    /// The same, with another bound for an owner's silence.
+    #[must_use]
+    pub fn patient_for(mut self, patience: Duration) -> Shares {
+        self.patience = patience;
+        self
     }
 
     /// An owner answered OPENED with what it has. At most 64 at once, or events become slow.
@@ -278,7 +287,7 @@ impl Shares {
         let mut edits = Edits::default();
         let keys: Vec<OwnerKey> = self.owners.keys().copied().collect();
         for key in &keys {
-            if self.owners.get(key).is_some_and(|o| stalls(o, now)) {
+            if self.owners.get(key).is_some_and(|o| stalls(o, now, self.patience)) {
                 self.forget(now, *key, &mut edits);
                 edits.drop(*key, DropReason::Stalled);
             }
@@ -425,6 +434,6 @@ impl Shares {
 }
 
 /// Whether the owner has been silent for too long without it being our fault.
-fn stalls(owner: &Owner, now: Time) -> bool {
-    owner.due() > 0 && !owner.waits_for_us() && now.since(owner.heard) >= STALL_TIME_MAX
+fn stalls(owner: &Owner, now: Time, patience: Duration) -> bool {
+    owner.due() > 0 && !owner.waits_for_us() && now.since(owner.heard) >= patience
 }

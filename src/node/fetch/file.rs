@@ -11,9 +11,10 @@ use super::job::Run;
 use super::manifest;
 use super::resolve::Wanted;
 use super::set::{End, Fetch, Order};
-use super::sink::Sink;
+use super::sink::{DiskError, Sink};
 use crate::base::{Bitmap, Fault, FaultKind, FileEntry, Manifest, PeerInfo};
 use crate::io::disk::{self, PartError, PartFile, verify_part};
+use crate::logic::items::Items;
 use crate::node::view::{DownloadReport, TransferState};
 use crate::wire::List;
 use crate::wire::message::transfer::{Content, Set};
@@ -46,7 +47,7 @@ pub(super) fn fetch_file(run: &Run<'_>, wanted: &Wanted) -> Result<DownloadRepor
     loop {
         let part = open_part(run, entry)?;
         let have = check_part(run, &part, &manifest)?;
-        let here: u64 = have.iter().map(|i| run.chunk_len(entry, i)).sum();
+        let here: u64 = have.iter().map(|i| Items::chunks(entry.size).len(i)).sum();
         run.progress().found(here.saturating_sub(counted));
         counted = counted.max(here);
         let sink = Sink::File { part, manifest: manifest.clone() };
@@ -79,8 +80,7 @@ pub(super) fn fetch_batch(
         let here: u64 = have.iter().map(|i| contents[i as usize].size).sum();
         run.progress().found(here.saturating_sub(counted));
         counted = counted.max(here);
-        let sink =
-            Sink::Batch { store: run.place.parts.clone(), contents: contents.to_vec() };
+        let sink = Sink::Batch { store: run.place.parts.clone(), contents: contents.to_vec() };
         let set = Set::Batch(List::of(contents.to_vec()));
         let fetch = begin(run, set, sink, have, files);
         if !settled(run, fetch.run(&order(run, files)))? {
@@ -120,13 +120,7 @@ pub(super) fn content(entry: &FileEntry) -> Content {
     Content { root: entry.root, size: entry.size }
 }
 
-fn begin(
-    run: &Run<'_>,
-    set: Set,
-    sink: Sink,
-    have: Bitmap,
-    files: &[Wanted],
-) -> Arc<Fetch> {
+fn begin(run: &Run<'_>, set: Set, sink: Sink, have: Bitmap, files: &[Wanted]) -> Arc<Fetch> {
     let mut owners: Vec<PeerInfo> = Vec::new();
     for owner in files.iter().flat_map(|w| &w.owners) {
         if !owners.iter().any(|known| known.id == owner.id) {
@@ -147,13 +141,14 @@ fn settled(run: &Run<'_>, end: End) -> Result<bool, Halt> {
     match end {
         End::Complete => Ok(true),
         End::Stopped => Err(Halt::Stopped),
-        End::DiskFull => disk_full(run, "the disk is full").map(|()| false),
-        End::Disk(e) => Err(Fault::other(format!("could not write {name}: {e}")).into()),
-        End::Corrupt(words) => Err(Fault::new(
-            FaultKind::Integrity,
-            format!("could not download {name}: {words}"),
-        )
-        .into()),
+        End::Disk(DiskError::Full(words)) => disk_full(run, &words).map(|()| false),
+        End::Disk(DiskError::Other(e)) => {
+            Err(Fault::other(format!("could not write {name}: {e}")).into())
+        }
+        End::Corrupt(words) => {
+            Err(Fault::new(FaultKind::Integrity, format!("could not download {name}: {words}"))
+                .into())
+        }
         End::GaveUp { words, started } => {
             let kind = if started { FaultKind::Unfinished } else { FaultKind::NoOwner };
             let rest = if started { "; what arrived is kept, ask again to go on" } else { "" };
@@ -216,7 +211,9 @@ fn check_part(run: &Run<'_>, part: &PartFile, manifest: &Manifest) -> Result<Bit
     match verify_part(part, manifest, &|| run.stopped()) {
         Ok(have) => Ok(have),
         Err(_) if run.stopped() => Err(Halt::Stopped),
-        Err(e) => Err(Fault::other(format!("could not check the part of {}: {e}", run.job.name)).into()),
+        Err(e) => {
+            Err(Fault::other(format!("could not check the part of {}: {e}", run.job.name)).into())
+        }
     }
 }
 

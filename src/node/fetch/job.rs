@@ -20,16 +20,15 @@ use super::file::{self, Halt, Results};
 use super::place::{Place, There};
 use super::progress::Progress;
 use super::resolve::{Wanted, is_meant, resolve};
-use crate::base::chunk::chunk_span;
 use crate::base::{Fault, FaultKind, FileEntry, Name, PeerInfo, Time};
 use crate::io::{clock, threads};
 use crate::logic::batch::{self, PlannedSet};
 use crate::node::context::Context;
 use crate::node::lookup::lookup;
-use crate::wire::message::transfer::Set;
 use crate::node::view::{
     Direction, DownloadReport, From as Choice, Source, TransferRow, TransferState,
 };
+use crate::wire::message::transfer::Set;
 
 /// Sets of one download fetched at the same time, to hide the ends of each behind the others.
 const SETS_AT_ONCE: usize = 3;
@@ -64,13 +63,20 @@ impl Job {
     }
 
     /// Fetches it, however long that takes; the outcome is there when this returns.
-    pub(in crate::node) fn run(&self, ctx: &Arc<Context>, place: &Place, give_up: Option<Duration>) {
+    pub(in crate::node) fn run(
+        &self,
+        ctx: &Arc<Context>,
+        place: &Place,
+        give_up: Option<Duration>,
+    ) {
         let run = Run { ctx, place, job: self, give_up };
         let outcome = loop {
             match run.once() {
                 Ok(reports) => break reports,
                 Err(Halt::Fault(fault)) => break Err(fault),
-                Err(Halt::Stopped) if ctx.stop.is_stopped() => break Err(self.unfinished("stopped")),
+                Err(Halt::Stopped) if ctx.stop.is_stopped() => {
+                    break Err(self.unfinished("stopped"));
+                }
                 Err(Halt::Stopped) => match self.rest(ctx) {
                     Wish::Run => {}
                     _ => break Err(self.unfinished("cancelled")),
@@ -174,10 +180,6 @@ impl Run<'_> {
         Ok(())
     }
 
-    pub(super) fn chunk_len(&self, entry: &FileEntry, index: u32) -> u64 {
-        chunk_span(entry.size, index).map_or(0, |span| span.len)
-    }
-
     pub(super) fn report(
         &self,
         entry: &FileEntry,
@@ -218,10 +220,7 @@ impl Run<'_> {
     }
 
     /// What is there already, what is in the way, and what is missing.
-    fn look_around(
-        &self,
-        wanted: Vec<Wanted>,
-    ) -> (Results, Vec<Wanted>) {
+    fn look_around(&self, wanted: Vec<Wanted>) -> (Results, Vec<Wanted>) {
         let (mut results, mut missing) = (Vec::new(), Vec::new());
         for w in wanted {
             let path = self.place.path_of(&w.entry.name);
@@ -233,7 +232,10 @@ impl Run<'_> {
                 }
                 There::Other(words) => results.push(Err(Fault::new(
                     FaultKind::Exists,
-                    format!("{} was not downloaded: {words}; move it away and ask again", w.entry.name),
+                    format!(
+                        "{} was not downloaded: {words}; move it away and ask again",
+                        w.entry.name
+                    ),
                 ))),
             }
         }

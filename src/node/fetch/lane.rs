@@ -30,7 +30,7 @@ use crate::wire::{List, Message};
 const WORKING_EVERY: Duration = Duration::from_secs(5);
 /// Largest run of small files taken in one piece, bytes; owners send less at a time.
 const BATCH_RUN_MAX: u64 = 1024 * 1024;
-/// The reader looks at the clock at least so often.
+/// The reader waits for a message in slices of this.
 const LISTEN_SLICE: Duration = Duration::from_secs(1);
 
 /// The lane from its dial to its end.
@@ -90,7 +90,10 @@ fn open(fetch: &Fetch, link: &mut Link) -> Result<Bitmap, LinkError> {
 }
 
 /// The writer: ends when the outbox is closed and empty, or when the link breaks.
-fn write_until_closed(writer: &mut LinkWriter, outbox: &Receiver<Message>) -> Result<(), LinkError> {
+fn write_until_closed(
+    writer: &mut LinkWriter,
+    outbox: &Receiver<Message>,
+) -> Result<(), LinkError> {
     loop {
         match outbox.recv_timeout(WORKING_EVERY) {
             Ok(message) => writer.send(&message)?,
@@ -111,25 +114,11 @@ struct Lane<'a> {
 
 impl Lane<'_> {
     fn read(&mut self, reader: &mut LinkReader) -> Result<(), LinkError> {
-        let mut silent_since = clock::now();
         loop {
             match reader.recv(LISTEN_SLICE) {
-                Ok(message) => {
-                    self.take(message, reader)?;
-                    silent_since = clock::now();
-                }
-                Err(LinkError::Timeout(Phase::Header)) => {
-                    let now = clock::now();
-                    let mut state = self.fetch.state.lock();
-                    if state.shares.in_flight(self.key).is_empty() {
-                        silent_since = now;
-                    } else if now.since(silent_since) > self.fetch.ctx.patience {
-                        return Err(LinkError::Timeout(Phase::Payload));
-                    }
-                    let actions = state.shares.on_tick(now);
-                    drop(state);
-                    self.fetch.carry_out(actions);
-                }
+                Ok(message) => self.take(message, reader)?,
+                // Silence is judged by the shares, which know whether anything is due.
+                Err(LinkError::Timeout(Phase::Header)) => {}
                 Err(e) => return Err(e),
             }
         }
@@ -165,7 +154,11 @@ impl Lane<'_> {
             return Err(LinkError::Unexpected(kind));
         }
         self.receive(len as usize, reader)?;
-        if matches!(verdict, Verdict::Take) { self.keep(chunk.items) } else { Ok(()) }
+        if matches!(verdict, Verdict::Take) {
+            return self.keep(chunk.items);
+        }
+        self.fetch.send(self.key, Ack { items: List::of(vec![chunk.items]) }.into());
+        Ok(())
     }
 
     /// Bytes of an announced run, if it is one of this set and says its right length.

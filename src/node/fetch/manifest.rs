@@ -43,7 +43,8 @@ pub(super) fn obtain(
     content: Content,
     owners: &[PeerInfo],
 ) -> Result<Manifest, Vec<(PeerInfo, NoManifest)>> {
-    if let Ok(single) = Manifest::check(content.size, content.root, vec![*content.root.as_bytes()]) {
+    if let Ok(single) = Manifest::check(content.size, content.root, vec![*content.root.as_bytes()])
+    {
         return Ok(single);
     }
     let mut failures = Vec::new();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base::{Fault, FaultKind, FileEntry, Manifest, Name};
-use crate::io::disk::{self, Beneath, PartFile, PartStore, PublishError};
+use crate::io::disk::{self, Beneath, PartFile, PartStore, PublishError, Published};
 use crate::io::index::Index;
 
 /// A folder that receives files.
@@ -64,37 +64,38 @@ impl Place {
             entry.executable,
             self.fsync,
         );
-        put.map_err(|e| self.fault(&entry.name, &e))?;
-        self.arrived(entry, Some(manifest));
-        Ok(self.path_of(&entry.name))
+        let published = put.map_err(|e| fault(&entry.name, &e))?;
+        self.arrived(entry, Some(manifest), &published);
+        Ok(published.path)
     }
 
     /// Gives the small files of a batch their names, with one sync for all of them. One result a
     /// file, in their order.
     pub(in crate::node) fn put_batch(&self, entries: &[FileEntry]) -> Vec<Result<PathBuf, Fault>> {
         let results = disk::publish_batch(&self.parts, &self.into, entries, self.fsync);
-        let named = |(entry, result): (&FileEntry, Result<(), PublishError>)| {
-            result.map_err(|e| self.fault(&entry.name, &e))?;
-            self.arrived(entry, None);
-            Ok(self.path_of(&entry.name))
+        let named = |(entry, result): (&FileEntry, Result<Published, PublishError>)| {
+            let published = result.map_err(|e| fault(&entry.name, &e))?;
+            self.arrived(entry, None, &published);
+            Ok(published.path)
         };
         entries.iter().zip(results).map(named).collect()
     }
 
-    fn arrived(&self, entry: &FileEntry, manifest: Option<&Manifest>) {
+    fn arrived(&self, entry: &FileEntry, manifest: Option<&Manifest>, published: &Published) {
         if let Some(index) = &self.index {
-            index.publish_downloaded(entry, manifest);
+            index.publish_downloaded(entry, manifest, &published.print);
         }
     }
+}
 
-    fn fault(&self, name: &Name, error: &PublishError) -> Fault {
-        let kind = match error {
-            PublishError::Exists => FaultKind::Exists,
-            PublishError::DiskFull(_) => FaultKind::DiskFull,
-            PublishError::Io(_) => FaultKind::Other,
-        };
-        let path = self.path_of(name);
-        let shown = crate::base::name::printable(&path.to_string_lossy()).into_owned();
-        Fault::new(kind, format!("{name} has arrived but cannot be named {shown}: {error}"))
-    }
+fn fault(name: &Name, error: &PublishError) -> Fault {
+    let kind = match error {
+        PublishError::Exists { .. } | PublishError::Parent { .. } => FaultKind::Exists,
+        PublishError::DiskFull { .. } => FaultKind::DiskFull,
+        PublishError::Damaged { .. } => FaultKind::Integrity,
+        PublishError::Io { .. } => FaultKind::Other,
+    };
+    let words = error.to_string();
+    let words = crate::base::name::printable(&words);
+    Fault::new(kind, format!("{name} has arrived but has no name yet: {words}"))
 }

@@ -24,13 +24,13 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use super::control::{Control, Wish};
 use super::lane;
 use super::progress::Progress;
-use super::sink::Sink;
+use super::sink::{DiskError, Sink};
 use crate::base::{Bitmap, NodeId, NodeLabel, PeerInfo, Time};
 use crate::io::clock;
 use crate::io::link::Closer;
 use crate::logic::items::Items;
 use crate::logic::owners::{Owners, Standing};
-use crate::logic::shares::{Action, DropReason, OwnerKey, Shares};
+use crate::logic::shares::{Action, DropReason, OwnerKey, Shares, TICK};
 use crate::node::context::Context;
 use crate::node::view::{Source, TransferState};
 use crate::wire::Message;
@@ -39,8 +39,6 @@ use crate::wire::{List, Text};
 
 /// Connections of one set at once.
 const LANES_MAX: usize = 16;
-/// The supervisor looks around at least so often.
-const TICK: Duration = Duration::from_millis(250);
 /// Messages waiting to be sent to one owner; an owner that reads more slowly is dropped.
 const OUTBOX_MAX: usize = 512;
 
@@ -51,10 +49,8 @@ pub(super) enum End {
     Complete,
     /// The control said so.
     Stopped,
-    /// No room on the disk.
-    DiskFull,
-    /// Writing failed otherwise.
-    Disk(std::io::Error),
+    /// Verified bytes could not be written.
+    Disk(DiskError),
     /// Every owner there is has sent wrong bytes.
     Corrupt(String),
     /// Nothing came for as long as the caller was willing to wait.
@@ -98,7 +94,7 @@ pub(super) struct State {
     lanes: BTreeMap<OwnerKey, Handle>,
     next_key: u64,
     finding: bool,
-    disk_error: Option<std::io::Error>,
+    disk_error: Option<DiskError>,
     last_progress: Time,
     /// Set at the end: lanes stop without being an owner's fault.
     closing: bool,
@@ -125,7 +121,7 @@ impl Fetch {
         let now = clock::now();
         let state = State {
             origins: vec![None; items.count() as usize],
-            shares: Shares::new(items.clone(), have),
+            shares: Shares::new(items.clone(), have).patient_for(ctx.patience),
             owners: Owners::new(now, owners),
             lanes: BTreeMap::new(),
             next_key: 0,
@@ -170,8 +166,7 @@ impl Fetch {
         let now = clock::now();
         let mut state = self.state.lock();
         if let Some(error) = state.disk_error.take() {
-            let full = crate::io::disk::is_disk_full(&error);
-            return Some(if full { End::DiskFull } else { End::Disk(error) });
+            return Some(End::Disk(error));
         }
         if state.shares.is_complete() {
             return Some(End::Complete);
@@ -308,7 +303,7 @@ impl Fetch {
         }
     }
 
-    pub(super) fn disk_failed(&self, error: std::io::Error) {
+    pub(super) fn disk_failed(&self, error: DiskError) {
         self.state.lock().disk_error.get_or_insert(error);
         self.changed.notify_all();
     }

@@ -3,11 +3,9 @@
 //! Invariant: nothing is written that does not hash to what its root demands, so duplicates from
 //! several owners can waste time but never corrupt; every owner feeds the same sink.
 
-use std::io;
-
 use crate::base::chunk::chunk_span;
 use crate::base::{Manifest, Range, Root};
-use crate::io::disk::{PartFile, PartStore};
+use crate::io::disk::{self, PartError, PartFile, PartStore};
 use crate::wire::message::transfer::Content;
 
 /// What became of a run of bytes.
@@ -17,6 +15,36 @@ pub(super) struct Written {
     pub(super) good: Vec<u32>,
     /// Items whose bytes were wrong.
     pub(super) corrupt: Vec<u32>,
+}
+
+/// Why verified bytes could not be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum DiskError {
+    /// No room; passes when there is.
+    #[error("{0}")]
+    Full(String),
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<std::io::Error> for DiskError {
+    fn from(e: std::io::Error) -> DiskError {
+        if disk::is_disk_full(&e) {
+            DiskError::Full(e.to_string())
+        } else {
+            DiskError::Other(e.to_string())
+        }
+    }
+}
+
+impl From<PartError> for DiskError {
+    fn from(e: PartError) -> DiskError {
+        match e {
+            PartError::DiskFull { .. } => DiskError::Full(e.to_string()),
+            _ => DiskError::Other(e.to_string()),
+        }
+    }
 }
 
 /// The destination of one set.
@@ -41,8 +69,8 @@ impl Sink {
     /// Checks `bytes`, which are the run `items`, and writes what is right.
     ///
     /// # Errors
-    /// The disk's own; `io::disk::is_disk_full` tells a full one.
-    pub(super) fn write(&self, items: Range, bytes: &[u8]) -> io::Result<Written> {
+    /// The disk's own.
+    pub(super) fn write(&self, items: Range, bytes: &[u8]) -> Result<Written, DiskError> {
         let mut written = Written::default();
         match self {
             Sink::File { part, manifest } => {

@@ -81,11 +81,7 @@ fn transfer(mut link: Link, owner: &Owner, set: &Set) -> Result<(), LinkError> {
     let (id, attempt) =
         owner.uploads.begin(link.peer, set_key(set), name, items.total(), closer.clone());
     let opened = link.send(Opened { attempt, have: have.clone() });
-    let state = State {
-        upload: Upload::new(items, have),
-        outbox: VecDeque::new(),
-        ended: false,
-    };
+    let state = State { upload: Upload::new(items, have), outbox: VecDeque::new(), ended: false };
     let transfer = Transfer {
         owner,
         id,

@@ -53,5 +53,8 @@ fn answer_questions(mut link: Link, mut answer: impl FnMut(Message) -> Result<Me
 }
 
 fn unexpected(message: &Message, here: &str) -> Refused {
-    Refused::new(Why::Unexpected, format!("{:?} is no question for a {here} listener", message.kind()))
+    Refused::new(
+        Why::Unexpected,
+        format!("{:?} is no question for a {here} listener", message.kind()),
+    )
 }
