@@ -92,8 +92,7 @@ impl Shares {
             }
             gain = 1.0;
             below.insert(victim, item);
-            self.leave(victim, item);
-            edits.remove(victim, item);
+            self.withdraw(victim, item, edits);
             self.give(thief, item, edits);
         }
     }
@@ -156,22 +155,17 @@ impl Shares {
     /// it is already sending it; tells whether one of them will be sooner.
     fn rivals(&mut self, speeds: &Speeds, owner: OwnerKey, item: u32, edits: &mut Edits) -> bool {
         let mine = self.in_flight_end(owner, item, speeds);
-        let others: Vec<(OwnerKey, Option<Stage>, f64)> = self
+        let others: Vec<OwnerKey> = self
             .owners
             .iter()
             .filter(|(key, o)| **key != owner && o.holds(item))
-            .map(|(key, o)| (*key, o.flying.get(&item).copied(), self.eta(*key, item, speeds)))
+            .map(|(key, _)| *key)
             .collect();
-        if others.iter().any(|(_, _, eta)| *eta <= mine) {
+        if others.iter().any(|key| self.eta(*key, item, speeds) <= mine) {
             return true;
         }
-        for (key, stage, _) in others {
-            match stage {
-                Some(Stage::Begun | Stage::Arrived) => continue,
-                Some(Stage::Announced) => edits.skip(key, item),
-                None => edits.remove(key, item),
-            }
-            self.leave(key, item);
+        for key in others {
+            self.withdraw(key, item, edits);
         }
         false
     }

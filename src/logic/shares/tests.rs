@@ -189,6 +189,34 @@ mod scenarios {
     }
 
     #[test]
+    fn an_owner_that_announces_everything_and_sends_nothing_holds_nothing_up() {
+        let mut shares = alice(40);
+        let eve = BOB;
+        open(&mut shares, eve, 9);
+        shares.on_next(NOW, eve, range(0, 40));
+        let mut asked: Vec<u32> = Vec::new();
+        let mut given = |actions: Vec<Action>| {
+            for action in actions {
+                if let Action::Want { owner: CAROL, add, .. } = action {
+                    asked.extend(add.iter().flat_map(|run| run.iter()));
+                }
+            }
+            asked.pop()
+        };
+        let mut next = given(open(&mut shares, CAROL, 1));
+        let mut now = NOW;
+        while !shares.is_complete() {
+            now = now + 25 * MS;
+            let actions = match next {
+                Some(item) => bring(&mut shares, now, CAROL, item),
+                None => shares.on_tick(now),
+            };
+            next = given(actions);
+            assert!(now < NOW + Duration::from_secs(2), "eve held it up: {:?}", shares.missing());
+        }
+    }
+
+    #[test]
     fn announcing_what_was_sent_already_is_a_violation() {
         let mut shares = alice(4);
         open(&mut shares, BOB, 1);
