@@ -14,7 +14,8 @@ use crate::base::Time;
 const LOW_TIME: Duration = Duration::from_millis(100);
 /// An owner is low when its share has fewer items.
 const LOW_ITEMS: usize = 2;
-/// An item moves when the thief would have it sooner than the victim would end, by this factor.
+/// A steal begins when the thief would have an item sooner by this factor than the victim would
+/// end; without it errors of measurement would move items to and fro. It ends when both are even.
 const STEAL_GAIN: f64 = 1.1;
 /// An item in flight is asked for twice when the second would have it sooner by this factor.
 const DUPLICATE_GAIN: f64 = 1.5;
@@ -79,18 +80,19 @@ impl Shares {
         // Where in each victim's share the search goes on, downwards.
         let mut below: BTreeMap<OwnerKey, u32> =
             self.owners.keys().filter(|key| **key != thief).map(|key| (*key, u32::MAX)).collect();
+        let mut gain = STEAL_GAIN;
         while let Some(victim) = self.last_to_end(below.keys().copied(), speeds) {
             let end = below.get(&victim).copied().unwrap_or(0);
             let Some(item) = self.last_movable(victim, end, thief) else {
                 below.remove(&victim);
                 continue;
             };
-            if self.end_with(thief, item, speeds) * STEAL_GAIN >= self.end(victim, speeds) {
+            if self.end_with(thief, item, speeds) * gain > self.end(victim, speeds) {
                 return;
             }
+            gain = 1.0;
             below.insert(victim, item);
-            self.leave(victim, item);
-            edits.remove(victim, item);
+            self.withdraw(victim, item, edits);
             self.give(thief, item, edits);
         }
     }
@@ -153,22 +155,17 @@ impl Shares {
     /// it is already sending it; tells whether one of them will be sooner.
     fn rivals(&mut self, speeds: &Speeds, owner: OwnerKey, item: u32, edits: &mut Edits) -> bool {
         let mine = self.in_flight_end(owner, item, speeds);
-        let others: Vec<(OwnerKey, Option<Stage>, f64)> = self
+        let others: Vec<OwnerKey> = self
             .owners
             .iter()
             .filter(|(key, o)| **key != owner && o.holds(item))
-            .map(|(key, o)| (*key, o.flying.get(&item).copied(), self.eta(*key, item, speeds)))
+            .map(|(key, _)| *key)
             .collect();
-        if others.iter().any(|(_, _, eta)| *eta <= mine) {
+        if others.iter().any(|key| self.eta(*key, item, speeds) <= mine) {
             return true;
         }
-        for (key, stage, _) in others {
-            match stage {
-                Some(Stage::Begun | Stage::Arrived) => continue,
-                Some(Stage::Announced) => edits.skip(key, item),
-                None => edits.remove(key, item),
-            }
-            self.leave(key, item);
+        for key in others {
+            self.withdraw(key, item, edits);
         }
         false
     }
@@ -184,9 +181,10 @@ impl Shares {
         }
     }
 
-    /// Whether the owner may be asked for the item and is not yet.
+    /// Whether the item is missing and the owner may be asked for it and is not yet.
     fn can_give(&self, owner: OwnerKey, item: u32) -> bool {
-        self.owners.get(&owner).is_some_and(|o| o.have.contains(item) && !o.holds(item))
+        let able = |o: &Owner| o.have.contains(item) && !o.holds(item);
+        !self.verified.contains(item) && self.owners.get(&owner).is_some_and(able)
     }
 
     /// Who can give the item and would be finished first; of equals the oldest connection.

@@ -32,11 +32,13 @@ mod sim;
 mod speed;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub use edits::{Action, DropReason, OwnerKey};
+pub use view::OwnerView;
 
 use self::edits::Edits;
 use self::owner::{Owner, Stage, Was};
@@ -58,21 +60,6 @@ pub enum Verdict {
     Unwanted,
     /// It was not asked for, or comes twice: close the connection, then report it lost.
     Violation,
-}
-
-/// What one connected owner is doing, for `transfers` and the log.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OwnerView {
-    /// The connection.
-    pub owner: OwnerKey,
-    /// Whose it is.
-    pub node: NodeId,
-    /// Items it will be sending, not announced yet.
-    pub share: u32,
-    /// Items it announced, is sending, or has sent without them being verified yet.
-    pub in_flight: Vec<Range>,
-    /// Measured bytes per second; `None` before the first byte.
-    pub speed: Option<f64>,
 }
 
 /// What a node did for this download, over all its connections.
@@ -166,8 +153,7 @@ impl Shares {
         let mut edits = Edits::default();
         let Some(state) = self.owners.get_mut(&owner) else { return Vec::new() };
         if !self.items.contain(items) || items.iter().any(|i| !state.asked.contains(i)) {
-            self.forget(now, owner, &mut edits);
-            edits.drop(owner, DropReason::Violation);
+            self.expel(now, owner, DropReason::Violation, &mut edits);
             return self.settle(now, edits);
         }
         state.heard = now;
@@ -246,8 +232,7 @@ impl Shares {
             self.owners.iter().filter(|(_, o)| o.node == node).map(|(key, _)| *key).collect();
         for key in same {
             if banned {
-                self.forget(now, key, &mut edits);
-                edits.drop(key, DropReason::Banned);
+                self.expel(now, key, DropReason::Banned, &mut edits);
             } else {
                 self.disown(now, key, item, &mut edits);
             }
@@ -288,71 +273,13 @@ impl Shares {
         let keys: Vec<OwnerKey> = self.owners.keys().copied().collect();
         for key in &keys {
             if self.owners.get(key).is_some_and(|o| stalls(o, now, self.patience)) {
-                self.forget(now, *key, &mut edits);
-                edits.drop(*key, DropReason::Stalled);
+                self.expel(now, *key, DropReason::Stalled, &mut edits);
             }
         }
         for key in keys {
             self.feed(now, key, &mut edits);
         }
         self.settle(now, edits)
-    }
-
-    /// Whether every item is verified.
-    pub fn is_complete(&self) -> bool {
-        self.missing_count == 0
-    }
-
-    /// What is verified.
-    pub fn verified(&self) -> &Bitmap {
-        &self.verified
-    }
-
-    /// Bytes not verified yet.
-    pub fn missing_bytes(&self) -> u64 {
-        self.missing_bytes
-    }
-
-    /// The items not verified yet.
-    pub fn missing(&self) -> Vec<Range> {
-        Range::collect(self.verified.iter_missing())
-    }
-
-    /// Missing items that no connected owner can give: why a download waits.
-    pub fn unowned(&self) -> Vec<Range> {
-        Range::collect(self.orphans.iter().copied())
-    }
-
-    /// Whether the node is banned from this download.
-    pub fn is_banned(&self, node: &NodeId) -> bool {
-        self.records.get(node).is_some_and(Record::is_banned)
-    }
-
-    /// Verified bytes from each node that sent any.
-    pub fn sources(&self) -> impl Iterator<Item = (NodeId, u64)> + '_ {
-        self.records
-            .iter()
-            .filter(|(_, record)| record.verified_bytes > 0)
-            .map(|(node, record)| (*node, record.verified_bytes))
-    }
-
-    /// The items of the set.
-    pub fn items(&self) -> &Items {
-        &self.items
-    }
-
-    /// What each connected owner is doing.
-    pub fn owners(&self, now: Time) -> Vec<OwnerView> {
-        self.owners
-            .iter()
-            .map(|(key, state)| OwnerView {
-                owner: *key,
-                node: state.node,
-                share: state.share.len() as u32,
-                in_flight: Range::collect(state.flying.keys().copied()),
-                speed: state.speed.measured(now),
-            })
-            .collect()
     }
 
     /// Takes the item from the owner; tells whether it is missing and nobody holds it now.
@@ -376,21 +303,26 @@ impl Shares {
         }
     }
 
+    /// Tells the owner not to send the item, where that comes in time, and takes it from it then;
+    /// tells whether it is missing and nobody holds it now.
+    fn withdraw(&mut self, owner: OwnerKey, item: u32, edits: &mut Edits) -> bool {
+        let Some(state) = self.owners.get(&owner) else { return false };
+        match state.flying.get(&item) {
+            Some(Stage::Announced) => edits.skip(owner, item),
+            None if state.share.contains(&item) => edits.remove(owner, item),
+            Some(Stage::Begun | Stage::Arrived) | None => return false,
+        }
+        self.leave(owner, item)
+    }
+
     /// Nobody else needs to send a verified item. What is on the wire cannot be called back.
     fn revoke(&mut self, item: u32, edits: &mut Edits) {
         if self.holders[item as usize] == 0 {
             return;
         }
-        let len = self.items.len(item);
-        for (key, state) in &mut self.owners {
-            match state.flying.get(&item) {
-                Some(Stage::Begun | Stage::Arrived) => continue,
-                Some(Stage::Announced) => edits.skip(*key, item),
-                None if state.share.contains(&item) => edits.remove(*key, item),
-                None => continue,
-            }
-            state.take(item, len);
-            self.holders[item as usize] -= 1;
+        let keys: Vec<OwnerKey> = self.owners.keys().copied().collect();
+        for key in keys {
+            self.withdraw(key, item, edits);
         }
     }
 
@@ -399,15 +331,21 @@ impl Shares {
         let Some(state) = self.owners.get_mut(&owner) else { return };
         state.have.remove(item);
         state.asked.remove(item);
-        if state.share.contains(&item) {
-            edits.remove(owner, item);
-        } else if state.flying.contains_key(&item) {
-            // Announced: not to be sent. Arrived: no ACK will come, its place in the window is free.
+        let mut orphaned = self.withdraw(owner, item, edits);
+        if self.owners.get(&owner).is_some_and(|state| state.holds(item)) {
+            // It arrived. No ACK will come for it: a SKIP frees its place in the window.
             edits.skip(owner, item);
+            orphaned = self.leave(owner, item);
         }
-        if self.leave(owner, item) {
+        if orphaned {
             self.place(now, vec![item], edits);
         }
+    }
+
+    /// The owner's connection is to be closed.
+    fn expel(&mut self, now: Time, owner: OwnerKey, reason: DropReason, edits: &mut Edits) {
+        self.forget(now, owner, edits);
+        edits.drop(owner, reason);
     }
 
     /// The owner is gone; what only it held goes to the others.
