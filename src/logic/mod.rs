@@ -6,5 +6,6 @@ pub mod catalogue;
 pub mod items;
 pub mod owners;
 pub mod peers;
+pub mod registry;
 pub mod shares;
 pub mod upload;
