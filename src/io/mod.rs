@@ -1,1 +1,3 @@
-//! io
+//! What touches the world: sockets, the secure link, threads, disk, clock.
+
+pub mod disk;

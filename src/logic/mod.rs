@@ -1,1 +1,4 @@
-//! logic
+//! Decisions: what to do next, from what has happened, with the time passed in.
+
+pub mod catalogue;
+pub mod registry;
