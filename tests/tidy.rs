@@ -173,7 +173,9 @@ fn every_file_is_part_of_the_crate() {
 #[test]
 fn a_file_that_nobody_declares_is_found() {
     let parent = Source::read("src/base/mod.rs", "pub mod name;\n// mod root;");
-    let tree = [parent];
+    let odd = Source::read("src/base/x.rs", "#[cfg(test)]\n#[path = \"odd.rs\"]\nmod tests;");
+    let tree = [parent, odd];
+    assert!(rules::is_declared(&Source::read("src/base/odd.rs", ""), &tree));
     assert!(rules::is_declared(&Source::read("src/base/name.rs", ""), &tree));
     assert!(!rules::is_declared(&Source::read("src/base/root.rs", ""), &tree));
 }

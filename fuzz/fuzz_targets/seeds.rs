@@ -34,6 +34,18 @@ fn write_all(folder: &Path) -> io::Result<()> {
     }
     let all = samples.iter().flat_map(|s| s.to_frame().expect("a sample fits")).collect::<Vec<_>>();
     write(folder, "stream", samples.len(), &all)?;
+    write(
+        folder,
+        "tracker_requests",
+        0,
+        &samples.iter().flat_map(|s| step(0, s)).collect::<Vec<_>>(),
+    )?;
+    write(
+        folder,
+        "tracker_requests",
+        1,
+        &samples.iter().flat_map(|s| step(7, s)).collect::<Vec<_>>(),
+    )?;
     for (number, text) in TEXTS.iter().enumerate() {
         write(folder, "names", number, text.as_bytes())?;
         write(folder, "texts", number, text.as_bytes())?;
@@ -56,6 +68,13 @@ fn write(folder: &Path, target: &str, number: usize, bytes: &[u8]) -> io::Result
 fn message_seed(sample: &Message, frame: &[u8]) -> Vec<u8> {
     let place = Kind::ALL.iter().position(|k| *k == sample.kind()).expect("every kind is listed");
     [&[place as u8], &frame[FRAME_HEADER_LEN..]].concat()
+}
+
+/// The target `tracker_requests` takes who, waiting time, kind, length, and the body.
+fn step(who: u8, sample: &Message) -> Vec<u8> {
+    let frame = sample.to_frame().expect("a sample fits");
+    let body = &frame[FRAME_HEADER_LEN..];
+    [&[who, 3, sample.kind() as u8, body.len() as u8], body].concat()
 }
 
 const TEXTS: &[&str] = &[

@@ -1,6 +1,6 @@
 //! The rules of one file each: purpose, length, banned words, purity.
 
-use super::source::{Source, root};
+use super::source::{Source, path_attribute, root};
 
 /// Most lines of a file without its tests.
 pub const LINES_MAX: usize = 400;
@@ -33,11 +33,12 @@ const BANNED: &[(&str, &str)] = &[
     ("unsafe ", "find a crate that does it"),
 ];
 
-/// The first thing in a file says what it is for: a sentence.
+/// The first thing in a file says what it is for: a sentence. Files of tests are for their module.
 pub fn begins_with_its_purpose(file: &Source) -> Vec<String> {
     let doc = file.raw.iter().map_while(|line| line.strip_prefix("//!"));
     let text = doc.map(str::trim).collect::<Vec<_>>().join(" ");
-    if text.contains(['.', '?']) && text.split(' ').count() >= 4 {
+    let is_sentence = text.contains(['.', '?']) && text.split(' ').count() >= 4;
+    if is_sentence || file.tests_only {
         return Vec::new();
     }
     vec![format!("{}:1: begin with `//!` and a sentence on what it is for", file.path)]
@@ -125,8 +126,13 @@ pub fn is_declared(file: &Source, tree: &[Source]) -> bool {
     let Some((name, folder)) = module.split_last() else { return false };
     let folder = if folder.is_empty() { &["lib"] } else { folder };
     let declaration = format!("mod {name};");
-    let mut parents = tree.iter().filter(|f| f.module() == folder);
-    parents.any(|parent| parent.code.iter().any(|line| has_word(line, &declaration)))
+    let by_path = |line: &String| {
+        path_attribute(line).is_some_and(|p| file.path.strip_prefix(file.folder()) == Some(p))
+    };
+    tree.iter().any(|f| {
+        f.module() == folder && f.code.iter().any(|line| has_word(line, &declaration))
+            || f.folder() == file.folder() && f.raw.iter().any(by_path)
+    })
 }
 
 /// The exit codes of `FaultKind` that `readme` has in no table cell and in no backticks.

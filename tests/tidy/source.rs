@@ -13,6 +13,8 @@ pub struct Source {
     pub code: Vec<String>,
     /// The same without what is compiled for tests only.
     pub production: Vec<String>,
+    /// The whole file is compiled for tests only.
+    pub tests_only: bool,
 }
 
 impl Source {
@@ -26,6 +28,7 @@ impl Source {
             raw: lines(text),
             code: lines(&code),
             production: lines(&production),
+            tests_only: false,
         }
     }
 
@@ -33,6 +36,17 @@ impl Source {
     pub fn room(&self) -> Option<&str> {
         let below = self.path.strip_prefix("src/")?;
         below.split_once('/').map(|(room, _)| room)
+    }
+
+    /// The folder the file is in, with a `/` at its end.
+    pub fn folder(&self) -> &str {
+        self.path.rfind('/').map_or("", |at| &self.path[..=at])
+    }
+
+    /// The path of the module `name` right below this file's.
+    fn inner_module(&self, name: &str) -> Vec<String> {
+        let own = self.module().into_iter().filter(|part| *part != "lib");
+        own.chain([name]).map(str::to_owned).collect()
     }
 
     /// The module path: `src/a/b.rs` and `src/a/b/mod.rs` are both a, b.
@@ -54,18 +68,15 @@ pub fn tree() -> Vec<Source> {
     collect(&root().join("src"), &mut paths);
     paths.sort();
     let mut tree: Vec<Source> = paths.iter().map(|path| read_file(path)).collect();
-    let for_tests: Vec<Vec<String>> = tree.iter().flat_map(test_modules).collect();
+    let for_tests: Vec<TestFile> = tree.iter().flat_map(test_files).collect();
     for file in &mut tree {
-        if for_tests.iter().any(|module| file.module().starts_with(&as_strs(module))) {
+        if for_tests.iter().any(|t| t.covers(file)) {
             file.production.clear();
+            file.tests_only = true;
         }
     }
     assert!(tree.len() > 20, "only {} files found: is the path right?", tree.len());
     tree
-}
-
-fn as_strs(module: &[String]) -> Vec<&str> {
-    module.iter().map(String::as_str).collect()
 }
 
 fn read_file(path: &Path) -> Source {
@@ -84,20 +95,43 @@ fn collect(folder: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
-/// The modules that `file` declares by `#[cfg(test)] mod x;`.
-fn test_modules(file: &Source) -> Vec<Vec<String>> {
-    let mut folder: Vec<String> = file.module().into_iter().map(str::to_owned).collect();
-    if folder == ["lib"] {
-        folder.clear();
+/// What `file` declares by `#[cfg(test)] mod x;`, perhaps with a `#[path]`.
+fn test_files(file: &Source) -> Vec<TestFile> {
+    let declared = |line: usize| {
+        let attributes = file.code[line..].iter().take_while(|l| l.trim_start().starts_with('#'));
+        let end = line + attributes.count();
+        let name = file.code.get(end)?.trim().strip_prefix("mod ")?.strip_suffix(';')?;
+        let path = file.raw[line..end].iter().find_map(|attribute| path_attribute(attribute));
+        Some(match path {
+            Some(path) => TestFile::Path(file.folder().to_owned() + path),
+            None => TestFile::Module(file.inner_module(name)),
+        })
+    };
+    let marks = (0..file.code.len()).filter(|line| file.code[*line].trim() == CFG_TEST);
+    marks.filter_map(declared).collect()
+}
+
+/// `x.rs` of `#[path = "x.rs"]`.
+pub fn path_attribute(line: &str) -> Option<&str> {
+    line.trim().strip_prefix("#[path = \"")?.strip_suffix("\"]")
+}
+
+/// A file, or a module with all below it, that is compiled for tests only.
+enum TestFile {
+    Path(String),
+    Module(Vec<String>),
+}
+
+impl TestFile {
+    fn covers(&self, file: &Source) -> bool {
+        match self {
+            TestFile::Path(path) => file.path == *path,
+            TestFile::Module(module) => {
+                let own = file.module();
+                own.len() >= module.len() && own.iter().zip(module).all(|(a, b)| a == b)
+            }
+        }
     }
-    let code = file.code.join("\n");
-    code.split(CFG_TEST)
-        .skip(1)
-        .filter_map(|behind| behind.trim_start().strip_prefix("mod "))
-        .filter_map(|behind| behind.split_once(';'))
-        .filter(|(name, _)| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
-        .map(|(name, _)| [folder.clone(), vec![name.to_owned()]].concat())
-        .collect()
 }
 
 const CFG_TEST: &str = "#[cfg(test)]";
