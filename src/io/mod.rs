@@ -5,7 +5,9 @@
 
 pub mod clock;
 pub mod disk;
+pub mod index;
 pub mod link;
 pub mod listen;
+pub mod local;
 pub mod poll;
 pub mod threads;

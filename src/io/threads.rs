@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -49,6 +49,18 @@ impl StopToken {
         let (stopped, changed) = &*self.0;
         changed.wait_while(&mut stopped.lock(), |stopped| !*stopped);
     }
+}
+
+/// Runs `f` on a named thread that the scope joins at its end.
+///
+/// # Errors
+/// The system has no thread to give.
+pub fn spawn_scoped<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: impl Into<String>,
+    f: impl FnOnce() -> T + Send + 'scope,
+) -> io::Result<ScopedJoinHandle<'scope, T>> {
+    std::thread::Builder::new().name(name.into()).spawn_scoped(scope, f)
 }
 
 /// The threads of one room. Clones are the same group.

@@ -64,6 +64,7 @@ pub struct DownloadReport {
     /// BLAKE3.
     pub root: Root,
     /// Where it is now.
+    #[serde(serialize_with = "shown_path")]
     pub path: std::path::PathBuf,
     /// Bytes of the file.
     pub bytes: u64,
@@ -188,6 +189,7 @@ pub struct NodeStatus {
     /// Its address, as others see it.
     pub addr: std::net::IpAddr,
     /// Its data directory.
+    #[serde(serialize_with = "shown_path")]
     pub data: std::path::PathBuf,
     /// Its trackers.
     pub trackers: Vec<TrackerRow>,
@@ -200,7 +202,7 @@ pub struct NodeStatus {
 }
 
 /// What `stats` tells: counters since the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Stats {
     /// Files shared now.
     pub files: u64,
@@ -224,6 +226,47 @@ pub struct Stats {
     pub corrupt_chunks: u64,
     /// Seconds since the start.
     pub uptime_s: u64,
+    /// How long lookups took, milliseconds.
+    pub search_ms: Summary,
+    /// How fast downloads were, bytes per second each.
+    pub download_rate: Summary,
+}
+
+/// Many measurements in a few numbers, taken one at a time (Welford's way).
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Summary {
+    /// How many.
+    pub count: u64,
+    /// Their mean; 0 without any, as are all below.
+    pub mean: f64,
+    /// Their standard deviation (of the sample: one measurement has none).
+    pub stdev: f64,
+    /// The smallest.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+    /// Sum of the squared distances from the mean.
+    #[serde(skip)]
+    squares: f64,
+}
+
+impl Summary {
+    /// Takes one more measurement in.
+    pub fn add(&mut self, value: f64) {
+        let first = self.count == 0;
+        self.count += 1;
+        let before = value - self.mean;
+        self.mean += before / self.count as f64;
+        self.squares += before * (value - self.mean);
+        self.stdev = if first { 0.0 } else { (self.squares / (self.count - 1) as f64).sqrt() };
+        self.min = if first { value } else { self.min.min(value) };
+        self.max = if first { value } else { self.max.max(value) };
+    }
+}
+
+/// A path as text; what is not UTF-8 in it is shown as U+FFFD, because JSON has no other way.
+fn shown_path<S: serde::Serializer>(path: &std::path::Path, s: S) -> Result<S::Ok, S::Error> {
+    s.collect_str(&path.display())
 }
 
 /// Which folder `list` shows.
@@ -245,4 +288,19 @@ pub enum From {
     All,
     /// One: its label, its identity or the start of it, or its address.
     One(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_has_the_mean_and_the_spread_of_what_it_took() {
+        let mut summary = Summary::default();
+        for x in [2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0] {
+            summary.add(x);
+        }
+        assert_eq!((summary.count, summary.mean, summary.min, summary.max), (8, 5.0, 2.0, 9.0));
+        assert!((summary.stdev - 2.138_089).abs() < 1e-6, "{summary:?}");
+    }
 }

@@ -96,6 +96,16 @@ impl PartStore {
         self.0.path()
     }
 
+    /// Removes the folder of parts and the folder around it, where they are empty.
+    pub fn remove_if_empty(&self) {
+        // Not empty is the usual answer: something is left to go on with.
+        if std::fs::remove_dir(self.path()).is_ok()
+            && let Some(around) = self.path().parent()
+        {
+            std::fs::remove_dir(around).ok();
+        }
+    }
+
     /// Opens the part of a file of `size` bytes, with room for all of it.
     ///
     /// # Errors
