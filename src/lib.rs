@@ -14,6 +14,8 @@
 //!
 //! `node` and `tracker` share a rank and do not use each other. ARCHITECTURE.md has the tour.
 
+#![forbid(unsafe_code)]
+
 pub mod base;
 pub mod io;
 pub mod logic;
@@ -21,3 +23,7 @@ pub mod node;
 pub mod tracker;
 pub mod ui;
 pub mod wire;
+
+// Files that tests and fuzzers share name everything as an outsider does.
+#[cfg(test)]
+extern crate self as parvi;

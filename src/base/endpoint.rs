@@ -58,8 +58,7 @@ impl Serialize for NodeLabel {
 
 impl<'de> Deserialize<'de> for NodeLabel {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
-        text.parse().map_err(serde::de::Error::custom)
+        super::text::deserialize_checked(d, str::parse)
     }
 }
 

@@ -77,8 +77,7 @@ macro_rules! hex_newtype {
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
                 if d.is_human_readable() {
-                    let text = <std::borrow::Cow<'_, str>>::deserialize(d)?;
-                    text.parse().map_err(serde::de::Error::custom)
+                    crate::base::text::deserialize_checked(d, str::parse)
                 } else {
                     <[u8; 32]>::deserialize(d).map(Self)
                 }

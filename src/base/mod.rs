@@ -17,6 +17,7 @@ pub mod name;
 pub mod range;
 pub mod rate;
 pub mod root;
+pub(crate) mod text;
 pub mod time;
 
 pub use bitmap::Bitmap;

@@ -168,8 +168,7 @@ impl Serialize for Name {
 
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(d)?;
-        Name::parse(&text).map_err(serde::de::Error::custom)
+        super::text::deserialize_checked(d, Name::parse)
     }
 }
 

@@ -1,1 +1,11 @@
-//! logic
+//! Decisions: no I/O, no clock, no threads, no hash order. Time and random numbers are arguments.
+
+pub mod attempts;
+pub mod batch;
+pub mod catalogue;
+pub mod items;
+pub mod owners;
+pub mod peers;
+pub mod registry;
+pub mod shares;
+pub mod upload;

@@ -1,137 +1,301 @@
-//! A node: search, size and chunk listeners, heartbeat, downloads, uploads.
+//! A node: three listeners, a registration at each tracker, downloads, uploads, an index.
+//!
+//! [`Node`] is the whole of it for `ui`: every command is one method. Start binds all listeners
+//! before the first thread runs; a tracker that is away does not matter. The order of the end:
+//!
+//! ```text
+//! 1 stop token    downloads halt and keep what arrived, listeners refuse, uploads close
+//! 2 registrations wake and send Exit
+//! 3 join          every thread, within STOP_TIME_MAX; stragglers are named in the log
+//! 4 notices       closed: the prompt's reader sees the end
+//! ```
 
-#![allow(missing_docs, clippy::todo)]
+mod config;
+mod context;
+mod counters;
+mod downloads;
+mod fetch;
+mod get;
+mod lookup;
+mod notices;
+mod registration;
+mod serve;
+mod start;
+mod throttle;
+mod uploads;
 pub mod view;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{Fault, Name, NodeLabel, Rate};
+use parking_lot::Mutex;
+
+pub use config::{GetConfig, NodeConfig};
+pub use get::get;
+
+use context::Context;
+use downloads::Downloads;
+use fetch::control::Wish;
+use registration::Registration;
+use uploads::Uploads;
 use view::{
-    DownloadReport, FileRow, From, Listing, LookupHit, NodeStatus, PeerRow, Ready, Stats,
-    TransferRow,
+    DownloadReport, FileRow, From, Listing, LookupHit, NodeStatus, Owner, PeerRow, Ready, Stats,
+    TransferRow, TransferState,
 };
 
-/// Chunk bytes inside the cipher, or raw where both ends say so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bulk {
-    Private,
-    Clear,
-} // (really lives in io::link; node re-exports)
+use crate::base::{Fault, Name, NodeLabel, Time};
+use crate::io::clock;
+use crate::io::disk::DataDir;
+use crate::io::index::Index;
 
-/// Everything a node is told at its start.
-#[derive(Debug, Clone)]
-pub struct NodeConfig {
-    pub trackers: Vec<String>, // HOST:PORT, resolved again at each attempt
-    pub data: PathBuf,
-    pub label: Option<NodeLabel>, // default: the host's name, else node-<id>
-    pub listen: IpAddr,
-    pub advertise: Option<IpAddr>,
-    pub port_base: Option<u16>, // search, size, chunk = base, +1, +2
-    pub heartbeat: Duration,
-    pub ack_timeout: Duration,
-    pub up: Option<Rate>,
-    pub down: Option<Rate>,
-    pub swarm_key: Option<PathBuf>, // file with 64 hex digits (also --swarm-key-file); PARVI_SWARM_KEY holds the key itself
-    pub bulk: Bulk,
-    pub fsync: bool,
-}
+/// Every thread has so long to end.
+const STOP_TIME_MAX: Duration = Duration::from_secs(8);
+/// Names remembered for completion.
+const SEEN_NAMES_MAX: usize = 1_000;
 
-/// A line for the person at the prompt: "[HH:MM:SS] download 3 report.pdf done, 12 MiB in 0.4 s from alice, bob".
-#[derive(Debug, Clone)]
+/// A line for the person at the prompt, without a time: `ui` adds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice(pub String);
 
-pub struct Node;
+/// A running node.
+pub struct Node {
+    ctx: Arc<Context>,
+    /// Holds the data directory's lock.
+    data: DataDir,
+    index: Arc<Index>,
+    downloads: Arc<Downloads>,
+    uploads: Arc<Uploads>,
+    registrations: Vec<Arc<Registration>>,
+    ready: Ready,
+    label: NodeLabel,
+    started: Time,
+    seen: Mutex<std::collections::VecDeque<Name>>,
+    stats: Mutex<Measured>,
+}
+
+/// What is measured, not counted.
+#[derive(Default)]
+struct Measured {
+    search_ms: view::Summary,
+}
 
 impl Node {
-    /// Starts everything; returns when the three listeners serve. Trackers may be away.
-    pub fn start(_config: NodeConfig) -> Result<Arc<Node>, Fault> {
-        todo!()
+    /// Starts everything; returns when the three listeners serve.
+    ///
+    /// # Errors
+    /// The data directory is in use or cannot be written; a port is taken.
+    pub fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
+        start::start(config)
     }
+
+    /// Where it serves.
     pub fn ready(&self) -> Ready {
-        todo!()
+        self.ready.clone()
     }
-    /// Called from the notices' own thread until it returns None: the node has stopped.
+
+    /// The next line for the person; blocks. `None` when the node has stopped.
     pub fn next_notice(&self) -> Option<Notice> {
-        todo!()
+        self.ctx.notices.next()
     }
+
+    /// Its address, as others see it.
+    pub fn ip(&self) -> IpAddr {
+        let seen = self.registrations.iter().find_map(|r| r.seen_as());
+        seen.unwrap_or(self.ready.search.ip())
+    }
+
+    /// What `show` tells.
     pub fn status(&self) -> NodeStatus {
-        todo!()
+        let status = self.index.status();
+        let problems = status.problems.into_iter();
+        NodeStatus {
+            node: self.label.clone(),
+            id: self.ctx.me,
+            addr: self.ip(),
+            data: self.data.path().to_owned(),
+            trackers: self.registrations.iter().map(|r| r.row()).collect(),
+            hashing: status.hashing,
+            files: self.list(Listing::Local),
+            problems: problems.map(|(path, why)| view::Problem { path, why }).collect(),
+        }
     }
-    pub fn list(&self, _which: Listing) -> Vec<FileRow> {
-        todo!()
+
+    /// What `list` tells.
+    pub fn list(&self, which: Listing) -> Vec<FileRow> {
+        let row = |entry: crate::base::FileEntry| FileRow {
+            name: entry.name,
+            size: entry.size,
+            root: entry.root,
+        };
+        self.index.list(which.into()).into_iter().map(row).collect()
     }
+
+    /// The peers that trackers list.
     pub fn peers(&self) -> Vec<PeerRow> {
-        todo!()
+        let now = clock::now();
+        let known = self.ctx.peers.lock().all();
+        let row = |peer: crate::logic::peers::KnownPeer| PeerRow {
+            node: peer.info.label.clone(),
+            id: peer.info.id,
+            addr: peer.info.chunk(),
+            files: None,
+            last_seen_s: now.since(peer.heard).as_secs(),
+        };
+        known.into_iter().map(row).collect()
     }
+
+    /// Downloads and uploads, oldest first.
     pub fn transfers(&self) -> Vec<TransferRow> {
-        todo!()
+        let mut rows = self.downloads.rows();
+        rows.extend(self.uploads.rows());
+        rows.sort_by_key(|row| row.id);
+        rows
     }
+
+    /// Counters since the start.
     pub fn stats(&self) -> Stats {
-        todo!()
+        let (status, counters) = (self.index.status(), &self.ctx.counters);
+        Stats {
+            files: status.files,
+            file_bytes: status.bytes,
+            peers: self.ctx.peers.lock().all().len() as u64,
+            lookups: counters.lookups.get(),
+            searches_answered: counters.searches_answered.get(),
+            downloads_done: counters.downloads_done.get(),
+            downloads_failed: counters.downloads_failed.get(),
+            bytes_down: counters.bytes_down.get(),
+            bytes_up: counters.bytes_up.get(),
+            corrupt_chunks: counters.corrupt_chunks.get(),
+            uptime_s: clock::now().since(self.started).as_secs(),
+            search_ms: self.stats.lock().search_ms,
+            download_rate: self.downloads.rates(),
+        }
     }
-    /// Asks tracker index and peers' search listeners; NotFound / Network faults. Blocks ≤ 5 s.
-    pub fn lookup(&self, _name: &Name) -> Result<Vec<LookupHit>, Fault> {
-        todo!()
+
+    /// Who has this file, or what lies below this folder: one entry for each name and content.
+    ///
+    /// # Errors
+    /// Nobody has it; those who should cannot be reached; nobody could be asked.
+    pub fn lookup(&self, name: &Name) -> Result<Vec<LookupHit>, Fault> {
+        let began = clock::now();
+        let found = lookup::lookup(&self.ctx, name);
+        let took = clock::now().since(began);
+        self.stats.lock().search_ms.add(took.as_secs_f64() * 1e3);
+        if found.hits.is_empty() {
+            return Err(found.nothing_found(name));
+        }
+        self.remember(found.hits.iter().map(|hit| hit.entry.name.clone()).chain([name.clone()]));
+        Ok(found.hits.into_iter().map(hit_view).collect())
     }
-    /// Begins in the background (lookup included) and returns the transfer's id; a running or paused download of the same name is continued and its id returned.
-    pub fn download(&self, _name: &Name, _from: From) -> Result<u64, Fault> {
-        todo!()
+
+    /// Begins a download in the background and returns its id; one of the same name that is going
+    /// on or paused is continued.
+    ///
+    /// # Errors
+    /// Too many downloads are running.
+    pub fn download(&self, name: &Name, from: From) -> Result<u64, Fault> {
+        self.remember([name.clone()]);
+        self.downloads.begin(name, from)
     }
-    /// Blocks until that download is done, failed or cancelled, at most `within`; Ok(None): still going.
-    pub fn wait(&self, _id: u64, _within: Duration) -> Result<Option<Vec<DownloadReport>>, Fault> {
-        todo!()
+
+    /// Waits for the end of a download, at most `within`; `Ok(None)`: it is still going on.
+    ///
+    /// # Errors
+    /// What the download failed with; no such download.
+    pub fn wait(&self, id: u64, within: Duration) -> Result<Option<Vec<DownloadReport>>, Fault> {
+        self.downloads.wait(id, within)
     }
-    pub fn cancel(&self, _id: u64) -> Result<(), Fault> {
-        todo!()
+
+    /// Stops a download for good; what arrived is kept.
+    ///
+    /// # Errors
+    /// No such download, or it is over.
+    pub fn cancel(&self, id: u64) -> Result<(), Fault> {
+        self.downloads.say(id, Wish::Cancel)
     }
-    pub fn pause(&self, _id: u64) -> Result<(), Fault> {
-        todo!()
+
+    /// Lets a download stand still.
+    ///
+    /// # Errors
+    /// No such download, or it is over.
+    pub fn pause(&self, id: u64) -> Result<(), Fault> {
+        self.downloads.say(id, Wish::Pause)
     }
-    pub fn resume(&self, _id: u64) -> Result<(), Fault> {
-        todo!()
+
+    /// Goes on with a download that is paused, was cancelled or failed.
+    ///
+    /// # Errors
+    /// No such download, or it is complete.
+    pub fn resume(&self, id: u64) -> Result<(), Fault> {
+        self.downloads.resume(id)
     }
-    /// A file or folder anywhere; returns the name under which it is shared.
-    pub fn share(&self, _path: &std::path::Path) -> Result<Name, Fault> {
-        todo!()
+
+    /// Shares a file or folder from anywhere; returns its name.
+    ///
+    /// # Errors
+    /// No such path; the name is taken.
+    pub fn share(&self, path: &Path) -> Result<Name, Fault> {
+        self.index.share(path).map_err(|e| e.into_fault())
     }
-    pub fn unshare(&self, _name: &Name) -> Result<(), Fault> {
-        todo!()
+
+    /// Shares a name no longer; the file stays where it is.
+    ///
+    /// # Errors
+    /// Nothing of that name is shared.
+    pub fn unshare(&self, name: &Name) -> Result<(), Fault> {
+        self.index.unshare(name).map_err(|e| e.into_fault())
     }
-    /// Names seen in lookups lately, for completion.
+
+    /// Names seen lately, for completion.
     pub fn seen_names(&self) -> Vec<Name> {
-        todo!()
+        self.seen.lock().iter().cloned().collect()
     }
-    /// First call: begin to leave: no new transfers; returns those still moving. `stop` ends for good: joins every thread within seconds.
+
+    fn remember(&self, names: impl IntoIterator<Item = Name>) {
+        let mut seen = self.seen.lock();
+        for name in names {
+            seen.retain(|known| *known != name);
+            seen.push_front(name);
+        }
+        seen.truncate(SEEN_NAMES_MAX);
+    }
+
+    /// Transfers that are moving: what `exit` waits for.
     pub fn moving(&self) -> Vec<TransferRow> {
-        todo!()
+        let active = |row: &TransferRow| {
+            matches!(row.state, TransferState::Moving | TransferState::Finishing)
+        };
+        let down = self.downloads.going_on().into_iter().filter(active);
+        down.chain(self.uploads.rows().into_iter().filter(active)).collect()
     }
-    pub fn drain(&self) {
-        todo!()
-    }
+
+    /// Ends the node: every thread is joined. Calling it again does nothing.
     pub fn stop(&self) {
-        todo!()
+        if self.ctx.stop.is_stopped() {
+            return;
+        }
+        self.ctx.stop.stop();
+        self.registrations.iter().for_each(|r| r.wake());
+        for straggler in self.ctx.group.join_all(STOP_TIME_MAX) {
+            log::warn!(target: "node", "thread {straggler} did not end in time");
+        }
+        self.ctx.notices.close();
     }
 }
 
-/// One-shot: `parvi get`. No daemon, no registration. `progress` is called about ten times a second with (done, total, sources so far).
-pub struct GetConfig {
-    pub name: Name,
-    pub trackers: Vec<String>,
-    pub out: PathBuf,
-    pub listen: IpAddr,
-    pub swarm_key: Option<PathBuf>,
-    pub bulk: Bulk,
-    pub fsync: bool,
-    pub down: Option<Rate>,
-    pub ack_timeout: Duration,
-}
-pub fn get(
-    _config: GetConfig,
-    _interrupted: &dyn Fn() -> bool,
-    _progress: &mut dyn FnMut(&TransferRow),
-) -> Result<Vec<DownloadReport>, Fault> {
-    todo!()
+fn hit_view(hit: lookup::Hit) -> LookupHit {
+    let owner = |peer: crate::base::PeerInfo| Owner {
+        addr: peer.chunk(),
+        id: peer.id,
+        node: peer.label,
+        complete: true,
+    };
+    LookupHit {
+        name: hit.entry.name,
+        size: hit.entry.size,
+        root: hit.entry.root,
+        owners: hit.owners.into_iter().map(owner).collect(),
+    }
 }

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::values;
 use crate::base::{Name, NodeLabel, Rate};
-use crate::node::Bulk;
+use crate::io::link::Bulk;
 
 const AFTER: &str = "Every flag can also be given as PARVI_<FLAG> in the environment (--ack-timeout: \
 PARVI_ACK_TIMEOUT) and, where --config is taken, as a key of that file (ack-timeout = 20).\n\

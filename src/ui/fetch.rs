@@ -33,7 +33,7 @@ pub(super) fn get(args: GetArgs, env: Environment<'_>) -> Result<(), Fault> {
         let text = "get needs --tracker HOST:PORT (or PARVI_TRACKER, or a key in --config)";
         return Err(Fault::new(FaultKind::Usage, text));
     }
-    run::check_swarm_key(&args.swarm, env)?;
+    let swarm_key = run::swarm_key(&args.swarm, env)?;
     run::start_log(&args.swarm, env, None)?;
     let interrupted = watch_ctrl_c()?;
     let (name, json) = (args.name.clone(), args.json);
@@ -42,7 +42,7 @@ pub(super) fn get(args: GetArgs, env: Environment<'_>) -> Result<(), Fault> {
         trackers: args.tracker,
         out: args.out,
         listen: args.listen,
-        swarm_key: args.swarm.swarm_key_file,
+        swarm_key,
         bulk: args.swarm.bulk,
         fsync: args.swarm.fsync,
         down: args.down,

@@ -7,7 +7,7 @@ use super::daemon::{Candidates, Daemon, Reply};
 use super::help::Role;
 use super::outcome::Outcome;
 use crate::base::{Fault, FaultKind};
-use crate::tracker::Tracker;
+use crate::tracker::{FileRow, Tracker};
 
 /// A tracker behind a prompt.
 pub(super) struct TrackerDaemon(pub Arc<Tracker>);
@@ -24,7 +24,7 @@ impl Daemon for TrackerDaemon {
     fn run(&self, command: Command, _reply: &mut dyn Reply) -> Result<Outcome, Fault> {
         match command {
             Command::Peers => Ok(Outcome::TrackerPeers(self.0.peers())),
-            Command::Files => Ok(Outcome::TrackerFiles(self.0.files())),
+            Command::Files => Ok(Outcome::TrackerFiles(all_files(&self.0))),
             Command::Stats => Ok(Outcome::TrackerStats(self.0.stats())),
             _ => Err(Fault::new(FaultKind::Usage, "a tracker has no such command")),
         }
@@ -34,10 +34,8 @@ impl Daemon for TrackerDaemon {
         self.0.next_notice()
     }
 
-    fn drain(&self) {}
-
     /// A tracker moves nothing: transfers run between nodes.
-    fn moving(&self) -> Vec<String> {
+    fn moving(&self) -> Vec<(u64, String)> {
         Vec::new()
     }
 
@@ -48,4 +46,15 @@ impl Daemon for TrackerDaemon {
     fn candidates(&self, _of: Candidates) -> Vec<String> {
         Vec::new()
     }
+}
+
+/// All pages of the index.
+fn all_files(tracker: &Tracker) -> Vec<FileRow> {
+    let (mut rows, mut more) = tracker.files(None);
+    while more && let Some(last) = rows.last().map(|row| row.name.clone()) {
+        let (page, further) = tracker.files(Some(&last));
+        more = further && !page.is_empty();
+        rows.extend(page);
+    }
+    rows
 }

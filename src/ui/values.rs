@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::base::{NodeLabel, Rate};
-use crate::node::Bulk;
+use crate::io::link::Bulk;
 
 /// Longest time a flag may ask for: a day.
 const SECONDS_MAX: f64 = 86_400.0;

@@ -99,10 +99,11 @@ impl<const MAX: usize> Serialize for Text<MAX> {
 
 impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
-        if text.len() > MAX {
-            return Err(D::Error::custom(format_args!("{} bytes of text, not {MAX}", text.len())));
-        }
-        Ok(Text(text.into_owned()))
+        crate::base::text::deserialize_checked(d, |text| {
+            if text.len() > MAX {
+                return Err(format!("{} bytes of text, not {MAX}", text.len()));
+            }
+            Ok(Text(text.to_owned()))
+        })
     }
 }

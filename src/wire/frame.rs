@@ -77,3 +77,43 @@ impl FrameHeader {
         Ok(FrameHeader { kind, len: len as usize })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: FrameHeader = FrameHeader { kind: Kind::Want, len: 0x0102 };
+
+    fn decode_with(at: usize, byte: u8) -> Result<FrameHeader, FrameError> {
+        let mut bytes = GOOD.encode();
+        bytes[at] = byte;
+        FrameHeader::decode(bytes)
+    }
+
+    #[test]
+    fn a_header_has_the_documented_bytes_and_comes_back() {
+        assert_eq!(GOOD.encode(), [b'p', b'v', 1, 0x42, 0x02, 0x01, 0, 0]);
+        assert_eq!(FrameHeader::decode(GOOD.encode()), Ok(GOOD));
+    }
+
+    #[test]
+    fn each_wrong_field_is_named() {
+        assert_eq!(decode_with(0, b'P'), Err(FrameError::Magic));
+        assert_eq!(decode_with(1, 0), Err(FrameError::Magic));
+        assert_eq!(decode_with(2, 2), Err(FrameError::Version(2)));
+        assert_eq!(decode_with(3, 0), Err(FrameError::Kind(0)));
+        let long = FrameError::TooLong { kind: Kind::Want, len: 0x0101_0102, cap: 256 * 1024 };
+        let mut bytes = GOOD.encode();
+        bytes[6..].copy_from_slice(&[1, 1]);
+        assert_eq!(FrameHeader::decode(bytes), Err(long));
+    }
+
+    #[test]
+    fn a_body_of_exactly_its_cap_is_taken_and_one_byte_more_is_not() {
+        for kind in Kind::ALL {
+            let at = |len| FrameHeader::decode(FrameHeader { kind: *kind, len }.encode());
+            assert!(at(kind.cap()).is_ok(), "{kind:?} at its cap");
+            assert!(at(kind.cap() + 1).is_err(), "{kind:?} above its cap");
+        }
+    }
+}

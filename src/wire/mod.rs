@@ -17,3 +17,7 @@ pub use message::{Kind, Message};
 
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod samples;

@@ -8,7 +8,7 @@
 //!                    <-     Next, Chunk+bytes the next is announced while this one is on the wire
 //! Skip               ->                       silence is consent
 //! Ack, Working       ->
-//! Done or Cancel     ->                       the end; another Open may follow
+//! Done or Cancel     ->                       the end of the connection
 //!                    <-     Stale             what was announced is no longer so
 //! ```
 //!

@@ -1,0 +1,192 @@
+//! The data directory: folders for people, `.parvi` for us, and the lock that keeps a second
+//! parvi out.
+//!
+//! Invariant: at most one process has a `DataDir` of a folder. The lock is an advisory one on the
+//! open file, so it ends with the process, however that ends; the process id inside is for people.
+//!
+//! ```text
+//! shared/ downloaded/ replicated/   for people
+//! .parvi/                           for us, mode 0700
+//!   id lock shares.toml catalogue parts/ ctl.sock
+//! ```
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::base::name::PRIVATE_FOLDER;
+
+/// A data directory that is ours as long as the value lives.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// Another process uses it.
+    #[error(
+        "another parvi ({}) runs on {dir}; stop it with `parvi ctl --data {dir} exit` or give another --data",
+        owner(*.pid), dir = .path.display()
+    )]
+    Locked {
+        /// Its process id, if it could be read.
+        pid: Option<u32>,
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The system said no.
+    #[error("could not {what} {}: {source}; check its permissions, or give another --data", .path.display())]
+    Io {
+        /// What was attempted.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+}
+
+fn owner(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "pid unknown".to_owned(), |pid| format!("pid {pid}"))
+}
+
+impl DataDir {
+    /// Makes what is missing of a node's data directory and locks it.
+    ///
+    /// # Errors
+    /// Another process has it; a folder that cannot be made.
+    pub fn open(path: &Path) -> Result<DataDir, DataDirError> {
+        let dir = DataDir::open_private(path)?;
+        for folder in [dir.shared(), dir.downloaded(), dir.replicated()] {
+            make_folder(&folder, 0o777)?;
+        }
+        make_folder(&dir.parts(), 0o700)?;
+        Ok(dir)
+    }
+
+    /// As `open`, with nothing but `.parvi`: what a tracker needs.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_private(path: &Path) -> Result<DataDir, DataDirError> {
+        make_folder(path, 0o777)?;
+        let path = path.canonicalize().map_err(failed("open", path))?;
+        let private = path.join(PRIVATE_FOLDER);
+        make_folder(&private, 0o700)?;
+        let closed = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(&private, closed).map_err(failed("protect", &private))?;
+        let lock = take_lock(&path, &private.join("lock"))?;
+        Ok(DataDir { path, _lock: lock })
+    }
+
+    /// The directory itself, absolute.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the user shares.
+    pub fn shared(&self) -> PathBuf {
+        self.path.join("shared")
+    }
+
+    /// What was downloaded.
+    pub fn downloaded(&self) -> PathBuf {
+        self.path.join("downloaded")
+    }
+
+    /// What is kept for others.
+    pub fn replicated(&self) -> PathBuf {
+        self.path.join("replicated")
+    }
+
+    /// `file` in our own folder.
+    pub fn private(&self, file: &str) -> PathBuf {
+        self.path.join(PRIVATE_FOLDER).join(file)
+    }
+
+    /// Files that are still arriving.
+    pub fn parts(&self) -> PathBuf {
+        self.private("parts")
+    }
+}
+
+fn take_lock(dir: &Path, path: &Path) -> Result<File, DataDirError> {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let mut lock = options.open(path).map_err(failed("open", path))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(DataDirError::Locked { pid: read_pid(&mut lock), path: dir.to_owned() });
+        }
+        Err(TryLockError::Error(error)) => return Err(failed("lock", path)(error)),
+    }
+    write_pid(&mut lock).map_err(failed("write", path))?;
+    Ok(lock)
+}
+
+fn write_pid(lock: &mut File) -> io::Result<()> {
+    lock.set_len(0)?;
+    lock.rewind()?;
+    writeln!(lock, "{}", std::process::id())
+}
+
+fn read_pid(lock: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    lock.take(16).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+fn make_folder(path: &Path, mode: u32) -> Result<(), DataDirError> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .map_err(failed("make the folder", path))
+}
+
+fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataDirError {
+    let path = path.to_owned();
+    move |source| DataDirError::Io { what, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_parvi_is_refused_by_the_pid_of_the_first_until_that_has_ended() {
+        let home = tempfile::tempdir().unwrap();
+        let alice = DataDir::open(home.path()).unwrap();
+        let refusal = DataDir::open(home.path()).unwrap_err().to_string();
+        let pid = std::process::id();
+        assert!(refusal.starts_with(&format!("another parvi (pid {pid}) runs on ")), "{refusal}");
+        assert!(refusal.contains("parvi ctl --data"), "{refusal}");
+        drop(alice);
+        DataDir::open(home.path()).unwrap();
+    }
+
+    #[test]
+    fn folders_are_made_and_ours_is_closed_to_others() {
+        let home = tempfile::tempdir().unwrap();
+        let private = home.path().join("data/.parvi");
+        std::fs::create_dir_all(&private).unwrap();
+        let dir = DataDir::open(&home.path().join("data")).unwrap();
+        for folder in [dir.shared(), dir.downloaded(), dir.replicated(), dir.parts()] {
+            assert!(folder.is_dir(), "{} is missing", folder.display());
+        }
+        assert_eq!(private.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_made_says_which_and_what_to_do() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("file"), "").unwrap();
+        let refusal = DataDir::open(&home.path().join("file/data")).unwrap_err().to_string();
+        assert!(refusal.contains("make the folder") && refusal.contains("--data"), "{refusal}");
+    }
+}

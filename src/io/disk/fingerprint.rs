@@ -1,0 +1,52 @@
+//! What tells, without reading it, that a file has changed since it was hashed.
+//!
+//! Size, inode, and the times of the last change of the bytes (mtime) and of the file (ctime),
+//! both with nanoseconds. A person can set mtime back; ctime cannot be set at all.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+
+use crate::base::Modified;
+
+/// A file's state at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fingerprint {
+    /// Bytes.
+    pub size: u64,
+    /// Last change of the bytes.
+    pub modified: Modified,
+    /// Last change of the file: bytes, mode, links.
+    pub changed: Modified,
+    /// Inode number.
+    pub inode: u64,
+}
+
+impl Fingerprint {
+    /// The state that `meta` tells of.
+    pub fn new(meta: &Metadata) -> Fingerprint {
+        Fingerprint {
+            size: meta.size(),
+            modified: moment(meta.mtime(), meta.mtime_nsec()),
+            changed: moment(meta.ctime(), meta.ctime_nsec()),
+            inode: meta.ino(),
+        }
+    }
+
+    /// The state of an open file.
+    ///
+    /// # Errors
+    /// What fstat says.
+    pub fn of(file: &File) -> io::Result<Fingerprint> {
+        Ok(Fingerprint::new(&file.metadata()?))
+    }
+}
+
+/// Whether the owner may execute the file.
+pub fn is_executable(meta: &Metadata) -> bool {
+    meta.mode() & 0o100 != 0
+}
+
+fn moment(secs: i64, nanos: i64) -> Modified {
+    Modified { secs, nanos: u32::try_from(nanos).unwrap_or(0) }
+}

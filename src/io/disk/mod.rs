@@ -1,0 +1,38 @@
+//! Files: opened for peers, filled while they arrive, and given their names when they are whole.
+//!
+//! Invariants: for a peer, no byte is read or written outside the folders that are shared (I5);
+//! a final name exists only for a file whose every byte was verified and synced (I1).
+//!
+//! ```text
+//! datadir      the data directory, its paths and its lock
+//! beneath      a folder, and the only way to open, make or name anything below it
+//! fingerprint  what tells that a file has changed since it was hashed
+//! hash         manifests of files, on all cores
+//! part         files that are still arriving, in `.parvi/parts`
+//! verify       which chunks of a part are already right
+//! publish      part -> final name, never over another file
+//! ```
+
+pub mod beneath;
+pub mod datadir;
+pub mod fingerprint;
+pub mod hash;
+pub mod part;
+pub mod publish;
+pub mod verify;
+
+pub use beneath::Beneath;
+pub use datadir::{DataDir, DataDirError};
+pub use fingerprint::Fingerprint;
+pub use hash::{HashError, hash_file};
+pub use part::{PartError, PartFile, PartStore};
+pub use publish::{PublishError, Published, existing, publish, publish_batch};
+pub use verify::verify_part;
+
+use rustix::io::Errno;
+
+/// Whether `error` means that the disk, or the user's share of it, is full.
+pub fn is_disk_full(error: &std::io::Error) -> bool {
+    let full = [Errno::NOSPC, Errno::DQUOT].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|code| full.contains(&code))
+}

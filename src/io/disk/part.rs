@@ -1,0 +1,399 @@
+//! Files that are still arriving.
+//!
+//! Invariants: a part has one writer, in this process and among all others (a lock on the open
+//! file); its room on the disk is taken before the first byte arrives; it is a regular file with
+//! one name, and whatever else is found under its path is put away, never followed.
+//!
+//! ```text
+//! <root>.part           a file of several chunks: preallocated, filled in any order; or
+//!                       a small file: complete, since it was renamed from
+//! <root>.<pid>-<n>.new  a small file being written
+//! ```
+//!
+//! Ends in `publish`, in `remove`, or stays for the next attempt.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Write};
+use std::ops::Range;
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, SeekFrom};
+use rustix::io::Errno;
+
+use super::beneath::Beneath;
+use super::hash::hash_small;
+use super::is_disk_full;
+use crate::base::{Root, chunk::chunk_count};
+
+/// What is taken away from this by the umask becomes the final file's mode.
+const PART_MODE: Mode = Mode::from_raw_mode(0o666);
+/// How often a part that vanishes under our hands is opened anew.
+const RACES_MAX: usize = 8;
+/// What a small file being written is called at its end.
+const NEW_SUFFIX: &str = ".new";
+
+/// Why a part cannot be opened or written.
+#[derive(Debug, thiserror::Error)]
+pub enum PartError {
+    /// Another download writes it.
+    #[error("{root} is being downloaded already; wait for that, or cancel it")]
+    Busy {
+        /// The file.
+        root: Root,
+    },
+    /// No room.
+    #[error("the disk of {} has no room for {size} bytes; free some space", .folder.display())]
+    DiskFull {
+        /// Where parts are kept.
+        folder: PathBuf,
+        /// Bytes of the file.
+        size: u64,
+    },
+    /// The system said no.
+    #[error("could not {what} the part {}: {source}", .path.display())]
+    Io {
+        /// What was attempted.
+        what: &'static str,
+        /// The part.
+        path: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+}
+
+/// The folder of parts. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct PartStore(Arc<Beneath>);
+
+/// A part, open and locked. Dropping it keeps what was written for the next attempt.
+#[derive(Debug)]
+pub struct PartFile {
+    store: PartStore,
+    file: File,
+    root: Root,
+    size: u64,
+}
+
+impl PartStore {
+    /// Opens the folder `dir`, made if it is missing, and clears what a killed process left.
+    ///
+    /// # Errors
+    /// What mkdir and open say.
+    pub fn open(dir: &Path) -> io::Result<PartStore> {
+        use std::os::unix::fs::DirBuilderExt;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        let store = PartStore(Arc::new(Beneath::open(dir)?));
+        store.sweep()?;
+        Ok(store)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Removes the folder of parts and the folder around it, where they are empty.
+    pub fn remove_if_empty(&self) {
+        // Not empty is the usual answer: something is left to go on with.
+        if std::fs::remove_dir(self.path()).is_ok()
+            && let Some(around) = self.path().parent()
+        {
+            std::fs::remove_dir(around).ok();
+        }
+    }
+
+    /// Opens the part of a file of `size` bytes, with room for all of it.
+    ///
+    /// # Errors
+    /// `Busy` when another download has it open; `DiskFull`; what the system says.
+    pub fn open_part(&self, root: &Root, size: u64) -> Result<PartFile, PartError> {
+        let io = |what| move |source| self.failed(what, root, size, source);
+        for _ in 0..RACES_MAX {
+            let file = self.open_regular(root).map_err(io("open"))?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(PartError::Busy { root: *root }),
+                Err(TryLockError::Error(source)) => return Err(io("lock")(source)),
+            }
+            // Published or removed between open and lock: what we hold has lost its name.
+            if self.is_named(&file, root).map_err(io("look at"))? {
+                let part = PartFile { store: self.clone(), file, root: *root, size };
+                return part.take_room().map(|()| part).map_err(io("take room for"));
+            }
+        }
+        Err(PartError::Busy { root: *root })
+    }
+
+    /// Keeps the bytes of a small file, replacing what is there. Not synced: `publish_batch` is.
+    ///
+    /// # Errors
+    /// `DiskFull`; what the system says.
+    pub fn write_small(&self, root: &Root, bytes: &[u8]) -> Result<(), PartError> {
+        self.write_as(&part_name(root), bytes)
+            .map_err(|source| self.failed("write", root, bytes.len() as u64, source))
+    }
+
+    /// Whether the small file is there, whole and right.
+    ///
+    /// # Errors
+    /// What the system says, but for a part that is missing.
+    pub fn has_small(&self, root: &Root, size: u64) -> io::Result<bool> {
+        match self.read_small(&part_name(root), root, size) {
+            Ok(read) => Ok(read.is_some()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Forgets a part that nobody has open. Tells whether there was one.
+    ///
+    /// # Errors
+    /// `Busy` when a download has it open; what unlink says.
+    pub fn remove(&self, root: &Root) -> Result<bool, PartError> {
+        let path = self.path().join(part_name(root));
+        if !path.try_exists().map_err(|e| self.failed("look at", root, 0, e))? {
+            return Ok(false);
+        }
+        let part = self.open_regular(root).map_err(|e| self.failed("open", root, 0, e))?;
+        if let Err(TryLockError::WouldBlock) = part.try_lock() {
+            return Err(PartError::Busy { root: *root });
+        }
+        self.unlink(&part_name(root)).map_err(|e| self.failed("remove", root, 0, e))?;
+        Ok(true)
+    }
+
+    pub(super) fn folder(&self) -> BorrowedFd<'_> {
+        self.0.folder()
+    }
+
+    /// The small file `name` and its bytes, if they are those of `root`.
+    pub(super) fn read_small(
+        &self,
+        name: &str,
+        root: &Root,
+        size: u64,
+    ) -> io::Result<Option<(File, Vec<u8>)>> {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(self.folder(), name, flags, Mode::empty()) {
+            Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => return Ok(None),
+            other => File::from(other?),
+        };
+        let meta = file.metadata()?;
+        if !meta.is_file() || meta.nlink() != 1 || meta.len() != size || chunk_count(size) != 1 {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        let right = hash_small(&file, size, &mut bytes)? == *root;
+        Ok(right.then_some((file, bytes)))
+    }
+
+    /// Writes `bytes` under `name` in one step: what stands there is always whole.
+    pub(super) fn write_as(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let nth = COUNT.fetch_add(1, Relaxed);
+        let new = format!("{name}.{pid}-{nth}{NEW_SUFFIX}", pid = std::process::id());
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mut file = File::from(rustix::fs::openat(self.folder(), &new, flags, PART_MODE)?);
+        // Locked while it is written: an unlocked one was left by a killed process.
+        let written = file.lock().and_then(|()| file.write_all(bytes)).and_then(|()| {
+            self.put_away_folder(name)?;
+            Ok(rustix::fs::renameat(self.folder(), &new, self.folder(), name)?)
+        });
+        written.inspect_err(|_| self.unlink(&new).unwrap_or_default())
+    }
+
+    /// Opens the part for writing, made if it is missing. Anything but a regular file with this
+    /// one name is put away first: writing through a link would write elsewhere.
+    fn open_regular(&self, root: &Root) -> io::Result<File> {
+        let name = part_name(root);
+        let flags = OFlags::RDWR
+            | OFlags::CREATE
+            | OFlags::NOFOLLOW
+            | OFlags::NONBLOCK
+            | OFlags::NOCTTY
+            | OFlags::CLOEXEC;
+        for _ in 0..RACES_MAX {
+            match rustix::fs::openat(self.folder(), &name, flags, PART_MODE) {
+                Ok(fd) => {
+                    let file = File::from(fd);
+                    let meta = file.metadata()?;
+                    if meta.is_file() && meta.nlink() <= 1 {
+                        return Ok(file);
+                    }
+                    self.unlink(&name)?;
+                }
+                Err(Errno::LOOP | Errno::NXIO | Errno::NODEV) => self.unlink(&name)?,
+                Err(Errno::ISDIR) => self.put_away_folder(&name)?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Errno::LOOP.into())
+    }
+
+    /// Removes the empty folder that stands where a part should be; one with files in it stays,
+    /// and the part fails.
+    fn put_away_folder(&self, name: &str) -> io::Result<()> {
+        match rustix::fs::unlinkat(self.folder(), name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOTDIR | Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn unlink(&self, name: &str) -> io::Result<()> {
+        match rustix::fs::unlinkat(self.folder(), name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the part's path still leads to `file`.
+    pub(super) fn is_named(&self, file: &File, root: &Root) -> io::Result<bool> {
+        let meta = file.metadata()?;
+        match rustix::fs::statat(self.folder(), part_name(root), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(stat.st_ino == meta.ino() && stat.st_dev == meta.dev()),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes the unfinished small files of processes that are gone.
+    fn sweep(&self) -> io::Result<()> {
+        for entry in std::fs::read_dir(self.path())? {
+            let name = entry?.file_name();
+            let Some(name) = name.to_str().filter(|n| n.ends_with(NEW_SUFFIX)) else { continue };
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let Ok(fd) = rustix::fs::openat(self.folder(), name, flags, Mode::empty()) else {
+                continue;
+            };
+            if File::from(fd).try_lock().is_ok() {
+                self.unlink(name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, what: &'static str, root: &Root, size: u64, source: io::Error) -> PartError {
+        if is_disk_full(&source) {
+            PartError::DiskFull { folder: self.path().to_owned(), size }
+        } else {
+            PartError::Io { what, path: self.path().join(part_name(root)), source }
+        }
+    }
+}
+
+impl PartFile {
+    /// The file it becomes.
+    pub fn root(&self) -> Root {
+        self.root
+    }
+
+    /// Bytes of the whole file.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The open file, to be read at explicit offsets.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Writes verified `bytes` at `offset`.
+    ///
+    /// # Errors
+    /// What write says; a run that reaches beyond the file (`InvalidInput`).
+    pub fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > self.size) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "beyond the end of the file"));
+        }
+        self.file.write_all_at(bytes, offset)
+    }
+
+    /// Fills `bytes` from `offset`.
+    ///
+    /// # Errors
+    /// What read says; fewer bytes than that (`UnexpectedEof`).
+    pub fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(bytes, offset)
+    }
+
+    /// Brings what was written to the disk. Early calls leave little to do at the end.
+    ///
+    /// # Errors
+    /// What fdatasync says; what was written must then be taken as lost.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    /// Where bytes were written, ascending; between them are holes, which read as zeros.
+    ///
+    /// # Errors
+    /// What lseek says.
+    pub fn data_ranges(&self) -> io::Result<Vec<Range<u64>>> {
+        let (mut ranges, mut at) = (Vec::new(), 0);
+        while at < self.size {
+            let start = match rustix::fs::seek(&self.file, SeekFrom::Data(at)) {
+                Ok(start) => start,
+                Err(Errno::NXIO) => break,
+                // A file system that does not know of holes: all of it is data.
+                Err(Errno::INVAL | Errno::OPNOTSUPP) => at,
+                Err(error) => return Err(error.into()),
+            };
+            let end = rustix::fs::seek(&self.file, SeekFrom::Hole(start)).unwrap_or(self.size);
+            if end <= start {
+                break;
+            }
+            ranges.push(start..end);
+            at = end;
+        }
+        Ok(ranges)
+    }
+
+    /// Forgets all that has arrived.
+    ///
+    /// # Errors
+    /// What unlink says.
+    pub fn remove(self) -> io::Result<()> {
+        self.store.unlink(&part_name(&self.root))
+    }
+
+    pub(super) fn store(&self) -> &PartStore {
+        &self.store
+    }
+
+    /// Makes the file `size` bytes long, with blocks for all of them.
+    fn take_room(&self) -> io::Result<()> {
+        let before = self.file.metadata()?.len();
+        if before > self.size {
+            self.file.set_len(self.size)?;
+        }
+        if self.size == 0 {
+            return Ok(());
+        }
+        match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, self.size) {
+            Ok(()) => Ok(()),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.file.set_len(self.size),
+            Err(error) => {
+                // What was taken in vain is given back; what had arrived earlier is kept.
+                if before == 0 {
+                    self.store.unlink(&part_name(&self.root))?;
+                } else {
+                    self.file.set_len(before.min(self.size))?;
+                }
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// The file name of a part.
+pub(super) fn part_name(root: &Root) -> String {
+    format!("{root}.part")
+}
+
+#[cfg(test)]
+#[path = "part_tests.rs"]
+mod tests;

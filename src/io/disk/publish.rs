@@ -1,0 +1,286 @@
+//! Part -> final name.
+//!
+//! Invariants: a final name exists only for a file whose every byte was verified and synced (I1);
+//! no other file is ever replaced, not even one that appears at the same moment.
+//!
+//! ```text
+//! one      mode, mtime -> sync file -> make folders -> rename without replacing -> sync folders
+//! a batch  hash, mode, mtime of each -> one syncfs -> the renames -> sync each folder once
+//! ```
+//!
+//! On failure the part stays, and nothing has the final name. A failed sync is not asked again.
+
+use std::collections::BTreeSet;
+use std::fs::{File, FileTimes, Permissions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rustix::io::Errno;
+
+use super::beneath::{Beneath, rename_noreplace};
+use super::fingerprint::Fingerprint;
+use super::hash::{HashError, hash_file, threads_max};
+use super::is_disk_full;
+use super::part::{PartFile, PartStore, part_name};
+use crate::base::{FileEntry, Modified, Name, Root};
+
+/// Times that file systems can keep, seconds since 1970: 1901 to 2446.
+const SECS: std::ops::RangeInclusive<i64> = -(1 << 31)..=(15 << 30);
+/// From so many folders on, syncing the file system is cheaper than syncing each.
+const FOLDER_SYNCS_MAX: usize = 32;
+
+/// A file that has its final name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its state at that moment: what was verified, for the index.
+    pub print: Fingerprint,
+}
+
+/// Why a file did not get its final name.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// Something else has the name; it was left as it is.
+    #[error("{} exists already and was left as it is; move it away and ask again", .path.display())]
+    Exists {
+        /// The final path.
+        path: PathBuf,
+    },
+    /// A file or a link stands where a folder is needed.
+    #[error("a folder above {} is a file or a symbolic link; move it away and ask again", .path.display())]
+    Parent {
+        /// The final path.
+        path: PathBuf,
+    },
+    /// No room.
+    #[error("the disk is full: {} is not complete; free some space", .path.display())]
+    DiskFull {
+        /// The final path.
+        path: PathBuf,
+    },
+    /// The part is missing or not what was verified: fetch it again.
+    #[error("the part of {} was damaged or taken away; ask again", .path.display())]
+    Damaged {
+        /// The final path.
+        path: PathBuf,
+    },
+    /// The system said no.
+    #[error("could not {what} {}: {source}", .path.display())]
+    Io {
+        /// What was attempted.
+        what: &'static str,
+        /// The final path.
+        path: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+}
+
+/// Gives a verified part the name `name` below `into`, its time and its mode, and makes that
+/// durable unless `fsync` is off.
+///
+/// # Errors
+/// The name is taken; a folder cannot be made; the part is no longer the one that was verified;
+/// the disk.
+pub fn publish(
+    part: PartFile,
+    into: &Beneath,
+    name: &Name,
+    modified: Modified,
+    executable: bool,
+    fsync: bool,
+) -> Result<Published, PublishError> {
+    let failed = |what| move |source| error(into, name, what, source);
+    if part.file().metadata().map_err(failed("look at"))?.len() != part.size() {
+        return Err(damaged(into, name));
+    }
+    dress(part.file(), modified, executable).map_err(failed("set time and mode of"))?;
+    if fsync {
+        part.file().sync_all().map_err(failed("sync"))?;
+    }
+    let folder = into.create_parents(name).map_err(failed("make the folders above"))?;
+    let print = Fingerprint::of(part.file()).map_err(failed("look at"))?;
+    if !part.store().is_named(part.file(), &part.root()).map_err(failed("look at"))? {
+        return Err(damaged(into, name));
+    }
+    rename_noreplace(part.store().folder(), &part_name(&part.root()), &folder, name.file_name())
+        .map_err(failed("name"))?;
+    let named = Fingerprint::of(part.file()).map_err(failed("look at"))?;
+    if fsync {
+        into.sync_above(name).map_err(failed("sync the folders above"))?;
+    }
+    // Unlocked only now: from here on the file is the user's.
+    drop(part);
+    Ok(published(into, name, print, &named))
+}
+
+/// Gives small files of a batch, kept by `PartStore::write_small`, their names. Each is hashed
+/// once more on the way. The answers are in the order of `files`.
+pub fn publish_batch(
+    store: &PartStore,
+    into: &Beneath,
+    files: &[FileEntry],
+    fsync: bool,
+) -> Vec<Result<Published, PublishError>> {
+    let mut roots = BTreeSet::new();
+    let staged: Vec<_> = (0_u32..)
+        .zip(files)
+        .map(|(nth, file)| stage(store, into, file, (!roots.insert(file.root)).then_some(nth)))
+        .collect();
+    if fsync && let Err(errno) = rustix::fs::syncfs(store.folder()) {
+        let failed = |file: &FileEntry| Err(error(into, &file.name, "sync", errno.into()));
+        return files.iter().map(failed).collect();
+    }
+    let mut named: Vec<_> = files
+        .iter()
+        .zip(staged)
+        .map(|(file, staged)| staged.and_then(|staged| name_staged(store, into, file, &staged)))
+        .collect();
+    if fsync && let Err(source) = sync_folders(into, files) {
+        for (file, outcome) in files.iter().zip(&mut named).filter(|(_, n)| n.is_ok()) {
+            let again = io::Error::new(source.kind(), source.to_string());
+            *outcome = Err(error(into, &file.name, "sync the folders above", again));
+        }
+    }
+    named
+}
+
+/// The size and root of the file that has the name, if there is one: to tell "already there" from
+/// a conflict.
+///
+/// # Errors
+/// What open and read say; something that is not a regular file.
+pub fn existing(into: &Beneath, name: &Name) -> io::Result<Option<(u64, Root)>> {
+    let file = match into.open_file(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let size = file.metadata()?.len();
+    match hash_file(&file, size, threads_max(), &|| false) {
+        Ok(manifest) => Ok(Some((size, manifest.root()))),
+        Err(HashError::Io(error)) => Err(error),
+        Err(HashError::Stopped) => Err(io::ErrorKind::Interrupted.into()),
+    }
+}
+
+/// A small file that is ready but for its name.
+struct Staged {
+    part: String,
+    folder: OwnedFd,
+    print: Fingerprint,
+}
+
+/// Checks and dresses the part of `file`; `twin` numbers a file whose bytes another one of the
+/// batch has too, and which therefore gets a copy.
+fn stage(
+    store: &PartStore,
+    into: &Beneath,
+    file: &FileEntry,
+    twin: Option<u32>,
+) -> Result<Staged, PublishError> {
+    let failed = |what| move |source| error(into, &file.name, what, source);
+    let mut part = part_name(&file.root);
+    let read = |part: &str| match store.read_small(part, &file.root, file.size) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map_err(failed("read the part of")),
+    };
+    let (mut open, bytes) = read(&part)?.ok_or_else(|| damaged(into, &file.name))?;
+    if let Some(nth) = twin {
+        part = format!("{}.{nth}.part", file.root);
+        store.write_as(&part, &bytes).map_err(failed("copy the part of"))?;
+        (open, _) = read(&part)?.ok_or_else(|| damaged(into, &file.name))?;
+    }
+    dress(&open, file.modified, file.executable).map_err(failed("set time and mode of"))?;
+    let folder = into.create_parents(&file.name).map_err(failed("make the folders above"))?;
+    let print = Fingerprint::of(&open).map_err(failed("look at"))?;
+    Ok(Staged { part, folder, print })
+}
+
+fn name_staged(
+    store: &PartStore,
+    into: &Beneath,
+    file: &FileEntry,
+    staged: &Staged,
+) -> Result<Published, PublishError> {
+    let failed = |what| move |source| error(into, &file.name, what, source);
+    rename_noreplace(store.folder(), &staged.part, &staged.folder, file.name.file_name())
+        .map_err(failed("name"))?;
+    let open = into.open_file(&file.name).map_err(failed("look at"))?;
+    let named = Fingerprint::of(&open).map_err(failed("look at"))?;
+    Ok(published(into, &file.name, staged.print, &named))
+}
+
+/// Syncs every folder on the way to `files` once.
+fn sync_folders(into: &Beneath, files: &[FileEntry]) -> io::Result<()> {
+    let above = |file: &FileEntry| file.name.as_str().rsplit_once('/').map(|(a, _)| a.to_owned());
+    let folders: BTreeSet<String> = files.iter().filter_map(above).collect();
+    if folders.len() > FOLDER_SYNCS_MAX {
+        return Ok(rustix::fs::syncfs(into.folder())?);
+    }
+    rustix::fs::fsync(into.folder())?;
+    for folder in &folders {
+        let Ok(name) = Name::parse(folder) else { continue };
+        into.sync_above(&name)?;
+        match into.open_folder(Some(&name)) {
+            // Never made: every file in it has failed already.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => rustix::fs::fsync(other?)?,
+        }
+    }
+    Ok(())
+}
+
+/// Sets mode and time. The part was made with the umask applied, so what it left readable may
+/// become executable.
+fn dress(file: &File, modified: Modified, executable: bool) -> io::Result<()> {
+    let plain = file.metadata()?.permissions().mode() & 0o666;
+    let mode = if executable { plain | (plain & 0o444) >> 2 } else { plain };
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.set_times(FileTimes::new().set_modified(clamped(modified)))
+}
+
+/// `modified` as a time that can be set, whatever a peer has sent.
+fn clamped(modified: Modified) -> SystemTime {
+    let secs = modified.secs.clamp(*SECS.start(), *SECS.end());
+    let whole = Duration::from_secs(secs.unsigned_abs());
+    let second = if secs < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(whole)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(whole)
+    };
+    let nanos = Duration::from_nanos(u64::from(modified.nanos.min(999_999_999)));
+    second.and_then(|s| s.checked_add(nanos)).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// What was named. Of the state afterwards only ctime is taken, which the renaming itself changes:
+/// should somebody have written meanwhile, the print does not fit the file, and the index sees it.
+fn published(into: &Beneath, name: &Name, dressed: Fingerprint, named: &Fingerprint) -> Published {
+    let print = Fingerprint { changed: named.changed, ..dressed };
+    Published { path: final_path(into, name), print }
+}
+
+fn final_path(into: &Beneath, name: &Name) -> PathBuf {
+    into.path().join(Path::new(name.as_str()))
+}
+
+fn damaged(into: &Beneath, name: &Name) -> PublishError {
+    PublishError::Damaged { path: final_path(into, name) }
+}
+
+fn error(into: &Beneath, name: &Name, what: &'static str, source: io::Error) -> PublishError {
+    let path = final_path(into, name);
+    match Errno::from_io_error(&source) {
+        _ if is_disk_full(&source) => PublishError::DiskFull { path },
+        Some(Errno::EXIST) => PublishError::Exists { path },
+        Some(Errno::NOTDIR | Errno::LOOP) => PublishError::Parent { path },
+        _ => PublishError::Io { what, path, source },
+    }
+}
+
+#[cfg(test)]
+#[path = "publish_tests.rs"]
+mod tests;

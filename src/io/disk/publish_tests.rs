@@ -1,0 +1,207 @@
+use super::*;
+use std::os::unix::fs::{MetadataExt, symlink};
+
+struct World {
+    home: tempfile::TempDir,
+    store: PartStore,
+    into: Beneath,
+}
+
+const WHEN: Modified = Modified { secs: 1_000_000_000, nanos: 123_456_789 };
+
+impl World {
+    fn new() -> World {
+        let home = tempfile::tempdir().unwrap();
+        let store = PartStore::open(&home.path().join(".parvi/parts")).unwrap();
+        std::fs::create_dir(home.path().join("downloaded")).unwrap();
+        let into = Beneath::open(&home.path().join("downloaded")).unwrap();
+        World { home, store, into }
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.home.path().join("downloaded").join(below)
+    }
+
+    fn part(&self, bytes: &[u8]) -> PartFile {
+        let part = self.store.open_part(&Root::of(bytes), bytes.len() as u64).unwrap();
+        part.write_at(0, bytes).unwrap();
+        part
+    }
+
+    fn publish(&self, bytes: &[u8], to: &str) -> Result<Published, PublishError> {
+        publish(self.part(bytes), &self.into, &name(to), WHEN, false, true)
+    }
+
+    fn parts_left(&self) -> usize {
+        std::fs::read_dir(self.store.path()).unwrap().count()
+    }
+}
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn entry(text: &str, bytes: &[u8]) -> FileEntry {
+    let (size, root) = (bytes.len() as u64, Root::of(bytes));
+    FileEntry { name: name(text), size, root, modified: WHEN, executable: text.ends_with(".sh") }
+}
+
+#[test]
+fn a_published_file_has_its_bytes_time_mode_and_folders() {
+    let world = World::new();
+    let plain = world.publish(b"plain", "a/b/plain").unwrap();
+    assert_eq!(plain.path, world.path("a/b/plain"));
+    assert_eq!(std::fs::read(&plain.path).unwrap(), b"plain");
+    let meta = plain.path.metadata().unwrap();
+    assert_eq!(plain.print, Fingerprint::new(&meta));
+    assert_eq!((meta.mtime(), meta.mtime_nsec()), (WHEN.secs, i64::from(WHEN.nanos)));
+    assert_eq!(meta.mode() & 0o133, 0, "executable, or writable for all: {:o}", meta.mode());
+    let script = publish(world.part(b"#!"), &world.into, &name("run"), WHEN, true, false).unwrap();
+    assert_eq!(script.path.metadata().unwrap().mode() & 0o100, 0o100);
+    assert_eq!(world.parts_left(), 0);
+}
+
+#[test]
+fn times_no_file_system_can_keep_are_clamped() {
+    let world = World::new();
+    for (i, secs) in [i64::MIN, -1, i64::MAX].into_iter().enumerate() {
+        let odd = Modified { secs, nanos: u32::MAX };
+        let text = format!("file{i}");
+        publish(world.part(&[i as u8]), &world.into, &name(&text), odd, false, false).unwrap();
+    }
+}
+
+#[test]
+fn a_taken_name_stays_as_it_is_and_the_part_stays_too() {
+    let world = World::new();
+    std::fs::write(world.path("file"), "first").unwrap();
+    symlink("nowhere", world.path("link")).unwrap();
+    std::fs::create_dir(world.path("folder")).unwrap();
+    for taken in ["file", "link", "folder"] {
+        let refused = world.publish(b"second", taken);
+        assert!(matches!(refused, Err(PublishError::Exists { .. })), "{taken}: {refused:?}");
+    }
+    assert_eq!(std::fs::read(world.path("file")).unwrap(), b"first");
+    assert_eq!(world.parts_left(), 1);
+}
+
+#[test]
+fn a_file_or_a_link_where_a_folder_should_be_is_told() {
+    let world = World::new();
+    std::fs::write(world.path("file"), "").unwrap();
+    std::fs::create_dir(world.home.path().join("outside")).unwrap();
+    symlink("../outside", world.path("link")).unwrap();
+    for (bytes, bad) in [(b"1", "file/x"), (b"2", "link/x"), (b"3", "link/deep/x")] {
+        let refused = world.publish(bytes, bad);
+        assert!(matches!(refused, Err(PublishError::Parent { .. })), "{bad}: {refused:?}");
+    }
+    assert_eq!(std::fs::read_dir(world.home.path().join("outside")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_part_cut_off_or_exchanged_meanwhile_is_not_published() {
+    let world = World::new();
+    let part = world.part(b"whole");
+    part.file().set_len(3).unwrap();
+    let cut = publish(part, &world.into, &name("cut"), WHEN, false, false);
+    assert!(matches!(cut, Err(PublishError::Damaged { .. })), "{cut:?}");
+    let part = world.part(b"other");
+    let path = world.store.path().join(part_name(&part.root()));
+    std::fs::remove_file(&path).unwrap();
+    symlink("/etc/passwd", &path).unwrap();
+    let exchanged = publish(part, &world.into, &name("exchanged"), WHEN, false, false);
+    assert!(matches!(exchanged, Err(PublishError::Damaged { .. })), "{exchanged:?}");
+    assert_eq!(std::fs::read_dir(world.path("")).unwrap().count(), 0);
+}
+
+#[test]
+fn of_eight_that_want_one_name_exactly_one_gets_it() {
+    for round in 0..20_u8 {
+        let world = World::new();
+        let won = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8_u8)
+                .map(|i| {
+                    let part = world.part(&[round, i]);
+                    let into = &world.into;
+                    scope.spawn(move || publish(part, into, &name("a/b"), WHEN, false, false))
+                })
+                .collect();
+            let outcomes = threads.into_iter().map(|t| t.join().unwrap());
+            outcomes
+                .filter(|o| match o {
+                    Ok(_) => true,
+                    Err(PublishError::Exists { .. }) => false,
+                    Err(other) => panic!("{other}"),
+                })
+                .count()
+        });
+        assert_eq!(won, 1, "round {round}");
+        assert_eq!(world.parts_left(), 7);
+    }
+}
+
+#[test]
+fn a_batch_gets_its_names_twins_included() {
+    let world = World::new();
+    std::fs::write(world.path("taken"), "before").unwrap();
+    let files = [
+        entry("a/one", b"one"),
+        entry("a/b/two.sh", b"two"),
+        entry("twin", b"one"),
+        entry("a/empty", b""),
+        entry("a/empty too", b""),
+        entry("taken", b"taken"),
+        entry("never", b"never written"),
+        entry("wrong", b"right"),
+    ];
+    for bytes in [&b"one"[..], b"two", b"", b"taken"] {
+        world.store.write_small(&Root::of(bytes), bytes).unwrap();
+    }
+    world.store.write_small(&Root::of(b"right"), b"wrong").unwrap();
+    let outcomes = publish_batch(&world.store, &world.into, &files, true);
+    for (file, outcome) in files.iter().zip(&outcomes) {
+        match file.name.as_str() {
+            "taken" => assert!(matches!(outcome, Err(PublishError::Exists { .. }))),
+            "never" | "wrong" => assert!(matches!(outcome, Err(PublishError::Damaged { .. }))),
+            _ => {
+                let published = outcome.as_ref().unwrap();
+                let meta = published.path.metadata().unwrap();
+                assert_eq!(Root::of(&std::fs::read(&published.path).unwrap()), file.root);
+                assert_eq!(meta.mode() & 0o100 != 0, file.executable);
+                assert_eq!((meta.mtime(), meta.nlink()), (WHEN.secs, 1));
+                assert_eq!(published.print, Fingerprint::new(&meta));
+            }
+        }
+    }
+    assert_eq!(std::fs::read(world.path("taken")).unwrap(), b"before");
+    assert!(!world.path("never").exists() && !world.path("wrong").exists());
+}
+
+#[test]
+fn a_batch_over_many_folders_is_published() {
+    let world = World::new();
+    let files: Vec<_> = (0..100_u8).map(|i| entry(&format!("{i}/file"), &[i])).collect();
+    for i in 0..100 {
+        world.store.write_small(&Root::of(&[i]), &[i]).unwrap();
+    }
+    assert!(publish_batch(&world.store, &world.into, &files, true).iter().all(Result::is_ok));
+    assert_eq!(world.parts_left(), 0);
+}
+
+#[test]
+fn what_exists_is_told_by_size_and_root() {
+    let world = World::new();
+    world.publish(b"here", "folder/here").unwrap();
+    assert_eq!(existing(&world.into, &name("folder/here")).unwrap(), Some((4, Root::of(b"here"))));
+    assert_eq!(existing(&world.into, &name("folder/none")).unwrap(), None);
+    assert!(existing(&world.into, &name("folder")).is_err());
+}
+
+#[test]
+fn a_full_disk_is_told_by_its_type() {
+    let world = World::new();
+    let full = error(&world.into, &name("x"), "sync", Errno::NOSPC.into());
+    assert!(matches!(full, PublishError::DiskFull { .. }));
+    let quota = error(&world.into, &name("x"), "sync", Errno::DQUOT.into());
+    assert!(matches!(quota, PublishError::DiskFull { .. }));
+}

@@ -1,0 +1,389 @@
+//! What a node shares, and how it changed: what it tells the tracker and answers searches from.
+//!
+//! Invariants: each change has a version of its own, one above the one before; a receiver that
+//! applies the pages of `delta` in order, from whatever stamp, ends with exactly these files; names
+//! that are gone are remembered only as long as they are fewer than the files, then the counting
+//! starts anew in the next epoch and receivers start from nothing.
+//!
+//! ```text
+//! version      1      2      3      4      5
+//! changes      a      -      -      b      c       (a name stands only at its last change)
+//! files        a             -             c       (b is gone: version 4 is its tombstone)
+//! delta(3) =   from 3 to 5: added c, removed b
+//! ```
+
+use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Included, Unbounded};
+
+use crate::base::limits::{PAGE_BYTES_MAX, PAGE_FILES_MAX};
+use crate::base::{FileEntry, Modified, Name, Root};
+use crate::wire::bounded::List;
+use crate::wire::message::tracker::{CatalogueDelta, Stamp};
+
+/// Names that are gone and remembered at least.
+const TOMBSTONES_MIN: usize = 1_000;
+
+/// What a node shares, by name.
+#[derive(Debug)]
+pub struct Catalogue {
+    stamp: Stamp,
+    files: BTreeMap<Name, Filed>,
+    /// Names that are gone, with the version at which they went.
+    gone: BTreeMap<Name, u64>,
+    /// The name that changed at each version, unless it has changed again since.
+    changes: BTreeMap<u64, Name>,
+    bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Filed {
+    version: u64,
+    size: u64,
+    root: Root,
+    modified: Modified,
+    executable: bool,
+}
+
+impl Catalogue {
+    /// Nothing yet; `epoch` is drawn at random, so that no earlier one is continued.
+    pub fn new(epoch: u64) -> Catalogue {
+        Catalogue {
+            stamp: Stamp { epoch, version: 0 },
+            files: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            changes: BTreeMap::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Where the counting stands.
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    /// How many files.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// Bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The file of that very name.
+    pub fn get(&self, name: &Name) -> Option<FileEntry> {
+        self.files.get(name).map(|filed| filed.entry(name))
+    }
+
+    /// Adds `entry`, or puts it in the place of the file of its name. Tells whether that was a
+    /// change.
+    pub fn set(&mut self, entry: FileEntry) -> bool {
+        if self.get(&entry.name).as_ref() == Some(&entry) {
+            return false;
+        }
+        let version = self.next_version();
+        let FileEntry { name, size, root, modified, executable } = entry;
+        let filed = Filed { version, size, root, modified, executable };
+        if let Some(old) = self.files.insert(name.clone(), filed) {
+            self.changes.remove(&old.version);
+            self.bytes -= old.size;
+        }
+        if let Some(old) = self.gone.remove(&name) {
+            self.changes.remove(&old);
+        }
+        self.bytes += size;
+        self.changes.insert(version, name);
+        true
+    }
+
+    /// Takes the file of that name out. Tells whether there was one.
+    pub fn remove(&mut self, name: &Name) -> bool {
+        let Some(old) = self.files.remove(name) else { return false };
+        self.bytes -= old.size;
+        self.changes.remove(&old.version);
+        let version = self.next_version();
+        self.changes.insert(version, name.clone());
+        self.gone.insert(name.clone(), version);
+        if self.gone.len() > TOMBSTONES_MIN.max(self.files.len()) {
+            self.start_anew();
+        }
+        true
+    }
+
+    /// The files that answer for `wanted`, ascending, behind `after`: at most a page, and whether
+    /// there are more.
+    pub fn find(&self, wanted: &Name, after: Option<&Name>) -> (Vec<FileEntry>, bool) {
+        let mut page = Page::default();
+        let exact = self.files.get_key_value(wanted).filter(|_| after.is_none_or(|a| a < wanted));
+        for (name, filed) in exact.into_iter().chain(self.below(wanted, after)) {
+            if !page.takes(name) {
+                return (page.files, true);
+            }
+            page.files.push(filed.entry(name));
+        }
+        (page.files, false)
+    }
+
+    /// All files, ascending by name.
+    pub fn iter(&self) -> impl Iterator<Item = FileEntry> + '_ {
+        self.files.iter().map(|(name, filed)| filed.entry(name))
+    }
+
+    /// The next page of changes for somebody who is at `from`; from nothing, when that is not a
+    /// version of this epoch.
+    pub fn delta(&self, from: Stamp) -> CatalogueDelta {
+        let known = from.epoch == self.stamp.epoch && from.version <= self.stamp.version;
+        let from = if known { from.version } else { 0 };
+        let (mut page, mut to) = (Page::default(), self.stamp.version);
+        let mut last = from;
+        for (version, name) in self.changes.range((Excluded(from), Unbounded)) {
+            if !page.takes(name) {
+                to = last;
+                break;
+            }
+            match self.files.get(name) {
+                Some(filed) => page.files.push(filed.entry(name)),
+                None => page.gone.push(name.clone()),
+            }
+            last = *version;
+        }
+        CatalogueDelta {
+            epoch: self.stamp.epoch,
+            from,
+            to,
+            added: List::of(page.files),
+            removed: List::of(page.gone),
+        }
+    }
+
+    fn below<'a>(
+        &'a self,
+        folder: &'a Name,
+        after: Option<&Name>,
+    ) -> impl Iterator<Item = (&'a Name, &'a Filed)> {
+        // The least name there can be below the folder; without one, nothing is below it.
+        let first = Name::parse(&format!("{}/\u{1}", folder.as_str())).ok();
+        first.into_iter().flat_map(move |first| {
+            let start = match after {
+                Some(after) if *after >= first => Excluded(after.clone()),
+                _ => Included(first),
+            };
+            self.files.range((start, Unbounded)).take_while(|(name, _)| name.is_below(folder))
+        })
+    }
+
+    fn next_version(&mut self) -> u64 {
+        self.stamp.version += 1;
+        self.stamp.version
+    }
+
+    /// Forgets what is gone: receivers begin at nothing, in a new epoch.
+    fn start_anew(&mut self) {
+        self.stamp = Stamp { epoch: self.stamp.epoch.wrapping_add(1), version: 0 };
+        self.gone.clear();
+        self.changes.clear();
+        for (name, filed) in &mut self.files {
+            self.stamp.version += 1;
+            filed.version = self.stamp.version;
+            self.changes.insert(filed.version, name.clone());
+        }
+    }
+}
+
+impl Filed {
+    fn entry(&self, name: &Name) -> FileEntry {
+        let Filed { size, root, modified, executable, .. } = *self;
+        FileEntry { name: name.clone(), size, root, modified, executable }
+    }
+}
+
+/// A page as it fills: bounded in number and in bytes of names.
+#[derive(Default)]
+struct Page {
+    files: Vec<FileEntry>,
+    gone: Vec<Name>,
+    bytes: usize,
+}
+
+impl Page {
+    /// Whether `name` still fits; its bytes are then counted.
+    fn takes(&mut self, name: &Name) -> bool {
+        let bytes = self.bytes + name.as_str().len();
+        let fits = self.files.len() + self.gone.len() < PAGE_FILES_MAX && bytes <= PAGE_BYTES_MAX;
+        if fits {
+            self.bytes = bytes;
+        }
+        fits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).unwrap()
+    }
+
+    fn entry(text: &str, content: u8) -> FileEntry {
+        FileEntry {
+            name: name(text),
+            size: u64::from(content),
+            root: Root::of(&[content]),
+            modified: Modified::default(),
+            executable: false,
+        }
+    }
+
+    /// What a tracker holds of a node.
+    #[derive(Default)]
+    struct Copy {
+        at: Stamp,
+        files: BTreeMap<Name, FileEntry>,
+    }
+
+    impl Copy {
+        /// Applies one page, checking that it builds on what is here.
+        fn apply(&mut self, delta: CatalogueDelta) {
+            if delta.from == 0 {
+                self.files.clear();
+            } else {
+                assert_eq!((delta.epoch, delta.from), (self.at.epoch, self.at.version));
+            }
+            for name in delta.removed.into_vec() {
+                self.files.remove(&name);
+            }
+            for file in delta.added.into_vec() {
+                self.files.insert(file.name.clone(), file);
+            }
+            self.at = Stamp { epoch: delta.epoch, version: delta.to };
+        }
+
+        fn catch_up(&mut self, with: &Catalogue) -> usize {
+            let mut pages = 0;
+            while self.at != with.stamp() {
+                self.apply(with.delta(self.at));
+                pages += 1;
+                assert!(pages < 10_000, "the pages have no end");
+            }
+            assert!(with.iter().eq(self.files.values().cloned()), "the copy differs");
+            pages
+        }
+    }
+
+    #[test]
+    fn only_a_change_gets_a_version() {
+        let mut catalogue = Catalogue::new(7);
+        assert!(catalogue.set(entry("a", 1)));
+        assert!(!catalogue.set(entry("a", 1)));
+        assert!(!catalogue.remove(&name("b")));
+        assert_eq!(catalogue.stamp(), Stamp { epoch: 7, version: 1 });
+        assert!(catalogue.set(entry("a", 2)));
+        assert!(catalogue.remove(&name("a")));
+        assert_eq!(catalogue.stamp().version, 3);
+        assert_eq!((catalogue.len(), catalogue.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn a_folder_stands_for_what_is_below_it_page_by_page() {
+        let mut catalogue = Catalogue::new(1);
+        for file in ["a", "a-b", "a/b/c", "a/\u{1}", "a0", "b", "a/z"] {
+            catalogue.set(entry(file, 1));
+        }
+        let found = |wanted, after: Option<&str>| {
+            let (files, more) = catalogue.find(&name(wanted), after.map(name).as_ref());
+            assert!(!more);
+            files.into_iter().map(|f| f.name.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(found("a", None), ["a", "a/\u{1}", "a/b/c", "a/z"]);
+        assert_eq!(found("a", Some("a")), ["a/\u{1}", "a/b/c", "a/z"]);
+        assert_eq!(found("a", Some("a-b")), ["a/\u{1}", "a/b/c", "a/z"]);
+        assert_eq!(found("a", Some("a/b")), ["a/b/c", "a/z"]);
+        assert_eq!(found("a/b", None), ["a/b/c"]);
+        assert_eq!(found("none", None), [""; 0]);
+    }
+
+    #[test]
+    fn pages_are_bounded_in_files_and_in_bytes() {
+        let long = "x".repeat(250);
+        for (count, text) in [(5_000, ""), (5_000, long.as_str())] {
+            let mut catalogue = Catalogue::new(1);
+            for i in 0..count {
+                catalogue.set(entry(&format!("f/{i}{text}"), 1));
+            }
+            let (mut after, mut seen) = (None, 0);
+            loop {
+                let (files, more) = catalogue.find(&name("f"), after.as_ref());
+                assert!(files.len() <= PAGE_FILES_MAX);
+                assert!(
+                    files.iter().map(|f| f.name.as_str().len()).sum::<usize>() <= PAGE_BYTES_MAX
+                );
+                seen += files.len();
+                after = files.last().map(|f| f.name.clone());
+                if !more {
+                    break;
+                }
+            }
+            assert_eq!(seen, count, "a page lost files");
+            assert!(Copy::default().catch_up(&catalogue) >= 3);
+        }
+    }
+
+    #[test]
+    fn a_stamp_of_another_life_starts_from_nothing() {
+        let mut catalogue = Catalogue::new(5);
+        catalogue.set(entry("a", 1));
+        for foreign in [Stamp { epoch: 4, version: 1 }, Stamp { epoch: 5, version: 9 }] {
+            let delta = catalogue.delta(foreign);
+            assert_eq!((delta.from, delta.to, delta.added.len()), (0, 1, 1));
+        }
+    }
+
+    #[test]
+    fn tombstones_do_not_pile_up() {
+        let mut catalogue = Catalogue::new(1);
+        let mut copy = Copy::default();
+        for i in 0..20_000_u32 {
+            catalogue.set(entry(&format!("{i}"), 1));
+            if i >= 10 {
+                catalogue.remove(&name(&format!("{}", i - 10)));
+            }
+            if i % 3_000 == 0 {
+                copy.catch_up(&catalogue);
+            }
+        }
+        assert!(catalogue.gone.len() <= TOMBSTONES_MIN && catalogue.changes.len() <= 1_100);
+        copy.catch_up(&catalogue);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn copies_that_catch_up_at_any_moment_are_equal(
+            steps in proptest::collection::vec((0_u8..30, 0_u8..5, any::<bool>()), 0..400)
+        ) {
+            let mut catalogue = Catalogue::new(9);
+            let mut copy = Copy::default();
+            for (which, content, catches_up) in steps {
+                let text = format!("file{which}");
+                match content {
+                    0 => { catalogue.remove(&name(&text)); }
+                    _ => { catalogue.set(entry(&text, content)); }
+                }
+                if catches_up {
+                    copy.catch_up(&catalogue);
+                }
+            }
+            copy.catch_up(&catalogue);
+            Copy::default().catch_up(&catalogue);
+            prop_assert_eq!(catalogue.bytes(), catalogue.iter().map(|f| f.size).sum::<u64>());
+        }
+    }
+}

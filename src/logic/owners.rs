@@ -1,0 +1,285 @@
+//! Whom a download may connect to, when, and why it waits.
+//!
+//! ```text
+//!            due              connected_to
+//!   Waiting ------> Dialling -------------> Connected
+//!      ^               |                        |
+//!      |   Busy, Lost  v   (backoff)            v        NotHere
+//!      +------------------------------------------------------------> Gone --found again--> Waiting
+//!                                      ban, from anywhere ----------> Banned (for this download)
+//! ```
+//!
+//! Invariant: an owner has at most one connection; a banned one never gets another.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::base::backoff::Backoff;
+use crate::base::{NodeId, PeerInfo, Time};
+
+/// Waits before an owner is dialled again.
+const RETRY_FIRST: Duration = Duration::from_millis(250);
+const RETRY_MAX: Duration = Duration::from_secs(15);
+/// How often more owners are looked for while some are connected.
+const SEARCH_CALM: Duration = Duration::from_secs(15);
+/// Waits between searches while nobody is connected.
+const SEARCH_FIRST: Duration = Duration::from_secs(1);
+const SEARCH_MAX: Duration = Duration::from_secs(20);
+
+/// How the connection to an owner ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It does not have the content any more.
+    NotHere(String),
+    /// It cannot serve more now.
+    Busy(String),
+    /// It could not be reached, or the connection broke.
+    Lost(String),
+}
+
+#[derive(Debug)]
+enum State {
+    Waiting { due: Time, why: String },
+    Dialling,
+    Connected,
+    Gone { why: String },
+    Banned,
+}
+
+#[derive(Debug)]
+struct Owner {
+    info: PeerInfo,
+    state: State,
+    backoff: Backoff,
+}
+
+/// The owners of one set, as far as they are known.
+#[derive(Debug)]
+pub struct Owners {
+    owners: BTreeMap<NodeId, Owner>,
+    next_search: Time,
+    search_backoff: Backoff,
+}
+
+impl Owners {
+    /// Begins with `peers`, all of them due at once.
+    pub fn new(now: Time, peers: Vec<PeerInfo>) -> Owners {
+        let mut owners = Owners {
+            owners: BTreeMap::new(),
+            next_search: now + SEARCH_FIRST,
+            search_backoff: Backoff::new(SEARCH_FIRST, SEARCH_MAX),
+        };
+        owners.found(now, peers);
+        owners
+    }
+
+    /// Takes the answer of a search: new owners are due at once, and so are those that had gone.
+    pub fn found(&mut self, now: Time, peers: Vec<PeerInfo>) {
+        for info in peers {
+            let due = || State::Waiting { due: now, why: "not tried yet".into() };
+            let owner = self.owners.entry(info.id).or_insert_with(|| Owner {
+                info: info.clone(),
+                state: due(),
+                backoff: Backoff::new(RETRY_FIRST, RETRY_MAX),
+            });
+            if owner.info != info {
+                owner.info = info;
+                if matches!(owner.state, State::Waiting { .. }) {
+                    owner.state = due();
+                }
+            }
+            if matches!(owner.state, State::Gone { .. }) {
+                owner.state = due();
+            }
+        }
+    }
+
+    /// Up to `room` owners whose time has come; the caller dials them and says so.
+    pub fn due(&self, now: Time, room: usize) -> Vec<PeerInfo> {
+        let ready = |o: &&Owner| matches!(o.state, State::Waiting { due, .. } if due <= now);
+        self.owners.values().filter(ready).take(room).map(|o| o.info.clone()).collect()
+    }
+
+    /// A connection to `node` is being made.
+    pub fn dialling(&mut self, node: NodeId) {
+        self.set_state(node, State::Dialling);
+    }
+
+    /// The owner has accepted the transfer.
+    pub fn connected_to(&mut self, node: NodeId) {
+        self.set_state(node, State::Connected);
+        if let Some(owner) = self.owners.get_mut(&node) {
+            owner.backoff.succeed();
+        }
+        self.search_backoff.succeed();
+    }
+
+    /// Its connection ended; `random` jitters the wait until the next one.
+    pub fn ended(&mut self, now: Time, node: NodeId, how: Standing, random: u64) {
+        let Some(owner) = self.owners.get_mut(&node) else { return };
+        if matches!(owner.state, State::Banned) {
+            return;
+        }
+        owner.state = match how {
+            Standing::NotHere(why) => State::Gone { why },
+            Standing::Busy(why) | Standing::Lost(why) => {
+                State::Waiting { due: now + owner.backoff.fail(random), why }
+            }
+        };
+    }
+
+    /// It sent wrong bytes too often: never again in this download.
+    pub fn ban(&mut self, node: NodeId) {
+        self.set_state(node, State::Banned);
+    }
+
+    /// Whether `node` is banned.
+    pub fn is_banned(&self, node: NodeId) -> bool {
+        self.owners.get(&node).is_some_and(|o| matches!(o.state, State::Banned))
+    }
+
+    /// Owners with an accepted transfer.
+    pub fn connected(&self) -> usize {
+        self.owners.values().filter(|o| matches!(o.state, State::Connected)).count()
+    }
+
+    /// Whether more owners should be looked for now; counts as having begun to.
+    pub fn search_due(&mut self, now: Time, random: u64) -> bool {
+        if now < self.next_search {
+            return false;
+        }
+        let calm = self.connected() > 0;
+        let wait = if calm { SEARCH_CALM } else { self.search_backoff.fail(random) };
+        self.next_search = now + wait;
+        true
+    }
+
+    /// The words for the person when everybody who has it sends wrong bytes.
+    pub fn all_banned(&self) -> Option<String> {
+        let all = !self.owners.is_empty() && self.owners.keys().all(|id| self.is_banned(*id));
+        all.then(|| {
+            let names: Vec<String> = self.owners.values().map(|o| o.info.shown()).collect();
+            format!(
+                "every owner sends bytes that do not match the file's hash: {}",
+                names.join(", ")
+            )
+        })
+    }
+
+    /// Why nothing moves, and what happens next.
+    pub fn why_waiting(&self, now: Time) -> String {
+        let soonest = self.owners.values().filter_map(|o| match &o.state {
+            State::Waiting { due, why } => Some((*due, why, &o.info)),
+            _ => None,
+        });
+        if let Some((due, why, info)) = soonest.min_by_key(|(due, ..)| *due) {
+            let secs = due.since(now).as_secs_f64();
+            return format!("{}: {why}; next try in {secs:.0} s", info.shown());
+        }
+        if let Some(o) = self.owners.values().find(|o| matches!(o.state, State::Dialling)) {
+            return format!("connecting to {}", o.info.shown());
+        }
+        let secs = self.next_search.since(now).as_secs_f64();
+        let gone = self.owners.values().find_map(|o| match &o.state {
+            State::Gone { why } => Some(format!("{}: {why}", o.info.shown())),
+            _ => None,
+        });
+        let why = gone.unwrap_or_else(|| "nobody has it now".into());
+        format!("{why}; looking for owners again in {secs:.0} s")
+    }
+
+    fn set_state(&mut self, node: NodeId, state: State) {
+        if let Some(owner) = self.owners.get_mut(&node)
+            && !matches!(owner.state, State::Banned)
+        {
+            owner.state = state;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Ports;
+
+    fn peer(n: u8) -> PeerInfo {
+        PeerInfo {
+            id: NodeId::from_bytes([n; 32]),
+            label: ["alice", "bob", "eve"][n as usize].parse().unwrap(),
+            ip: [10, 0, 0, n].into(),
+            ports: Ports { search: 1, size: 2, chunk: 3 },
+        }
+    }
+
+    fn at(millis: u64) -> Time {
+        Time::ZERO + Duration::from_millis(millis)
+    }
+
+    fn lost() -> Standing {
+        Standing::Lost("connection refused".into())
+    }
+
+    #[test]
+    fn a_lost_owner_is_dialled_again_after_a_growing_wait() {
+        let mut owners = Owners::new(at(0), vec![peer(0)]);
+        assert_eq!(owners.due(at(0), 9), [peer(0)]);
+        owners.dialling(peer(0).id);
+        assert!(owners.due(at(0), 9).is_empty(), "one connection an owner");
+        owners.ended(at(0), peer(0).id, lost(), u64::MAX);
+        assert!(owners.due(at(249), 9).is_empty());
+        assert_eq!(owners.due(at(250), 9).len(), 1);
+        owners.ended(at(250), peer(0).id, lost(), u64::MAX);
+        assert!(owners.due(at(700), 9).is_empty());
+        assert_eq!(
+            owners.why_waiting(at(250)),
+            "alice (10.0.0.0:3): connection refused; next try in 0 s"
+        );
+    }
+
+    #[test]
+    fn an_owner_without_the_file_comes_back_only_when_a_search_finds_it_again() {
+        let mut owners = Owners::new(at(0), vec![peer(1)]);
+        owners.ended(at(0), peer(1).id, Standing::NotHere("it was edited".into()), 0);
+        assert!(owners.due(at(99_999), 9).is_empty());
+        assert!(
+            owners.why_waiting(at(0)).contains("it was edited; looking for owners again in 1 s")
+        );
+        owners.found(at(5), vec![peer(1)]);
+        assert_eq!(owners.due(at(5), 9).len(), 1);
+    }
+
+    #[test]
+    fn a_banned_owner_stays_banned_whatever_happens() {
+        let mut owners = Owners::new(at(0), vec![peer(0), peer(2)]);
+        owners.ban(peer(2).id);
+        assert_eq!(owners.all_banned(), None);
+        owners.ended(at(0), peer(2).id, lost(), 0);
+        owners.found(at(1), vec![peer(2)]);
+        owners.connected_to(peer(2).id);
+        assert_eq!(owners.due(at(9_999), 9), [peer(0)]);
+        owners.ban(peer(0).id);
+        assert!(owners.all_banned().unwrap().contains("alice"));
+    }
+
+    #[test]
+    fn owners_are_looked_for_often_when_nobody_is_connected_and_calmly_otherwise() {
+        let mut owners = Owners::new(at(0), vec![]);
+        assert!(!owners.search_due(at(999), 0));
+        assert!(owners.search_due(at(1_000), u64::MAX));
+        assert!(owners.search_due(at(2_000), u64::MAX));
+        assert!(!owners.search_due(at(3_500), u64::MAX), "the wait doubles");
+        owners.found(at(4_000), vec![peer(0)]);
+        owners.connected_to(peer(0).id);
+        assert!(owners.search_due(at(4_000), 0));
+        assert!(!owners.search_due(at(18_000), 0));
+    }
+
+    #[test]
+    fn an_owner_that_moved_is_dialled_at_its_new_address_at_once() {
+        let mut owners = Owners::new(at(0), vec![peer(0)]);
+        owners.ended(at(0), peer(0).id, lost(), u64::MAX);
+        let moved = PeerInfo { ip: [10, 9, 9, 9].into(), ..peer(0) };
+        owners.found(at(1), vec![moved.clone()]);
+        assert_eq!(owners.due(at(1), 9), [moved]);
+    }
+}

@@ -1,0 +1,140 @@
+//! The peers a node knows: the union of what its trackers list.
+//!
+//! Invariant: each tracker's list is kept apart, by its own stamps, so that trackers need not
+//! agree; a tracker that dies leaves its last list behind, which is what lookups then work with.
+
+use std::collections::BTreeMap;
+
+use crate::base::{NodeId, PeerInfo, Time};
+use crate::wire::message::tracker::{PeersDelta, Stamp};
+
+/// One tracker's list, as far as the node has followed it.
+#[derive(Debug, Default)]
+struct TrackerList {
+    stamp: Stamp,
+    peers: BTreeMap<NodeId, PeerInfo>,
+    heard: Time,
+}
+
+/// Every peer the node has been told of, by tracker.
+#[derive(Debug)]
+pub struct PeerBook {
+    me: NodeId,
+    lists: Vec<TrackerList>,
+}
+
+/// A peer and when a tracker last confirmed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownPeer {
+    /// Where it is.
+    pub info: PeerInfo,
+    /// When a tracker's answer last had it on the list.
+    pub heard: Time,
+}
+
+impl PeerBook {
+    /// An empty book of node `me`, with one list for each of `trackers` trackers.
+    pub fn new(me: NodeId, trackers: usize) -> PeerBook {
+        PeerBook { me, lists: (0..trackers).map(|_| TrackerList::default()).collect() }
+    }
+
+    /// How far the list of tracker number `tracker` reaches: what the next question says.
+    pub fn stamp(&self, tracker: usize) -> Stamp {
+        self.lists.get(tracker).map(|l| l.stamp).unwrap_or_default()
+    }
+
+    /// Takes a tracker's answer.
+    pub fn apply(&mut self, now: Time, tracker: usize, delta: PeersDelta) {
+        let Some(list) = self.lists.get_mut(tracker) else { return };
+        if delta.reset {
+            list.peers.clear();
+        }
+        for id in delta.gone.iter() {
+            list.peers.remove(id);
+        }
+        for peer in delta.changed.into_vec() {
+            if peer.id != self.me {
+                list.peers.insert(peer.id, peer);
+            }
+        }
+        list.stamp = delta.stamp;
+        list.heard = now;
+    }
+
+    /// All peers, ascending by identity; where trackers differ, the one heard last is right.
+    pub fn all(&self) -> Vec<KnownPeer> {
+        let mut union: BTreeMap<NodeId, KnownPeer> = BTreeMap::new();
+        for list in &self.lists {
+            for (id, info) in &list.peers {
+                let newer = union.get(id).is_none_or(|known| known.heard < list.heard);
+                if newer {
+                    union.insert(*id, KnownPeer { info: info.clone(), heard: list.heard });
+                }
+            }
+        }
+        union.into_values().collect()
+    }
+
+    /// The peer with this identity.
+    pub fn get(&self, id: &NodeId) -> Option<PeerInfo> {
+        let lists = self.lists.iter().filter(|l| l.peers.contains_key(id));
+        lists.max_by_key(|l| l.heard).and_then(|l| l.peers.get(id).cloned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Ports;
+    use crate::wire::List;
+    use std::time::Duration;
+
+    fn peer(n: u8, ip: [u8; 4]) -> PeerInfo {
+        PeerInfo {
+            id: NodeId::from_bytes([n; 32]),
+            label: format!("node{n}").parse().unwrap(),
+            ip: ip.into(),
+            ports: Ports { search: 1, size: 2, chunk: 3 },
+        }
+    }
+
+    fn delta(version: u64, reset: bool, changed: Vec<PeerInfo>, gone: Vec<NodeId>) -> PeersDelta {
+        let stamp = Stamp { epoch: 1, version };
+        PeersDelta { stamp, reset, more: false, changed: List::of(changed), gone: List::of(gone) }
+    }
+
+    fn at(secs: u64) -> Time {
+        Time::ZERO + Duration::from_secs(secs)
+    }
+
+    #[test]
+    fn the_union_of_two_trackers_survives_the_death_of_one() {
+        let (me, alice, bob) = (peer(0, [1; 4]), peer(1, [10, 0, 0, 1]), peer(2, [10, 0, 0, 2]));
+        let mut book = PeerBook::new(me.id, 2);
+        book.apply(at(1), 0, delta(1, true, vec![me, alice.clone()], vec![]));
+        book.apply(at(2), 1, delta(9, true, vec![bob.clone()], vec![]));
+        let ids: Vec<_> = book.all().into_iter().map(|p| p.info.id).collect();
+        assert_eq!(ids, [alice.id, bob.id], "the node itself is no peer of its own");
+        assert_eq!(book.stamp(0).version, 1);
+        assert_eq!(book.stamp(1).version, 9);
+    }
+
+    #[test]
+    fn the_tracker_heard_last_decides_where_a_peer_is() {
+        let (old, new) = (peer(1, [10, 0, 0, 1]), peer(1, [10, 0, 0, 9]));
+        let mut book = PeerBook::new(NodeId::from_bytes([0; 32]), 2);
+        book.apply(at(1), 0, delta(1, true, vec![old.clone()], vec![]));
+        book.apply(at(5), 1, delta(1, true, vec![new.clone()], vec![]));
+        assert_eq!(book.get(&new.id), Some(new.clone()));
+        book.apply(at(6), 1, delta(2, false, vec![], vec![new.id]));
+        assert_eq!(book.get(&old.id), Some(old), "the other tracker still lists it");
+    }
+
+    #[test]
+    fn a_reset_empties_the_list_first() {
+        let mut book = PeerBook::new(NodeId::from_bytes([0; 32]), 1);
+        book.apply(at(1), 0, delta(1, true, vec![peer(1, [1; 4]), peer(2, [2; 4])], vec![]));
+        book.apply(at(2), 0, delta(1, true, vec![peer(3, [3; 4])], vec![]));
+        assert_eq!(book.all().len(), 1);
+    }
+}

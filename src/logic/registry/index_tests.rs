@@ -1,0 +1,284 @@
+use super::*;
+use crate::base::limits::PAGE_FILES_MAX;
+use crate::wire::List;
+use crate::wire::message::Message;
+use crate::wire::message::tracker::{Found, LookupAnswer, LookupQuestion};
+use proptest::prelude::*;
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn node(n: u32) -> NodeId {
+    let mut bytes = [0; 32];
+    bytes[..4].copy_from_slice(&n.to_be_bytes());
+    NodeId::from_bytes(bytes)
+}
+
+fn file(text: &str, content: u8) -> FileEntry {
+    let root = Root::from_bytes([content; 32]);
+    let (size, modified) = (content.into(), Modified::default());
+    FileEntry { name: name(text), size, root, modified, executable: false }
+}
+
+fn page(from: u64, to: u64, added: Vec<FileEntry>, removed: &[&str]) -> CatalogueDelta {
+    let removed = List::of(removed.iter().map(|n| name(n)).collect());
+    CatalogueDelta { epoch: 1, from, to, added: List::of(added), removed }
+}
+
+fn at(version: u64) -> Stamp {
+    Stamp { epoch: 1, version }
+}
+
+fn ask(index: &Index, text: &str) -> Vec<Found> {
+    let mut after = None;
+    let mut all: Vec<Found> = Vec::new();
+    loop {
+        let question = LookupQuestion { name: name(text), after };
+        let LookupAnswer { found, more } = index.lookup(&question, 3);
+        let answer = LookupAnswer { found: found.clone(), more };
+        assert!(Message::from(answer).to_frame().is_ok(), "a page must fit its frame");
+        all.extend(found.into_vec());
+        after = all.last().map(|found| found.entry.name.clone());
+        if !more {
+            return all;
+        }
+    }
+}
+
+fn names(index: &Index, text: &str) -> Vec<String> {
+    ask(index, text).iter().map(|found| found.entry.name.as_str().to_owned()).collect()
+}
+
+#[test]
+fn a_page_is_applied_only_where_it_builds_on_the_copy() {
+    let mut index = Index::default();
+    let alice = node(1);
+    assert_eq!(index.apply(alice, page(3, 4, vec![file("x", 1)], &[])), Ok(Stamp::default()));
+    assert_eq!(index.apply(alice, page(0, 2, vec![file("a", 1), file("b", 1)], &[])), Ok(at(2)));
+    assert_eq!(index.apply(alice, page(3, 4, vec![file("x", 1)], &[])), Ok(at(2)), "a gap");
+    assert_eq!(index.apply(alice, page(2, 4, vec![file("c", 1)], &["a"])), Ok(at(4)));
+    assert_eq!(index.apply(alice, page(2, 4, vec![file("x", 1)], &[])), Ok(at(4)), "doubled");
+    let other_epoch = CatalogueDelta { epoch: 2, ..page(4, 5, vec![file("x", 1)], &[]) };
+    assert_eq!(index.apply(alice, other_epoch), Ok(at(4)));
+    let found: Vec<usize> = ["a", "b", "c", "x"].map(|n| ask(&index, n).len()).to_vec();
+    assert_eq!(found, [0, 1, 1, 0]);
+    assert_eq!(index.apply(alice, page(0, 1, vec![file("z", 1)], &[])), Ok(at(1)), "a full one");
+    assert_eq!((ask(&index, "b").len(), ask(&index, "z").len()), (0, 1));
+    let backwards = index.apply(alice, page(4, 3, vec![], &[]));
+    assert_eq!(backwards, Err(IndexError::Backwards { from: 4, to: 3 }));
+}
+
+#[test]
+fn a_folder_is_everything_below_it_and_not_its_neighbours() {
+    let mut index = Index::default();
+    let all = ["a", "a b/c", "a!", "a/\u{1}", "a/b", "a/b/c", "a/z", "a0", "ab/c", "b/a"];
+    index.apply(node(1), page(0, 1, all.map(|n| file(n, 1)).to_vec(), &[])).unwrap();
+    assert_eq!(names(&index, "a"), ["a", "a/\u{1}", "a/b", "a/b/c", "a/z"]);
+    assert_eq!(names(&index, "a/b"), ["a/b", "a/b/c"]);
+    assert_eq!(names(&index, "ab"), ["ab/c"]);
+    assert!(names(&index, "c").is_empty());
+}
+
+#[test]
+fn two_contents_of_one_name_are_two_findings_and_the_more_common_is_first() {
+    let mut index = Index::default();
+    for (n, content) in [(1, 7), (2, 9), (3, 9)] {
+        index.apply(node(n), page(0, 1, vec![file("a", content)], &[])).unwrap();
+    }
+    let found = ask(&index, "a");
+    let sizes: Vec<(u64, usize)> = found.iter().map(|f| (f.entry.size, f.owners.len())).collect();
+    assert_eq!(sizes, [(9, 2), (7, 1)]);
+    index.apply(node(2), page(1, 2, vec![file("a", 7)], &[])).unwrap();
+    let found = ask(&index, "a");
+    let sizes: Vec<(u64, usize)> = found.iter().map(|f| (f.entry.size, f.owners.len())).collect();
+    assert_eq!(sizes, [(7, 2), (9, 1)]);
+}
+
+#[test]
+fn askers_are_spread_over_the_owners() {
+    let mut index = Index::default();
+    for n in 0..100 {
+        index.apply(node(n), page(0, 1, vec![file("a", 1)], &[])).unwrap();
+    }
+    let question = LookupQuestion { name: name("a"), after: None };
+    let first: BTreeSet<NodeId> =
+        (0..100).map(|spread| index.lookup(&question, spread).found[0].owners[0]).collect();
+    assert_eq!(first.len(), 100);
+    assert_eq!(index.lookup(&question, 99).found[0].owners.len(), 64);
+}
+
+#[test]
+fn pages_are_bounded_in_files_and_in_bytes_and_never_split_a_name() {
+    let mut index = Index::default();
+    let long = "n".repeat(200);
+    for n in 0..70_u32 {
+        let entries = (0..500).map(|i| file(&format!("d/{long}{i:04}"), n as u8 % 3)).collect();
+        index.apply(node(n), page(0, 1, entries, &[])).unwrap();
+    }
+    let all = ask(&index, "d");
+    assert_eq!(all.len(), 1_500);
+    let question = LookupQuestion { name: name("d"), after: None };
+    let first = index.lookup(&question, 0);
+    assert!(first.more);
+    assert_eq!(first.found.len() % 3, 0, "a name was split");
+
+    let mut index = Index::default();
+    for n in 0..3 {
+        let entries = (0..1_500).map(|i| file(&format!("{}", n * 1_500 + i), 1)).collect();
+        index.apply(node(1), page(n * 1_500, (n + 1) * 1_500, entries, &[])).unwrap();
+    }
+    let (found, more) = index.files(None, 0);
+    assert_eq!((found.len(), more), (PAGE_FILES_MAX, true));
+    let (found, more) = index.files(found.last().map(|f| &f.entry.name), 0);
+    assert_eq!((found.len(), more), (PAGE_FILES_MAX, true));
+    let (found, more) = index.files(found.last().map(|f| &f.entry.name), 0);
+    assert_eq!((found.len(), more), (500, false));
+}
+
+#[test]
+fn bounds_refuse_the_page_with_words_and_leave_the_copy_as_it_was() {
+    let limits = IndexLimits { files_per_node: 3, files: 4, ..IndexLimits::default() };
+    let mut index = Index::new(limits);
+    index.apply(node(1), page(0, 2, vec![file("a", 1), file("b", 1)], &[])).unwrap();
+    let refused = index.apply(node(1), page(2, 4, vec![file("c", 1), file("d", 1)], &[]));
+    assert!(matches!(refused, Err(IndexError::NodeFull { files: 3, .. })));
+    assert_eq!((index.stamp(&node(1)), index.files_of(&node(1))), (at(2), 2));
+    let three = vec![file("a", 1), file("b", 1), file("c", 1)];
+    let refused = index.apply(node(2), page(0, 3, three.clone(), &[]));
+    assert!(matches!(refused, Err(IndexError::Full { files: 4 })));
+    index.remove(&node(1));
+    assert!(index.apply(node(2), page(0, 3, three.clone(), &[])).is_err(), "not swept yet");
+    while index.sweep() {}
+    assert_eq!(index.apply(node(2), page(0, 3, three, &[])), Ok(at(3)));
+}
+
+#[test]
+fn a_large_copy_is_hidden_at_once_and_swept_in_steps() {
+    let mut index = Index::default();
+    let entries = (0..2_000).map(|i| file(&format!("d/{i}"), 1)).collect();
+    index.apply(node(1), page(0, 1, entries, &[])).unwrap();
+    index.remove(&node(1));
+    assert!(ask(&index, "d").is_empty());
+    assert!(index.sweep(), "2,000 names are more than one step");
+    assert!(ask(&index, "d").is_empty());
+    while index.sweep() {}
+    assert!(index.names.is_empty());
+    assert_eq!((index.held, index.name_bytes, index.totals()), (0, 0, (0, 0)));
+}
+
+/// What is to be true, without an index.
+#[derive(Default)]
+struct Naive(BTreeMap<(String, [u8; 32]), BTreeSet<NodeId>>);
+
+impl Naive {
+    fn forget(&mut self, owner: NodeId, name: Option<&str>) {
+        self.0.retain(|(known, _), owners| {
+            if name.is_none_or(|name| name == known) {
+                owners.remove(&owner);
+            }
+            !owners.is_empty()
+        });
+    }
+
+    fn ask(&self, wanted: &Name) -> Vec<(String, [u8; 32], Vec<NodeId>)> {
+        let found = self.0.iter().filter(|((n, _), _)| name(n).answers(wanted));
+        found.map(|((n, root), o)| (n.clone(), *root, o.iter().copied().collect())).collect()
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Page { owner: u32, full: bool, added: Vec<(usize, u8)>, removed: Vec<usize> },
+    Leave(u32),
+    Sweep,
+}
+
+const NAMES: [&str; 8] = ["a", "a/b", "a/b/c", "a b", "a0", "b", "b/c", "b/d"];
+
+fn step() -> impl Strategy<Value = Step> {
+    let added = prop::collection::vec((0..NAMES.len(), 0_u8..3), 0..5);
+    let removed = prop::collection::vec(0..NAMES.len(), 0..3);
+    prop_oneof![
+        6 => (0_u32..4, any::<bool>(), added, removed)
+            .prop_map(|(owner, full, added, removed)| Step::Page { owner, full, added, removed }),
+        1 => (0_u32..4).prop_map(Step::Leave),
+        1 => Just(Step::Sweep),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn lookup_says_what_a_naive_model_says(steps in prop::collection::vec(step(), 1..60)) {
+        let (mut index, mut naive) = (Index::default(), Naive::default());
+        for step in steps {
+            match step {
+                Step::Leave(owner) => {
+                    index.remove(&node(owner));
+                    naive.forget(node(owner), None);
+                }
+                Step::Sweep => drop(index.sweep()),
+                Step::Page { owner, full, added, removed } => {
+                    let owner = node(owner);
+                    let from = if full { 0 } else { index.stamp(&owner).version };
+                    if from == 0 {
+                        naive.forget(owner, None);
+                    }
+                    for n in &removed {
+                        naive.forget(owner, Some(NAMES[*n]));
+                    }
+                    for (n, content) in &added {
+                        naive.forget(owner, Some(NAMES[*n]));
+                        let key = (NAMES[*n].to_owned(), [*content; 32]);
+                        naive.0.entry(key).or_default().insert(owner);
+                    }
+                    let added = added.iter().map(|(n, content)| file(NAMES[*n], *content)).collect();
+                    let removed: Vec<&str> = removed.iter().map(|n| NAMES[*n]).collect();
+                    let to = from + 1;
+                    prop_assert_eq!(index.apply(owner, page(from, to, added, &removed)), Ok(at(to)));
+                }
+            }
+            for wanted in NAMES {
+                let mut found: Vec<_> = ask(&index, wanted)
+                    .into_iter()
+                    .map(|f| {
+                        let mut owners = f.owners.to_vec();
+                        owners.sort();
+                        (f.entry.name.as_str().to_owned(), *f.entry.root.as_bytes(), owners)
+                    })
+                    .collect();
+                found.sort();
+                prop_assert_eq!(found, naive.ask(&name(wanted)));
+            }
+        }
+    }
+}
+
+/// Resident memory of this process, bytes.
+#[cfg(target_os = "linux")]
+fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    text.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+/// Nextest gives each test a process of its own, so that what is resident is the index.
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_per_file_is_as_documented() {
+    const FILES: u64 = 200_000;
+    let mut index = Index::default();
+    let mut fill = |owner: u32| {
+        let before = resident();
+        for start in (0..FILES).step_by(2_000) {
+            let entries = (start..start + 2_000)
+                .map(|i| file(&format!("project/data/measurement-{i:08}/run.csv"), 1))
+                .collect();
+            index.apply(node(owner), page(start, start + 2_000, entries, &[])).unwrap();
+        }
+        (resident().saturating_sub(before)) / FILES as usize
+    };
+    let (first, second, third) = (fill(1), fill(2), fill(3));
+    println!("{first} bytes a file, {second} and {third} for further owners");
+    assert!(first < 400, "{first} bytes a file");
+    assert!(third < 80, "{third} bytes for a further owner");
+}

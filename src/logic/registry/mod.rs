@@ -1,0 +1,241 @@
+//! Which nodes are alive, where they are and what they have: the tracker's decisions.
+//!
+//! Invariant: at any moment an identity is listed at most once, and only the session that
+//! registered it last speaks for it. State is soft: it lives in memory, and a new tracker knows
+//! everything again once the nodes have registered there.
+//!
+//! ```text
+//!              Register                    Exit
+//! (unknown) ────────────> listed, open ────────────> gone "intentionally"
+//!                           │  ^   │ 3 heartbeats' silence
+//!            hung up        │  │   └───────────────> gone "not intentionally"
+//!            without Exit   v  │ Register                   ^
+//!                        listed, lost ──── 2 s ─────────────┘
+//! ```
+//!
+//! A session that the tracker itself closed (a missed deadline, a bad frame) is lost too, but is
+//! waited for as long as a silent one. Another process with the same identity is refused while the
+//! first one is surely alive; otherwise it is a restart and takes over.
+
+mod dial_back;
+mod index;
+mod lookup;
+mod membership;
+mod node;
+mod peers;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+pub use dial_back::{DIALS_PER_MINUTE, DialOutcome, FAILURES_MAX};
+pub use index::{IndexError, IndexLimits};
+pub use lookup::CONTENTS_MAX;
+pub use node::RECONNECT_GRACE;
+pub use peers::TOMBSTONES_MAX;
+
+use crate::base::{Name, NodeId, NodeLabel, Time};
+use crate::wire::message::tracker::{
+    CatalogueAnswer, CatalogueDelta, Found, Heartbeat, HeartbeatAnswer, LookupAnswer,
+    LookupQuestion, PeersAnswer, PeersQuestion, Refused, Why,
+};
+use dial_back::DialLimits;
+use index::Index;
+use node::Node;
+use peers::PeerList;
+
+/// A connection's number; never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionToken(pub u64);
+
+/// Who ended a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClosedBy {
+    /// The node's side: its process, or the kernel on behalf of a killed one.
+    Peer,
+    /// The tracker: a deadline, a bad frame, no room.
+    Tracker,
+}
+
+/// What the tracker is to do or to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// A node is on the list.
+    Joined {
+        /// Its label.
+        label: NodeLabel,
+        /// Its chunk listener.
+        addr: SocketAddr,
+    },
+    /// A node is off the list.
+    Left {
+        /// Its label.
+        label: NodeLabel,
+        /// It said goodbye.
+        intentionally: bool,
+        /// Why it was taken off, when it did not.
+        why: String,
+    },
+    /// Dial `addr`, expect `id`, and tell `on_dial_back`.
+    DialBack {
+        /// Who should answer.
+        id: NodeId,
+        /// Where.
+        addr: SocketAddr,
+    },
+    /// This connection speaks for nobody any more.
+    Close(SessionToken),
+}
+
+/// How much the registry takes in.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Nodes in all.
+    pub nodes: usize,
+    /// Identities from one address.
+    pub per_address: usize,
+    /// The index.
+    pub index: IndexLimits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { nodes: 10_000, per_address: 1_024, index: IndexLimits::default() }
+    }
+}
+
+/// A listed node, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeRow {
+    /// Its label.
+    pub label: NodeLabel,
+    /// Its identity.
+    pub id: NodeId,
+    /// Its chunk listener.
+    pub addr: SocketAddr,
+    /// Files in the index.
+    pub files: usize,
+    /// Since it was heard.
+    pub silence: Duration,
+    /// Whether a dial-back met it at `addr`; none while that is not known.
+    pub reachable: Option<bool>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Registry {
+    limits: Limits,
+    nodes: BTreeMap<NodeId, Node>,
+    sessions: BTreeMap<SessionToken, NodeId>,
+    per_address: BTreeMap<IpAddr, usize>,
+    peers: PeerList,
+    index: Index,
+    dials: DialLimits,
+}
+
+impl Registry {
+    /// An empty registry; `epoch` is random and tells its lists from those of an earlier one.
+    pub fn new(epoch: u64, limits: Limits) -> Registry {
+        Registry {
+            limits,
+            nodes: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            per_address: BTreeMap::new(),
+            peers: PeerList::new(epoch),
+            index: Index::new(limits.index),
+            dials: DialLimits::default(),
+        }
+    }
+
+    /// The node behind a session, now heard.
+    fn heard(&mut self, now: Time, session: SessionToken) -> Result<NodeId, Refused> {
+        let node = self.sessions.get(&session).and_then(|id| self.nodes.get_mut(id));
+        let Some(node) = node else {
+            let text = "this connection is not registered here; register first";
+            return Err(Refused::new(Why::NotRegistered, text));
+        };
+        node.last_heard = now;
+        Ok(node.id)
+    }
+
+    /// A page of a node's catalogue.
+    ///
+    /// # Errors
+    /// Refused when not registered, or when the index has no room.
+    pub fn on_catalogue(
+        &mut self,
+        now: Time,
+        session: SessionToken,
+        page: CatalogueDelta,
+    ) -> Result<CatalogueAnswer, Refused> {
+        let id = self.heard(now, session)?;
+        match self.index.apply(id, page) {
+            Ok(catalogue) => Ok(CatalogueAnswer { catalogue }),
+            Err(why @ IndexError::Backwards { .. }) => {
+                Err(Refused::new(Why::Unexpected, why.to_string()))
+            }
+            Err(why) => Err(Refused::new(Why::Busy, why.to_string())),
+        }
+    }
+
+    /// A node is alive.
+    ///
+    /// # Errors
+    /// Refused when not registered.
+    pub fn on_heartbeat(
+        &mut self,
+        now: Time,
+        session: SessionToken,
+        heartbeat: &Heartbeat,
+    ) -> Result<HeartbeatAnswer, Refused> {
+        let id = self.heard(now, session)?;
+        let peers = self.peers.delta(&id, heartbeat.peers);
+        Ok(HeartbeatAnswer { peers, catalogue: self.index.stamp(&id) })
+    }
+
+    /// Takes a few files of nodes that left out of memory; whether more are left.
+    pub fn sweep(&mut self) -> bool {
+        self.index.sweep()
+    }
+
+    /// The list of nodes for anybody.
+    pub fn peers(&self, asker: &NodeId, question: &PeersQuestion) -> PeersAnswer {
+        PeersAnswer { peers: self.peers.delta(asker, question.peers) }
+    }
+
+    /// The index for anybody; `spread` is any number, see `Index::lookup`.
+    pub fn lookup(&self, question: &LookupQuestion, spread: u64) -> LookupAnswer {
+        self.index.lookup(question, spread)
+    }
+
+    /// One page of the whole index behind `after`, and whether there is more.
+    pub fn files(&self, after: Option<&Name>) -> (Vec<Found>, bool) {
+        self.index.files(after, 0)
+    }
+
+    /// The listed nodes.
+    pub fn nodes(&self, now: Time) -> impl Iterator<Item = NodeRow> {
+        self.nodes.values().map(move |node| NodeRow {
+            label: node.label.clone(),
+            id: node.id,
+            addr: node.addr(),
+            files: self.index.files_of(&node.id),
+            silence: now.since(node.last_heard),
+            reachable: node.probes.listed().reachable(),
+        })
+    }
+
+    /// What a listed node is called.
+    pub fn label(&self, id: &NodeId) -> Option<&NodeLabel> {
+        self.nodes.get(id).map(|node| &node.label)
+    }
+
+    /// Nodes, different files, and the bytes of those.
+    pub fn totals(&self) -> (usize, u64, u64) {
+        let (files, bytes) = self.index.totals();
+        (self.nodes.len(), files, bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! One connected owner as the requester sees it: its share, and what is in flight from it.
+//!
+//! Invariant: an item is either in the share or in flight, never both; the sums of bytes agree
+//! with the items.
+//!
+//! ```text
+//! share --NEXT--> announced --header--> begun --last byte--> arrived --verified--> gone
+//!   '--moved away, lost, stale----'--skip--'                    '--corrupt--> gone
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::speed::Speed;
+use crate::base::{Bitmap, NodeId, Time};
+
+/// How far an item in flight has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The owner said it is next.
+    Announced,
+    /// Its bytes are arriving.
+    Begun,
+    /// All here, not yet verified and written.
+    Arrived,
+}
+
+/// Where an item was when it was taken from an owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Was {
+    /// Nowhere.
+    Absent,
+    /// In its share.
+    Shared,
+    /// In flight.
+    Flying(Stage),
+}
+
+/// A connected owner.
+#[derive(Debug)]
+pub(super) struct Owner {
+    pub(super) node: NodeId,
+    /// What it has and may be asked for.
+    pub(super) have: Bitmap,
+    /// What it was asked for on this connection, ever, and has not begun to send.
+    pub(super) asked: Bitmap,
+    pub(super) share: BTreeSet<u32>,
+    pub(super) flying: BTreeMap<u32, Stage>,
+    pub(super) speed: Speed,
+    /// When it last did something, or was last given something to do.
+    pub(super) heard: Time,
+    share_bytes: u64,
+    announced_bytes: u64,
+    /// Bytes still to come of the run on the wire.
+    run_left: u64,
+}
+
+impl Owner {
+    /// An owner that just said what it has.
+    pub(super) fn new(now: Time, node: NodeId, have: Bitmap) -> Owner {
+        let asked = Bitmap::none(have.len());
+        Owner {
+            node,
+            have,
+            asked,
+            share: BTreeSet::new(),
+            flying: BTreeMap::new(),
+            speed: Speed::default(),
+            heard: now,
+            share_bytes: 0,
+            announced_bytes: 0,
+            run_left: 0,
+        }
+    }
+
+    /// Whether the item is in its share or in flight from it.
+    pub(super) fn holds(&self, item: u32) -> bool {
+        self.share.contains(&item) || self.flying.contains_key(&item)
+    }
+
+    /// All it holds.
+    pub(super) fn held(&self) -> BTreeSet<u32> {
+        self.share.iter().chain(self.flying.keys()).copied().collect()
+    }
+
+    /// Bytes in its share.
+    pub(super) fn share_bytes(&self) -> u64 {
+        self.share_bytes
+    }
+
+    /// Bytes it announced or has on the wire.
+    pub(super) fn flying_bytes(&self) -> u64 {
+        self.announced_bytes + self.run_left
+    }
+
+    /// Bytes it was asked for that have not arrived.
+    pub(super) fn due(&self) -> u64 {
+        self.share_bytes + self.flying_bytes()
+    }
+
+    /// Bytes that arrive before `item` is complete, itself included; an estimate from above.
+    pub(super) fn ahead_of(&self, item: u32) -> u64 {
+        match self.flying.get(&item) {
+            Some(Stage::Arrived) => 0,
+            Some(Stage::Begun) => self.run_left,
+            Some(Stage::Announced) => self.flying_bytes(),
+            None => self.due(),
+        }
+    }
+
+    /// Whether something that arrived waits for us, so that its silence may be our own fault.
+    pub(super) fn waits_for_us(&self) -> bool {
+        self.flying.values().any(|stage| *stage == Stage::Arrived)
+    }
+
+    /// Puts an item of `len` bytes into the share.
+    pub(super) fn ask(&mut self, item: u32, len: u64) {
+        self.share.insert(item);
+        self.share_bytes += len;
+        self.asked.insert(item);
+    }
+
+    /// The item, of `len` bytes, is in flight now; tells where it was.
+    pub(super) fn fly(&mut self, item: u32, len: u64, stage: Stage) -> Was {
+        let was = self.take(item, len);
+        self.flying.insert(item, stage);
+        if stage == Stage::Announced {
+            self.announced_bytes += len;
+        }
+        was
+    }
+
+    /// Forgets an item of `len` bytes; tells where it was.
+    pub(super) fn take(&mut self, item: u32, len: u64) -> Was {
+        if self.share.remove(&item) {
+            self.share_bytes -= len;
+            return Was::Shared;
+        }
+        let Some(stage) = self.flying.remove(&item) else { return Was::Absent };
+        if stage == Stage::Announced {
+            self.announced_bytes -= len;
+        }
+        Was::Flying(stage)
+    }
+
+    /// A run of `len` bytes begins; the one before, if any, is over.
+    pub(super) fn begin_run(&mut self, len: u64) {
+        self.end_run();
+        self.run_left = len;
+    }
+
+    /// Bytes of the run have arrived.
+    pub(super) fn receive(&mut self, now: Time, bytes: u64) {
+        self.heard = now;
+        self.speed.add(now, bytes);
+        self.run_left = self.run_left.saturating_sub(bytes);
+        if self.run_left == 0 {
+            self.end_run();
+        }
+    }
+
+    fn end_run(&mut self) {
+        self.run_left = 0;
+        for stage in self.flying.values_mut().filter(|stage| **stage == Stage::Begun) {
+            *stage = Stage::Arrived;
+        }
+    }
+
+    /// Starts or stops the clock of its speed: it runs while bytes are due.
+    pub(super) fn wind(&mut self, now: Time) {
+        let due = self.due() > 0;
+        if self.speed.set_due(now, due) && due {
+            self.heard = now;
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What can be asked of a download's shares: progress, why it waits, who does what. Changes nothing.
+
+use super::{OwnerKey, Record, Shares};
+use crate::base::{Bitmap, NodeId, Range, Time};
+use crate::logic::items::Items;
+
+/// What one connected owner is doing, for `transfers` and the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OwnerView {
+    /// The connection.
+    pub owner: OwnerKey,
+    /// Whose it is.
+    pub node: NodeId,
+    /// Items it will be sending, not announced yet.
+    pub share: u32,
+    /// Items it announced, is sending, or has sent without them being verified yet.
+    pub in_flight: Vec<Range>,
+    /// Measured bytes per second; `None` before the first byte.
+    pub speed: Option<f64>,
+}
+
+impl Shares {
+    /// Whether every item is verified.
+    pub fn is_complete(&self) -> bool {
+        self.missing_count == 0
+    }
+
+    /// What is verified.
+    pub fn verified(&self) -> &Bitmap {
+        &self.verified
+    }
+
+    /// Bytes not verified yet.
+    pub fn missing_bytes(&self) -> u64 {
+        self.missing_bytes
+    }
+
+    /// The items not verified yet.
+    pub fn missing(&self) -> Vec<Range> {
+        Range::collect(self.verified.iter_missing())
+    }
+
+    /// Missing items that no connected owner can give: why a download waits.
+    pub fn unowned(&self) -> Vec<Range> {
+        Range::collect(self.orphans.iter().copied())
+    }
+
+    /// Whether the node is banned from this download.
+    pub fn is_banned(&self, node: &NodeId) -> bool {
+        self.records.get(node).is_some_and(Record::is_banned)
+    }
+
+    /// Verified bytes from each node that sent any.
+    pub fn sources(&self) -> impl Iterator<Item = (NodeId, u64)> + '_ {
+        self.records
+            .iter()
+            .filter(|(_, record)| record.verified_bytes > 0)
+            .map(|(node, record)| (*node, record.verified_bytes))
+    }
+
+    /// The items of the set.
+    pub fn items(&self) -> &Items {
+        &self.items
+    }
+
+    /// What each connected owner is doing.
+    pub fn owners(&self, now: Time) -> Vec<OwnerView> {
+        self.owners
+            .iter()
+            .map(|(key, state)| OwnerView {
+                owner: *key,
+                node: state.node,
+                share: state.share.len() as u32,
+                in_flight: Range::collect(state.flying.keys().copied()),
+                speed: state.speed.measured(now),
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,281 @@
+//! The owner's side of one transfer: which item goes out next.
+//!
+//! Invariants: an item is sent at most once on a connection; nothing is sent that the requester
+//! does not want or that is not here; no more than the window is sent without an ACK; every
+//! number the requester chose is checked or clamped.
+//!
+//! ```text
+//! wanted --Announce--> ready --Send--> sent --ACK--> acked
+//!    '--WANT remove      '--SKIP         '--SKIP: worthless, its place in the window is free
+//! ```
+//!
+//! The writer thread asks `next` under a lock and acts outside it. Two runs are announced before
+//! the first is sent and one before each other, so that NEXT(b) precedes the bytes of a and the
+//! requester can still SKIP b. A WANT that takes back what was announced changes nothing: the
+//! two have crossed, and the requester answers the announcement.
+//!
+//! How it ends: with the connection. `is_idle` says that nothing is wanted or on the way.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::items::Items;
+use crate::base::limits::CHUNK_SIZE_MIN;
+use crate::base::{Bitmap, Range};
+use crate::wire::message::transfer::{Ack, Skip, Want};
+
+/// Most bytes of small files in one run: as much as the smallest chunk.
+pub const RUN_BYTES_MAX: u64 = CHUNK_SIZE_MIN;
+/// Most small files in one run.
+pub const RUN_FILES_MAX: u32 = 256;
+/// Runs announced and not begun: the next one and the one after it.
+const READY_MAX: usize = 2;
+
+/// What the writer does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Send NEXT.
+    Announce(Range),
+    /// Send CHUNK and the bytes. From now on it cannot be skipped.
+    Send(Range),
+}
+
+/// What a requester may not say. The connection is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// Items that the set does not have.
+    #[error("the requester speaks of items {first}+{count} of a set of {items}")]
+    Range {
+        /// First item.
+        first: u32,
+        /// How many.
+        count: u32,
+        /// Items of the set.
+        items: u32,
+    },
+    /// One list names more items than the set has.
+    #[error("the requester names items of a set of {items} more than once in one list")]
+    Repeated {
+        /// Items of the set.
+        items: u32,
+    },
+}
+
+/// One transfer, as its owner sees it.
+#[derive(Debug)]
+pub struct Upload {
+    items: Items,
+    have: Bitmap,
+    wanted: BTreeSet<u32>,
+    ready: VecDeque<Range>,
+    /// Begun, ever.
+    sent: Bitmap,
+    acked: Bitmap,
+    /// Sent and neither acked nor worthless.
+    open: Bitmap,
+    open_count: u32,
+    window: u32,
+    /// Where the disk's head is: the item after the last one chosen.
+    cursor: u32,
+    sent_bytes: u64,
+    acked_bytes: u64,
+}
+
+impl Upload {
+    /// A transfer of `items`, of which `have` can be sent. A bitmap of another length counts as
+    /// empty.
+    pub fn new(items: Items, have: Bitmap) -> Upload {
+        let count = items.count();
+        Upload {
+            have: if have.len() == count { have } else { Bitmap::none(count) },
+            wanted: BTreeSet::new(),
+            ready: VecDeque::new(),
+            sent: Bitmap::none(count),
+            acked: Bitmap::none(count),
+            open: Bitmap::none(count),
+            open_count: 0,
+            window: 1,
+            cursor: 0,
+            sent_bytes: 0,
+            acked_bytes: 0,
+            items,
+        }
+    }
+
+    /// The requester edits what may be chosen from, and its window. What was announced or sent
+    /// before stays so.
+    ///
+    /// # Errors
+    /// Items the set does not have; more items named than there are. Nothing has changed then.
+    pub fn on_want(&mut self, want: &Want) -> Result<(), Violation> {
+        self.check(&want.add)?;
+        self.check(&want.remove)?;
+        for item in want.remove.iter().flat_map(|run| run.iter()) {
+            self.wanted.remove(&item);
+        }
+        for item in want.add.iter().flat_map(|run| run.iter()) {
+            let known = self.sent.contains(item) || self.is_ready(item);
+            if self.have.contains(item) && !known {
+                self.wanted.insert(item);
+            }
+        }
+        self.window = u32::from(self.items.window_granted(want.window));
+        Ok(())
+    }
+
+    /// The requester does not want what was announced. What is being sent is sent to its end, but
+    /// no ACK is awaited for it any more.
+    ///
+    /// # Errors
+    /// Items the set does not have.
+    pub fn on_skip(&mut self, skip: &Skip) -> Result<(), Violation> {
+        self.check(&[skip.items])?;
+        self.unready(skip.items);
+        for item in skip.items.iter() {
+            self.wanted.remove(&item);
+            self.close(item);
+        }
+        Ok(())
+    }
+
+    /// Items are verified and written over there. Returns how many bytes that are new; an ACK of
+    /// what was not sent, or again, counts nothing.
+    ///
+    /// # Errors
+    /// Items the set does not have; more items named than there are.
+    pub fn on_ack(&mut self, ack: &Ack) -> Result<u64, Violation> {
+        self.check(&ack.items)?;
+        let before = self.acked_bytes;
+        for item in ack.items.iter().flat_map(|run| run.iter()) {
+            if self.sent.contains(item) && self.acked.insert(item) {
+                self.acked_bytes += self.items.len(item);
+                self.close(item);
+            }
+        }
+        Ok(self.acked_bytes - before)
+    }
+
+    /// Items are not here any more. Beyond the set nothing happens.
+    pub fn on_stale(&mut self, items: Range) {
+        self.unready(items);
+        let count = self.items.count();
+        for item in items.iter().take_while(|i| *i < count) {
+            self.have.remove(item);
+            self.wanted.remove(&item);
+            self.close(item);
+        }
+    }
+
+    /// The last byte of a run is out.
+    pub fn on_sent(&mut self, items: Range) {
+        self.sent_bytes += self.items.bytes(items);
+    }
+
+    /// What to do next; `None` until a WANT, an ACK or a SKIP changes that.
+    #[expect(clippy::should_implement_trait, reason = "what comes next changes with what is heard")]
+    pub fn next(&mut self) -> Option<Step> {
+        if self.ready.len() < READY_MAX
+            && let Some(run) = self.choose()
+        {
+            run.iter().for_each(|item| {
+                self.wanted.remove(&item);
+            });
+            self.cursor = run.first + run.count;
+            self.ready.push_back(run);
+            return Some(Step::Announce(run));
+        }
+        let run = *self.ready.front()?;
+        if self.open_count > 0 && self.open_count + run.count > self.window {
+            return None;
+        }
+        self.ready.pop_front();
+        for item in run.iter() {
+            self.sent.insert(item);
+            self.open.insert(item);
+        }
+        self.open_count += run.count;
+        Some(Step::Send(run))
+    }
+
+    /// Whether nothing is wanted, announced or waiting for its ACK.
+    pub fn is_idle(&self) -> bool {
+        self.wanted.is_empty() && self.ready.is_empty() && self.open_count == 0
+    }
+
+    /// Items sent that wait for their ACK.
+    pub fn unacked(&self) -> u32 {
+        self.open_count
+    }
+
+    /// Bytes sent to the end.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes
+    }
+
+    /// Bytes acknowledged.
+    pub fn acked_bytes(&self) -> u64 {
+        self.acked_bytes
+    }
+
+    /// The items of the set.
+    pub fn items(&self) -> &Items {
+        &self.items
+    }
+
+    /// The one place that decides what goes out: the first wanted item at or behind the last one,
+    /// for the disk's sake. It is asked as late as can be, when a place among the announced frees,
+    /// so that with many requesters it may weigh what is rarest and who is poorest.
+    fn choose(&self) -> Option<Range> {
+        let first =
+            self.wanted.range(self.cursor..).next().or_else(|| self.wanted.first()).copied()?;
+        let mut run = Range::one(first);
+        if self.items.is_batch() {
+            let most = RUN_FILES_MAX.min(self.window);
+            let mut bytes = self.items.len(first);
+            for item in self.wanted.range(first + 1..).copied() {
+                bytes += self.items.len(item);
+                if item != first + run.count || run.count == most || bytes > RUN_BYTES_MAX {
+                    break;
+                }
+                run.count += 1;
+            }
+        }
+        Some(run)
+    }
+
+    fn is_ready(&self, item: u32) -> bool {
+        self.ready.iter().any(|run| (run.first..run.first + run.count).contains(&item))
+    }
+
+    /// Cuts `items` out of what was announced.
+    fn unready(&mut self, items: Range) {
+        let gone = items.iter();
+        self.ready = self
+            .ready
+            .iter()
+            .flat_map(|run| Range::collect(run.iter().filter(|item| !gone.contains(item))))
+            .collect();
+    }
+
+    /// The item takes no place in the window any more.
+    fn close(&mut self, item: u32) {
+        if self.open.remove(item) {
+            self.open_count -= 1;
+        }
+    }
+
+    /// Every number lies in the set, and the work a list makes is bounded by the set.
+    fn check(&self, runs: &[Range]) -> Result<(), Violation> {
+        let items = self.items.count();
+        let mut named = 0_u64;
+        for run in runs {
+            if !self.items.contain(*run) {
+                return Err(Violation::Range { first: run.first, count: run.count, items });
+            }
+            named += u64::from(run.count);
+        }
+        if named > u64::from(items) { Err(Violation::Repeated { items }) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

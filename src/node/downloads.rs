@@ -1,0 +1,218 @@
+//! The downloads of a node: running, paused, and the last ones that ended.
+//!
+//! Policy: `RUNNING_MAX` run at once, a further one is refused with words; `ENDED_KEPT` ended ones
+//! are remembered, the oldest goes first. A name that is being downloaded is not downloaded twice.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::context::Context;
+use super::fetch::control::Wish;
+use super::fetch::job::{Job, Outcome};
+use super::fetch::place::Place;
+use super::view::{DownloadReport, From, Summary, TransferRow};
+use crate::base::{Fault, FaultKind, Name};
+
+/// Downloads at once.
+const RUNNING_MAX: usize = 16;
+/// Ended downloads remembered.
+const ENDED_KEPT: usize = 200;
+
+/// The table of downloads.
+pub(super) struct Downloads {
+    ctx: Arc<Context>,
+    place: Arc<Place>,
+    ids: Arc<AtomicU64>,
+    jobs: Mutex<BTreeMap<u64, Arc<Job>>>,
+    rates: Mutex<Summary>,
+}
+
+impl Downloads {
+    /// An empty table; `ids` numbers uploads too.
+    pub(super) fn new(ctx: Arc<Context>, place: Arc<Place>, ids: Arc<AtomicU64>) -> Downloads {
+        Downloads { ctx, place, ids, jobs: BTreeMap::new().into(), rates: Mutex::default() }
+    }
+
+    /// Begins a download, or finds the one of the same name that is going on.
+    pub(super) fn begin(self: &Arc<Self>, name: &Name, from: From) -> Result<u64, Fault> {
+        let job = {
+            let mut jobs = self.jobs.lock();
+            if let Some(same) = jobs.values().find(|j| j.name == *name && !j.is_over()) {
+                same.control.say(Wish::Run);
+                return Ok(same.id);
+            }
+            let running = jobs.values().filter(|j| !j.is_over()).count();
+            if running >= RUNNING_MAX {
+                return Err(Fault::other(format!(
+                    "{running} downloads are running; wait for one, or cancel one, before {name}"
+                )));
+            }
+            forget_old(&mut jobs);
+            let job = Job::new(self.ids.fetch_add(1, Ordering::Relaxed), name.clone(), from);
+            jobs.insert(job.id, job.clone());
+            job
+        };
+        self.start(&job)?;
+        Ok(job.id)
+    }
+
+    fn start(self: &Arc<Self>, job: &Arc<Job>) -> Result<(), Fault> {
+        let (this, task) = (self.clone(), job.clone());
+        let run = move || {
+            task.run(&this.ctx, &this.place, None);
+            if let Some(outcome) = task.wait(Duration::ZERO) {
+                this.tell(&task, &outcome);
+            }
+        };
+        self.ctx.group.spawn(format!("download {}", job.id), run).map_err(|e| {
+            self.jobs.lock().remove(&job.id);
+            Fault::other(format!("could not start a thread for {}: {e}", job.name))
+        })
+    }
+
+    fn tell(&self, job: &Job, outcome: &Outcome) {
+        let (counters, notices) = (&self.ctx.counters, &self.ctx.notices);
+        match outcome {
+            Ok(reports) => {
+                counters.downloads_done.one();
+                self.measure(reports);
+                notices.tell(format!("download {} {}", job.id, summary(&job.name, reports)));
+            }
+            Err(fault) => {
+                counters.downloads_failed.one();
+                notices.tell(format!("download {}: {fault}", job.id));
+            }
+        }
+    }
+
+    fn measure(&self, reports: &[DownloadReport]) {
+        let bytes: u64 = reports.iter().flat_map(|r| &r.sources).map(|s| s.bytes).sum();
+        let seconds = reports.iter().map(|r| r.seconds).fold(0.0, f64::max);
+        if bytes > 0 && seconds > 0.0 {
+            self.rates.lock().add(bytes as f64 / seconds);
+        }
+    }
+
+    /// Bytes per second of the downloads that moved any.
+    pub(super) fn rates(&self) -> Summary {
+        *self.rates.lock()
+    }
+
+    fn job(&self, id: u64) -> Result<Arc<Job>, Fault> {
+        let job = self.jobs.lock().get(&id).cloned();
+        job.ok_or_else(|| {
+            Fault::new(FaultKind::NotFound, format!("there is no download {id}; see `transfers`"))
+        })
+    }
+
+    /// Waits for the end of a download, at most `within`; `Ok(None)`: it is still going on.
+    pub(super) fn wait(
+        &self,
+        id: u64,
+        within: Duration,
+    ) -> Result<Option<Vec<DownloadReport>>, Fault> {
+        self.job(id)?.wait(within).transpose()
+    }
+
+    /// Pauses or cancels.
+    pub(super) fn say(&self, id: u64, wish: Wish) -> Result<(), Fault> {
+        let job = self.job(id)?;
+        if job.is_over() {
+            return Err(Fault::other(format!("download {id} of {} is over", job.name)));
+        }
+        job.control.say(wish);
+        Ok(())
+    }
+
+    /// Goes on with a paused download; begins one that was cancelled or failed again.
+    pub(super) fn resume(self: &Arc<Self>, id: u64) -> Result<(), Fault> {
+        let job = self.job(id)?;
+        match job.wait(Duration::ZERO) {
+            None => job.control.say(Wish::Run),
+            Some(Ok(_)) => {
+                return Err(Fault::other(format!("download {id} of {} is complete", job.name)));
+            }
+            Some(Err(_)) => {
+                let again = Job::new(id, job.name.clone(), job.from.clone());
+                self.jobs.lock().insert(id, again.clone());
+                self.start(&again)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All rows, oldest first.
+    pub(super) fn rows(&self) -> Vec<TransferRow> {
+        self.jobs.lock().values().map(|job| job.row()).collect()
+    }
+
+    /// Those that are not over.
+    pub(super) fn going_on(&self) -> Vec<TransferRow> {
+        self.jobs.lock().values().filter(|job| !job.is_over()).map(|job| job.row()).collect()
+    }
+}
+
+fn forget_old(jobs: &mut BTreeMap<u64, Arc<Job>>) {
+    let over: Vec<u64> = jobs.values().filter(|j| j.is_over()).map(|j| j.id).collect();
+    let excess = over.len().saturating_sub(ENDED_KEPT);
+    for id in over.into_iter().take(excess) {
+        jobs.remove(&id);
+    }
+}
+
+/// `report.pdf done: 12.0 MiB in 0.4 s (30.0 MiB/s) from alice 40 %, bob 60 %`
+fn summary(name: &Name, reports: &[DownloadReport]) -> String {
+    let bytes: u64 = reports.iter().map(|r| r.bytes).sum();
+    let seconds = reports.iter().map(|r| r.seconds).fold(0.0, f64::max);
+    let mut by_node: BTreeMap<&str, u64> = BTreeMap::new();
+    for source in reports.iter().flat_map(|r| &r.sources) {
+        *by_node.entry(source.node.as_str()).or_default() += source.bytes;
+    }
+    let sent: u64 = by_node.values().sum();
+    if sent == 0 {
+        return format!("{name} done: {} was here already", bytesize::ByteSize(bytes));
+    }
+    let shares: Vec<String> =
+        by_node.iter().map(|(node, n)| format!("{node} {} %", n * 100 / sent.max(1))).collect();
+    let rate = bytesize::ByteSize((sent as f64 / seconds.max(0.001)) as u64);
+    let files =
+        if reports.len() == 1 { String::new() } else { format!("{} files, ", reports.len()) };
+    format!(
+        "{name} done: {files}{} in {seconds:.1} s ({rate}/s) from {}",
+        bytesize::ByteSize(bytes),
+        shares.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Root;
+    use crate::node::view::Source;
+
+    fn report(sources: &[(&str, u64)]) -> DownloadReport {
+        DownloadReport {
+            name: "a".parse().unwrap(),
+            root: Root::of(b""),
+            path: "a".into(),
+            bytes: 2 << 20,
+            seconds: 2.0,
+            sources: sources
+                .iter()
+                .map(|(n, bytes)| Source { node: n.parse().unwrap(), bytes: *bytes })
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn the_summary_says_how_much_how_fast_and_from_whom() {
+        let name = "a".parse().unwrap();
+        let line = summary(&name, &[report(&[("alice", 1 << 20), ("bob", 1 << 20)])]);
+        assert_eq!(line, "a done: 2.0 MiB in 2.0 s (1.0 MiB/s) from alice 50 %, bob 50 %");
+        assert_eq!(summary(&name, &[report(&[])]), "a done: 2.0 MiB was here already");
+    }
+}

@@ -1,0 +1,249 @@
+//! One owner's connection within a set's fetch: a reader and a writer thread.
+//!
+//! ```text
+//! dial -> Open -> Opened -> { Next, Chunk+bytes, Stale }*  until the set is complete or either side ends
+//! ```
+//!
+//! The reader (this thread) verifies and writes what arrives; the writer sends what others queue
+//! (WANT, SKIP, ACK, DONE) and a WORKING every few seconds, so that the owner knows we are alive.
+//! Bytes nobody asked for are a fault of the owner: the lane ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use super::set::Fetch;
+use super::sink::Written;
+use crate::base::{Bitmap, PeerInfo, Range};
+use crate::io::clock;
+use crate::io::link::{self, Link, LinkError, LinkReader, LinkWriter, Phase};
+use crate::io::threads;
+use crate::logic::owners::Standing;
+use crate::logic::shares::{OwnerKey, Verdict};
+use crate::node::lookup::bind_for;
+use crate::wire::message::tracker::Why;
+use crate::wire::message::transfer::{Ack, Chunk, Open, Working};
+use crate::wire::{List, Message};
+
+/// An idle writer says WORKING so often.
+const WORKING_EVERY: Duration = Duration::from_secs(5);
+/// Largest run of small files taken in one piece, bytes; owners send less at a time.
+const BATCH_RUN_MAX: u64 = 1024 * 1024;
+/// The reader waits for a message in slices of this.
+const LISTEN_SLICE: Duration = Duration::from_secs(1);
+
+/// The lane from its dial to its end.
+pub(super) fn run(fetch: &Arc<Fetch>, key: OwnerKey, peer: &PeerInfo, outbox: &Receiver<Message>) {
+    let end = connect_and_fetch(fetch, key, peer, outbox);
+    let standing = match end {
+        Ok(()) => Standing::Lost("closed".into()),
+        Err(LinkError::Refused(no)) => match no.why {
+            Why::Busy | Why::Stopping => Standing::Busy(no.text.shown()),
+            _ => Standing::NotHere(no.text.shown()),
+        },
+        Err(e) => Standing::Lost(e.to_string()),
+    };
+    log::debug!(target: "fetch", "{}: {standing:?}", peer.shown());
+    fetch.lane_ended(key, standing);
+}
+
+fn connect_and_fetch(
+    fetch: &Arc<Fetch>,
+    key: OwnerKey,
+    peer: &PeerInfo,
+    outbox: &Receiver<Message>,
+) -> Result<(), LinkError> {
+    let ctx = &fetch.ctx;
+    let mut link = link::dial(peer.chunk(), bind_for(ctx, peer.chunk()), &ctx.link, Some(peer.id))?;
+    let have = open(fetch, &mut link)?;
+    let closer = link.closer();
+    if !fetch.lane_connected(key, closer.clone()) {
+        return Ok(());
+    }
+    let (mut reader, mut writer) = (link.reader, link.writer);
+    std::thread::scope(|scope| {
+        let write = || {
+            let end = write_until_closed(&mut writer, outbox);
+            closer.close();
+            end
+        };
+        threads::spawn_scoped(scope, format!("fetch {} out", peer.label), write)
+            .map_err(LinkError::Io)?;
+        let first = fetch.state.lock().shares.on_opened(clock::now(), key, peer.id, have);
+        fetch.carry_out(first);
+        let end = Lane { fetch, key, peer, buffer: Vec::new() }.read(&mut reader);
+        closer.close();
+        fetch.drop_outbox(key);
+        end
+    })
+}
+
+fn open(fetch: &Fetch, link: &mut Link) -> Result<Bitmap, LinkError> {
+    match link.ask(Open { set: fetch.set.clone(), resumable: fetch.resumable })? {
+        Message::Opened(opened) => {
+            fetch.progress.opened(opened.attempt);
+            Ok(opened.have)
+        }
+        other => Err(LinkError::Unexpected(other.kind())),
+    }
+}
+
+/// The writer: ends when the outbox is closed and empty, or when the link breaks.
+fn write_until_closed(
+    writer: &mut LinkWriter,
+    outbox: &Receiver<Message>,
+) -> Result<(), LinkError> {
+    loop {
+        match outbox.recv_timeout(WORKING_EVERY) {
+            Ok(message) => writer.send(&message)?,
+            Err(RecvTimeoutError::Timeout) => writer.send(&Working.into())?,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        }
+    }
+}
+
+/// The reader's state.
+struct Lane<'a> {
+    fetch: &'a Fetch,
+    key: OwnerKey,
+    peer: &'a PeerInfo,
+    /// One run of bytes; grown to the largest chunk and used again.
+    buffer: Vec<u8>,
+}
+
+impl Lane<'_> {
+    fn read(&mut self, reader: &mut LinkReader) -> Result<(), LinkError> {
+        loop {
+            match reader.recv(LISTEN_SLICE) {
+                Ok(message) => self.take(message, reader)?,
+                // Silence is judged by the shares, which know whether anything is due.
+                Err(LinkError::Timeout(Phase::Header)) => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    fn take(&mut self, message: Message, reader: &mut LinkReader) -> Result<(), LinkError> {
+        let now = clock::now();
+        match message {
+            Message::Next(next) => {
+                let actions = self.fetch.state.lock().shares.on_next(now, self.key, next.items);
+                self.fetch.carry_out(actions);
+            }
+            Message::Chunk(chunk) => self.take_chunk(&chunk, reader)?,
+            Message::Stale(stale) => {
+                let mut state = self.fetch.state.lock();
+                let actions = state.shares.on_stale(now, self.key, &stale.items);
+                drop(state);
+                self.fetch.carry_out(actions);
+            }
+            other => return Err(LinkError::Unexpected(other.kind())),
+        }
+        Ok(())
+    }
+
+    fn take_chunk(&mut self, chunk: &Chunk, reader: &mut LinkReader) -> Result<(), LinkError> {
+        let kind = crate::wire::Kind::Chunk;
+        let Some(len) = self.run_len(chunk) else { return Err(LinkError::Unexpected(kind)) };
+        let verdict = {
+            let mut state = self.fetch.state.lock();
+            state.shares.on_chunk_begun(clock::now(), self.key, chunk.items)
+        };
+        if matches!(verdict, Verdict::Violation) {
+            return Err(LinkError::Unexpected(kind));
+        }
+        self.receive(len as usize, reader)?;
+        if matches!(verdict, Verdict::Take) {
+            return self.keep(chunk.items);
+        }
+        self.fetch.send(self.key, Ack { items: List::of(vec![chunk.items]) }.into());
+        Ok(())
+    }
+
+    /// Bytes of an announced run, if it is one of this set and says its right length.
+    fn run_len(&self, chunk: &Chunk) -> Option<u64> {
+        let items = &self.fetch.items;
+        let one = items.is_batch() || chunk.items.count == 1;
+        let len = items.bytes(chunk.items);
+        let fits = items.contain(chunk.items) && one && (!items.is_batch() || len <= BATCH_RUN_MAX);
+        (fits && len == chunk.len).then_some(len)
+    }
+
+    /// The raw run behind a CHUNK, into the buffer.
+    fn receive(&mut self, len: usize, reader: &mut LinkReader) -> Result<(), LinkError> {
+        if self.buffer.len() < len {
+            self.buffer.resize(len, 0);
+        }
+        let (fetch, key) = (self.fetch, self.key);
+        reader.recv_payload(&mut self.buffer[..len], &mut |bytes| {
+            fetch.ctx.down.pay(bytes);
+            let now = clock::now();
+            fetch.progress.received(now, bytes as u64);
+            let mut state = fetch.state.lock();
+            state.moved(now);
+            state.shares.on_bytes(now, key, bytes as u64);
+        })
+    }
+
+    /// Verifies and writes what is in the buffer, tells the scheduler and the owner.
+    fn keep(&mut self, items: Range) -> Result<(), LinkError> {
+        let len = self.fetch.items.bytes(items) as usize;
+        let written = match self.fetch.sink.read().as_ref() {
+            None => return Ok(()),
+            Some(sink) => sink.write(items, &self.buffer[..len]),
+        };
+        let written = match written {
+            Ok(written) => written,
+            Err(e) => {
+                self.fetch.disk_failed(e);
+                return Err(LinkError::Closed);
+            }
+        };
+        self.acknowledge(&written);
+        let (actions, complete) = self.decide(&written);
+        self.fetch.carry_out(actions);
+        if complete {
+            self.fetch.changed.notify_all();
+        }
+        Ok(())
+    }
+
+    fn decide(&self, written: &Written) -> (Vec<crate::logic::shares::Action>, bool) {
+        let (now, key) = (clock::now(), self.key);
+        let mut state = self.fetch.state.lock();
+        let mut actions = Vec::new();
+        for item in &written.good {
+            let origin = &mut state.origins[*item as usize];
+            origin.get_or_insert_with(|| self.peer.label.clone());
+        }
+        for items in Range::collect(written.good.iter().copied()) {
+            actions.extend(state.shares.on_verified(now, key, items));
+        }
+        for item in &written.corrupt {
+            actions.extend(state.shares.on_corrupt(now, key, *item));
+        }
+        (actions, state.shares.is_complete())
+    }
+
+    fn acknowledge(&self, written: &Written) {
+        let ctx = &self.fetch.ctx;
+        for item in &written.good {
+            let bytes = self.fetch.items.len(*item);
+            self.fetch.progress.verified(self.peer.id, self.peer.label.as_str(), bytes);
+            ctx.counters.bytes_down.add(bytes);
+        }
+        if !written.corrupt.is_empty() {
+            ctx.counters.corrupt_chunks.add(written.corrupt.len() as u64);
+            ctx.notices.tell(format!(
+                "{} sent {} chunk(s) that do not match the file's hash; not used",
+                self.peer.shown(),
+                written.corrupt.len()
+            ));
+        }
+        if !written.good.is_empty() {
+            let items = List::of(Range::collect(written.good.iter().copied()));
+            self.fetch.send(self.key, Ack { items }.into());
+        }
+    }
+}

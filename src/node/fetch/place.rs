@@ -1,0 +1,101 @@
+//! Where a download arrives: the folder, its part files, and how a file gets its final name.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::base::{Fault, FaultKind, FileEntry, Manifest, Name};
+use crate::io::disk::{self, Beneath, PartFile, PartStore, PublishError, Published};
+use crate::io::index::Index;
+
+/// A folder that receives files.
+pub(in crate::node) struct Place {
+    /// The folder itself.
+    pub(in crate::node) into: Beneath,
+    /// Its path, for people.
+    pub(in crate::node) path: PathBuf,
+    /// Files on their way.
+    pub(in crate::node) parts: PartStore,
+    /// Whether data must be on the disk before the final name.
+    pub(in crate::node) fsync: bool,
+    /// Told of what arrives, so that it is served at once.
+    pub(in crate::node) index: Option<Arc<Index>>,
+}
+
+/// What lies under a name already.
+pub(in crate::node) enum There {
+    /// Nothing.
+    Nothing,
+    /// The very file.
+    Same,
+    /// Something else, in words.
+    Other(String),
+}
+
+impl Place {
+    /// What lies under the entry's name.
+    pub(in crate::node) fn look(&self, entry: &FileEntry) -> There {
+        match disk::existing(&self.into, &entry.name) {
+            Ok(None) => There::Nothing,
+            Ok(Some((_, root))) if root == entry.root => There::Same,
+            Ok(Some((size, root))) => {
+                There::Other(format!("another file is there ({size} bytes, root {})", root.short()))
+            }
+            Err(e) => There::Other(e.to_string()),
+        }
+    }
+
+    /// The path of a name, for people.
+    pub(in crate::node) fn path_of(&self, name: &Name) -> PathBuf {
+        self.path.join(name.as_path())
+    }
+
+    /// Gives a complete file its name.
+    pub(in crate::node) fn put(
+        &self,
+        part: PartFile,
+        entry: &FileEntry,
+        manifest: &Manifest,
+    ) -> Result<PathBuf, Fault> {
+        let put = disk::publish(
+            part,
+            &self.into,
+            &entry.name,
+            entry.modified,
+            entry.executable,
+            self.fsync,
+        );
+        let published = put.map_err(|e| fault(&entry.name, &e))?;
+        self.arrived(entry, Some(manifest), &published);
+        Ok(published.path)
+    }
+
+    /// Gives the small files of a batch their names, with one sync for all of them. One result a
+    /// file, in their order.
+    pub(in crate::node) fn put_batch(&self, entries: &[FileEntry]) -> Vec<Result<PathBuf, Fault>> {
+        let results = disk::publish_batch(&self.parts, &self.into, entries, self.fsync);
+        let named = |(entry, result): (&FileEntry, Result<Published, PublishError>)| {
+            let published = result.map_err(|e| fault(&entry.name, &e))?;
+            self.arrived(entry, None, &published);
+            Ok(published.path)
+        };
+        entries.iter().zip(results).map(named).collect()
+    }
+
+    fn arrived(&self, entry: &FileEntry, manifest: Option<&Manifest>, published: &Published) {
+        if let Some(index) = &self.index {
+            index.publish_downloaded(entry, manifest, &published.print);
+        }
+    }
+}
+
+fn fault(name: &Name, error: &PublishError) -> Fault {
+    let kind = match error {
+        PublishError::Exists { .. } | PublishError::Parent { .. } => FaultKind::Exists,
+        PublishError::DiskFull { .. } => FaultKind::DiskFull,
+        PublishError::Damaged { .. } => FaultKind::Integrity,
+        PublishError::Io { .. } => FaultKind::Other,
+    };
+    let words = error.to_string();
+    let words = crate::base::name::printable(&words);
+    Fault::new(kind, format!("{name} has arrived but has no name yet: {words}"))
+}

@@ -1,0 +1,146 @@
+//! From a name and a choice of owners to the files to fetch.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::base::{Fault, FaultKind, FileEntry, Name, PeerInfo, Root};
+use crate::node::context::Context;
+use crate::node::lookup::{Hit, lookup};
+use crate::node::view::From;
+
+/// One file to fetch.
+#[derive(Debug, Clone)]
+pub(in crate::node) struct Wanted {
+    /// What, and under which name it arrives.
+    pub(in crate::node) entry: FileEntry,
+    /// Who has it.
+    pub(in crate::node) owners: Vec<PeerInfo>,
+}
+
+/// The files that `name` stands for, from whom the choice allows.
+pub(in crate::node) fn resolve(
+    ctx: &Arc<Context>,
+    name: &Name,
+    from: &From,
+) -> Result<Vec<Wanted>, Fault> {
+    let found = lookup(ctx, name);
+    if found.hits.is_empty() {
+        return Err(found.nothing_found(name));
+    }
+    let chosen = choose(&found.hits, from);
+    if chosen.is_empty() {
+        return Err(not_with(name, &found.hits, from));
+    }
+    one_content_each(chosen)
+}
+
+/// The hits with only the chosen owner, or with all of them.
+fn choose(hits: &[Hit], from: &From) -> Vec<Wanted> {
+    hits.iter()
+        .filter_map(|hit| {
+            let owners: Vec<PeerInfo> =
+                hit.owners.iter().filter(|peer| is_meant(peer, from)).cloned().collect();
+            (!owners.is_empty()).then(|| Wanted { entry: hit.entry.clone(), owners })
+        })
+        .collect()
+}
+
+/// Whether the choice means this peer: by label, by (the start of) its identity, by its address.
+pub(in crate::node) fn is_meant(peer: &PeerInfo, from: &From) -> bool {
+    match from {
+        From::All => true,
+        From::One(text) => {
+            peer.label.as_str() == text
+                || (text.len() >= 8 && peer.id.to_string().starts_with(&text.to_lowercase()))
+                || peer.chunk().to_string() == *text
+                || peer.ip.to_string() == *text
+        }
+    }
+}
+
+fn not_with(name: &Name, hits: &[Hit], from: &From) -> Fault {
+    let asked = match from {
+        From::One(text) => crate::base::name::printable(text).into_owned(),
+        From::All => "nobody".into(),
+    };
+    let owners: BTreeMap<_, _> =
+        hits.iter().flat_map(|h| &h.owners).map(|p| (p.id, p.shown())).collect();
+    let owners: Vec<String> = owners.into_values().collect();
+    Fault::new(
+        FaultKind::NoOwner,
+        format!("{asked} does not offer {name}; owners: {}", owners.join(", ")),
+    )
+}
+
+/// Refuses to guess between two contents of one name.
+fn one_content_each(wanted: Vec<Wanted>) -> Result<Vec<Wanted>, Fault> {
+    let mut by_name: BTreeMap<&Name, Vec<(&Root, &Wanted)>> = BTreeMap::new();
+    for w in &wanted {
+        by_name.entry(&w.entry.name).or_default().push((&w.entry.root, w));
+    }
+    if let Some((name, contents)) = by_name.iter().find(|(_, contents)| contents.len() > 1) {
+        let list: Vec<String> = contents
+            .iter()
+            .map(|(root, w)| {
+                let owners: Vec<&str> = w.owners.iter().map(|p| p.label.as_str()).collect();
+                format!("{} at {}", root.short(), owners.join(", "))
+            })
+            .collect();
+        return Err(Fault::new(
+            FaultKind::Exists,
+            format!(
+                "{} different files are called {name}: {}; choose one with --from NODE",
+                contents.len(),
+                list.join("; ")
+            ),
+        ));
+    }
+    Ok(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Modified, NodeId, Ports};
+
+    fn peer(n: u8) -> PeerInfo {
+        PeerInfo {
+            id: NodeId::from_bytes([n; 32]),
+            label: ["alice", "bob", "eve"][n as usize].parse().unwrap(),
+            ip: [10, 0, 0, n].into(),
+            ports: Ports { search: 1, size: 2, chunk: 3 },
+        }
+    }
+
+    fn hit(name: &str, content: &[u8], owners: &[u8]) -> Hit {
+        Hit {
+            entry: FileEntry {
+                name: name.parse().unwrap(),
+                size: content.len() as u64,
+                root: Root::of(content),
+                modified: Modified::default(),
+                executable: false,
+            },
+            owners: owners.iter().map(|n| peer(*n)).collect(),
+        }
+    }
+
+    #[test]
+    fn an_owner_is_meant_by_label_identity_or_address() {
+        for text in ["bob", "01010101", "10.0.0.1", "10.0.0.1:3"] {
+            let from = From::One(text.into());
+            assert!(is_meant(&peer(1), &from), "{text}");
+            assert!(!is_meant(&peer(0), &from), "{text}");
+        }
+    }
+
+    #[test]
+    fn two_contents_of_one_name_are_told_apart_and_a_choice_of_owner_settles_it() {
+        let hits = [hit("a", b"1", &[0, 1]), hit("a", b"2", &[2])];
+        let fault = one_content_each(choose(&hits, &From::All)).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Exists);
+        assert!(fault.text.contains("at alice, bob") && fault.text.contains("at eve"), "{fault}");
+        let chosen = one_content_each(choose(&hits, &From::One("eve".into()))).unwrap();
+        assert_eq!((chosen.len(), chosen[0].entry.root), (1, Root::of(b"2")));
+    }
+}

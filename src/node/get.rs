@@ -1,0 +1,137 @@
+//! One shot: find, fetch, verify, leave. The same download as a node's, without its listeners,
+//! its registration and its index. What arrived before an interruption is kept in `OUT/.parvi`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::config::GetConfig;
+use super::context::Context;
+use super::counters::Counters;
+use super::fetch::control::Wish;
+use super::fetch::job::Job;
+use super::fetch::place::Place;
+use super::notices::Notices;
+use super::throttle::Throttle;
+use super::view::{DownloadReport, From, TransferRow};
+use crate::base::{Fault, FaultKind};
+use crate::io::disk::{Beneath, PartStore};
+use crate::io::link::{LinkConfig, StaticKey};
+use crate::io::threads::{Group, StopToken};
+use crate::logic::peers::PeerBook;
+
+/// Threads have so long to end.
+const STOP_TIME_MAX: Duration = Duration::from_secs(5);
+/// How often the caller hears of progress.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// Gets a file or a folder. `interrupted` is asked often; `progress` is told about ten times a
+/// second.
+///
+/// # Errors
+/// Not found, no owner reachable, nothing for three times the ACK timeout, wrong bytes, full
+/// disk, another file in the way, interrupted.
+pub fn get(
+    config: GetConfig,
+    interrupted: &dyn Fn() -> bool,
+    progress: &mut dyn FnMut(&TransferRow),
+) -> Result<Vec<DownloadReport>, Fault> {
+    let place = place(&config)?;
+    let give_up = config.ack_timeout * 3;
+    let name = config.name.clone();
+    let ctx = context(config)?;
+    let job = Job::new(1, name, From::All);
+    let outcome = run(&ctx, &job, &place, give_up, interrupted, progress);
+    ctx.stop.stop();
+    for straggler in ctx.group.join_all(STOP_TIME_MAX) {
+        log::warn!(target: "node", "thread {straggler} did not end in time");
+    }
+    place.parts.remove_if_empty();
+    outcome
+}
+
+fn run(
+    ctx: &Arc<Context>,
+    job: &Arc<Job>,
+    place: &Arc<Place>,
+    give_up: Duration,
+    interrupted: &dyn Fn() -> bool,
+    progress: &mut dyn FnMut(&TransferRow),
+) -> Result<Vec<DownloadReport>, Fault> {
+    let (ctx2, job2, place2) = (ctx.clone(), job.clone(), place.clone());
+    ctx.group
+        .spawn("get", move || job2.run(&ctx2, &place2, Some(give_up)))
+        .map_err(|e| Fault::other(format!("could not start a thread: {e}")))?;
+    loop {
+        if let Some(outcome) = job.wait(PROGRESS_EVERY) {
+            progress(&job.row());
+            return outcome;
+        }
+        if interrupted() {
+            job.control.say(Wish::Cancel);
+        }
+        progress(&job.row());
+    }
+}
+
+fn context(config: GetConfig) -> Result<Arc<Context>, Fault> {
+    let key = StaticKey::generate().map_err(|e| Fault::other(e.to_string()))?;
+    let (me, stop) = (key.public(), StopToken::new());
+    Ok(Arc::new(Context {
+        link: Arc::new(LinkConfig::new(key, config.swarm_key, config.bulk)),
+        me,
+        bind: config.listen,
+        peers: Mutex::new(PeerBook::new(me, config.trackers.len())),
+        trackers: config.trackers,
+        group: Group::new("get"),
+        patience: config.ack_timeout,
+        up: Throttle::new(None, stop.clone()),
+        down: Throttle::new(config.down, stop.clone()),
+        counters: Counters::default(),
+        notices: Notices::new(),
+        stop,
+    }))
+}
+
+fn place(config: &GetConfig) -> Result<Arc<Place>, Fault> {
+    let out = &config.out;
+    let failed = |e: std::io::Error| {
+        let kind =
+            if crate::io::disk::is_disk_full(&e) { FaultKind::DiskFull } else { FaultKind::Other };
+        let shown = crate::base::name::printable(&out.to_string_lossy()).into_owned();
+        Fault::new(kind, format!("cannot write to --out {shown}: {e}"))
+    };
+    std::fs::create_dir_all(out).map_err(failed)?;
+    let path = out.canonicalize().map_err(failed)?;
+    let into = Beneath::open(&path).map_err(failed)?;
+    let private = path.join(crate::base::name::PRIVATE_FOLDER);
+    let parts = PartStore::open(&private.join("parts")).map_err(failed)?;
+    Ok(Arc::new(Place { into, path, parts, fsync: config.fsync, index: None }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Name;
+    use std::net::IpAddr;
+
+    #[test]
+    fn without_a_tracker_to_ask_the_words_say_so() {
+        let out = tempfile::tempdir().unwrap();
+        let config = GetConfig {
+            name: Name::parse("a").unwrap(),
+            trackers: vec!["127.0.0.1:1".into()],
+            out: out.path().to_owned(),
+            listen: IpAddr::from([0, 0, 0, 0]),
+            swarm_key: None,
+            bulk: crate::io::link::Bulk::Private,
+            fsync: true,
+            down: None,
+            ack_timeout: Duration::from_secs(1),
+        };
+        let fault = get(config, &|| false, &mut |_| {}).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Network, "{fault}");
+        assert!(fault.text.contains("127.0.0.1:1"), "{fault}");
+    }
+}

@@ -1,0 +1,279 @@
+//! Who has this name? The trackers' indexes and the peers' search listeners, asked in parallel.
+//!
+//! The index is a hint: it says whom to ask first, and only an owner's own answer makes it an
+//! owner. With every tracker dead the peers last heard of are asked, which is why a lookup works
+//! without one. Ends after `LOOKUP_TIME_MAX`, or `STRAGGLERS_WAIT` after everybody whom an index
+//! named has answered, so that one dead machine does not hold up the rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use super::context::Context;
+use crate::base::{Fault, FaultKind, FileEntry, Name, NodeId, PeerInfo, Root, Time};
+use crate::io::clock;
+use crate::io::link::{self, Link, LinkError};
+use crate::wire::Message;
+use crate::wire::message::search::SearchQuestion;
+use crate::wire::message::tracker::{Found, LookupQuestion, PeersQuestion};
+
+/// A whole lookup, trackers and peers.
+const LOOKUP_TIME_MAX: Duration = Duration::from_secs(6);
+/// For peers that no index named, once those that were named have answered.
+const STRAGGLERS_WAIT: Duration = Duration::from_millis(300);
+/// Peers asked at the same time.
+const ASKING_MAX: usize = 16;
+/// Peers asked although no index named them.
+const UNNAMED_MAX: usize = 128;
+/// Most files below one folder that a lookup brings together.
+const FILES_MAX: usize = 200_000;
+
+/// One content under one name, and who said that he has it.
+#[derive(Debug, Clone)]
+pub(super) struct Hit {
+    pub(super) entry: FileEntry,
+    pub(super) owners: Vec<PeerInfo>,
+}
+
+/// What a lookup brought.
+#[derive(Debug, Default)]
+pub(super) struct Lookup {
+    /// Ascending by name; contents of one name beside each other.
+    pub(super) hits: Vec<Hit>,
+    /// Nodes that an index named and that could not be reached, with the reason.
+    pub(super) unreachable: Vec<(PeerInfo, String)>,
+    /// Trackers that could not be asked, with the reason.
+    pub(super) trackers_away: Vec<(String, String)>,
+    /// Peers that answered.
+    pub(super) answered: usize,
+}
+
+impl Lookup {
+    /// The failure to report when there is no hit.
+    pub(super) fn nothing_found(&self, name: &Name) -> Fault {
+        if let Some((peer, why)) = self.unreachable.first() {
+            let more = self.unreachable.len() - 1;
+            let others = if more == 0 { String::new() } else { format!(" and {more} more") };
+            return Fault::new(
+                FaultKind::NoOwner,
+                format!("{name} is on {}{others}, which cannot be reached: {why}", peer.shown()),
+            );
+        }
+        if self.answered == 0
+            && let Some((tracker, why)) = self.trackers_away.first()
+        {
+            return Fault::new(
+                FaultKind::Network,
+                format!("nobody to ask for {name}: tracker {tracker}: {why}"),
+            );
+        }
+        let asked = self.answered;
+        Fault::new(
+            FaultKind::NotFound,
+            format!(
+                "nobody has {name} ({asked} nodes asked); `lookup` takes a file's path or a folder below the shared folder"
+            ),
+        )
+    }
+}
+
+/// Asks for `name`.
+pub(super) fn lookup(ctx: &Arc<Context>, name: &Name) -> Lookup {
+    ctx.counters.lookups.one();
+    let mut result = Lookup::default();
+    let named = ask_trackers(ctx, name, &mut result);
+    let peers = whom_to_ask(ctx, &named);
+    let answers = ask_peers(ctx, name, &peers, &named);
+    let mut hits: BTreeMap<(Name, Root), Hit> = BTreeMap::new();
+    for (peer, answer) in answers {
+        match answer {
+            Ok(files) => {
+                result.answered += 1;
+                for entry in files {
+                    let key = (entry.name.clone(), entry.root);
+                    let hit = hits.entry(key).or_insert_with(|| Hit { entry, owners: Vec::new() });
+                    hit.owners.push(peer.clone());
+                }
+            }
+            Err(why) if named.contains(&peer.id) => result.unreachable.push((peer, why)),
+            Err(why) => log::debug!(target: "lookup", "{}: {why}", peer.shown()),
+        }
+    }
+    result.hits = hits.into_values().collect();
+    result
+}
+
+/// The nodes that the trackers' indexes name; brings the list of peers up to date for those who
+/// do not register.
+fn ask_trackers(ctx: &Arc<Context>, name: &Name, result: &mut Lookup) -> BTreeSet<NodeId> {
+    let mut named = BTreeSet::new();
+    for (number, tracker) in ctx.trackers.iter().enumerate() {
+        match ask_tracker(ctx, number, tracker, name) {
+            Ok(owners) => named.extend(owners),
+            Err(why) => result.trackers_away.push((tracker.clone(), why.to_string())),
+        }
+    }
+    named
+}
+
+fn ask_tracker(
+    ctx: &Context,
+    number: usize,
+    tracker: &str,
+    name: &Name,
+) -> Result<BTreeSet<NodeId>, LinkError> {
+    let mut link = dial_tracker(ctx, tracker)?;
+    refresh_peers(ctx, number, &mut link)?;
+    let mut owners = BTreeSet::new();
+    let mut after = None;
+    loop {
+        match link.ask(LookupQuestion { name: name.clone(), after: after.take() })? {
+            Message::LookupAnswer(page) => {
+                owners.extend(page.found.iter().flat_map(|f: &Found| f.owners.iter().copied()));
+                after = page.found.last().map(|f| f.entry.name.clone());
+                if !page.more || after.is_none() || owners.len() >= UNNAMED_MAX {
+                    return Ok(owners);
+                }
+            }
+            other => return Err(LinkError::Unexpected(other.kind())),
+        }
+    }
+}
+
+/// Follows the tracker's list of peers to its end.
+pub(super) fn refresh_peers(
+    ctx: &Context,
+    number: usize,
+    link: &mut Link,
+) -> Result<(), LinkError> {
+    loop {
+        let stamp = ctx.peers.lock().stamp(number);
+        match link.ask(PeersQuestion { peers: stamp })? {
+            Message::PeersAnswer(answer) => {
+                let more = answer.peers.more;
+                ctx.peers.lock().apply(clock::now(), number, answer.peers);
+                if !more {
+                    return Ok(());
+                }
+            }
+            other => return Err(LinkError::Unexpected(other.kind())),
+        }
+    }
+}
+
+/// Dials the first of a tracker's addresses that answers.
+pub(super) fn dial_tracker(ctx: &Context, tracker: &str) -> Result<Link, LinkError> {
+    let mut last = LinkError::Closed;
+    for addr in tracker.to_socket_addrs().map_err(LinkError::Io)? {
+        match link::dial(addr, bind_for(ctx, addr), &ctx.link, None) {
+            Ok(link) => return Ok(link),
+            Err(e) => last = e,
+        }
+    }
+    Err(last)
+}
+
+/// The address to bind an outgoing socket to: `--listen`, unless it is of the other family.
+pub(super) fn bind_for(ctx: &Context, to: SocketAddr) -> std::net::IpAddr {
+    match (ctx.bind.is_ipv4(), to.is_ipv4()) {
+        (true, false) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+        (false, true) => std::net::Ipv4Addr::UNSPECIFIED.into(),
+        _ => ctx.bind,
+    }
+}
+
+/// Those who were named first, then others, up to the bound.
+fn whom_to_ask(ctx: &Context, named: &BTreeSet<NodeId>) -> Vec<PeerInfo> {
+    let (mut first, mut others): (Vec<_>, Vec<_>) = ctx
+        .peers
+        .lock()
+        .all()
+        .into_iter()
+        .map(|known| known.info)
+        .partition(|info| named.contains(&info.id));
+    if others.len() > UNNAMED_MAX {
+        let start = clock::random_u64() as usize % others.len();
+        others.rotate_left(start);
+        others.truncate(UNNAMED_MAX);
+    }
+    first.append(&mut others);
+    first
+}
+
+type Answer = (PeerInfo, Result<Vec<FileEntry>, String>);
+
+/// Asks `peers` on a few threads; returns what came in time.
+fn ask_peers(
+    ctx: &Arc<Context>,
+    name: &Name,
+    peers: &[PeerInfo],
+    named: &BTreeSet<NodeId>,
+) -> Vec<Answer> {
+    let (work_send, work) = unbounded::<PeerInfo>();
+    let (done, answers) = unbounded::<Answer>();
+    for peer in peers {
+        // A bounded list into an unbounded queue whose sender is dropped below: it cannot grow.
+        if work_send.send(peer.clone()).is_err() {
+            break;
+        }
+    }
+    drop(work_send);
+    for _ in 0..peers.len().min(ASKING_MAX) {
+        let (ctx2, name, work, done) = (ctx.clone(), name.clone(), work.clone(), done.clone());
+        let spawned = ctx.group.spawn("lookup", move || ask_some(&ctx2, &name, &work, &done));
+        if let Err(e) = spawned {
+            log::warn!(target: "lookup", "cannot start a thread to ask peers: {e}");
+        }
+    }
+    drop(done);
+    collect(&answers, peers.len(), named)
+}
+
+fn ask_some(ctx: &Context, name: &Name, work: &Receiver<PeerInfo>, done: &Sender<Answer>) {
+    while let Ok(peer) = work.try_recv() {
+        let answer = ask_peer(ctx, &peer, name).map_err(|e| e.to_string());
+        if ctx.stop.is_stopped() || done.send((peer, answer)).is_err() {
+            return;
+        }
+    }
+}
+
+fn collect(answers: &Receiver<Answer>, asked: usize, named: &BTreeSet<NodeId>) -> Vec<Answer> {
+    let mut got: Vec<Answer> = Vec::with_capacity(asked);
+    let mut deadline: Time = clock::now() + LOOKUP_TIME_MAX;
+    let mut named_left = named.len();
+    while got.len() < asked {
+        let Ok(answer) = answers.recv_timeout(deadline.since(clock::now())) else { break };
+        if named.contains(&answer.0.id) {
+            named_left = named_left.saturating_sub(1);
+            if named_left == 0 {
+                deadline = deadline.min(clock::now() + STRAGGLERS_WAIT);
+            }
+        }
+        got.push(answer);
+    }
+    got
+}
+
+/// Everything one peer has under `name`.
+fn ask_peer(ctx: &Context, peer: &PeerInfo, name: &Name) -> Result<Vec<FileEntry>, LinkError> {
+    let addr = peer.search();
+    let mut link = link::dial(addr, bind_for(ctx, addr), &ctx.link, Some(peer.id))?;
+    let mut files: Vec<FileEntry> = Vec::new();
+    loop {
+        let after = files.last().map(|f| f.name.clone());
+        match link.ask(SearchQuestion { name: name.clone(), after: after.clone() })? {
+            Message::SearchAnswer(page) => {
+                let grows = page.files.first().is_some_and(|f| after.is_none_or(|a| f.name > a));
+                files.extend(page.files.into_vec().into_iter().filter(|f| f.name.answers(name)));
+                if !page.more || !grows || files.len() > FILES_MAX {
+                    return Ok(files);
+                }
+            }
+            other => return Err(LinkError::Unexpected(other.kind())),
+        }
+    }
+}

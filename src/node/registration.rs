@@ -1,0 +1,214 @@
+//! Keeps the node on one tracker's list: a thread for each tracker.
+//!
+//! ```text
+//! dial -> Register -> catalogue, page by page -> Heartbeat every 10 s (jittered) -> Exit at the end
+//!   ^                                               |  a change of the catalogue hastens it
+//!   +------- wait, doubling to 30 s <--- any error -+
+//! ```
+//!
+//! Invariant: the node never needs a tracker to run; one that is away is told about once and
+//! tried again for ever. Ends with `Exit` when the node stops.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use parking_lot::Mutex;
+
+use super::context::Context;
+use super::lookup::dial_tracker;
+use super::view::TrackerRow;
+use crate::base::backoff::Backoff;
+use crate::base::{NodeLabel, Ports};
+use crate::io::clock;
+use crate::io::index::Index;
+use crate::io::link::{Link, LinkError};
+use crate::wire::Message;
+use crate::wire::message::tracker::{Exit, Heartbeat, Register, Stamp};
+
+/// First and longest wait before a tracker is tried again.
+const RETRY_FIRST: Duration = Duration::from_millis(500);
+const RETRY_MAX: Duration = Duration::from_secs(30);
+/// Changes of the catalogue are gathered for so long before they are told.
+const CHANGES_GATHER: Duration = Duration::from_millis(200);
+
+/// What every registration of this process says.
+pub(super) struct Card {
+    pub(super) instance: u64,
+    pub(super) label: NodeLabel,
+    pub(super) ports: Ports,
+    pub(super) advertise: Option<IpAddr>,
+    pub(super) heartbeat: Duration,
+}
+
+/// The registration at one tracker.
+pub(super) struct Registration {
+    tracker: String,
+    number: usize,
+    state: Mutex<State>,
+    wake: Sender<()>,
+    woken: Receiver<()>,
+}
+
+#[derive(Default)]
+struct State {
+    connected: bool,
+    reason: String,
+    seen_as: Option<IpAddr>,
+}
+
+impl Registration {
+    pub(super) fn new(number: usize, tracker: String) -> Arc<Registration> {
+        let (wake, woken) = bounded(1);
+        let state = State { reason: "not tried yet".into(), ..State::default() };
+        Arc::new(Registration { tracker, number, state: state.into(), wake, woken })
+    }
+
+    /// Something changed, or the node stops: do not wait for the next heartbeat.
+    pub(super) fn wake(&self) {
+        // Full means a wake-up is on its way already.
+        self.wake.try_send(()).ok();
+    }
+
+    pub(super) fn row(&self) -> TrackerRow {
+        let state = self.state.lock();
+        TrackerRow {
+            addr: self.tracker.clone(),
+            connected: state.connected,
+            reason: state.reason.clone(),
+        }
+    }
+
+    /// The address this tracker saw us come from.
+    pub(super) fn seen_as(&self) -> Option<IpAddr> {
+        self.state.lock().seen_as
+    }
+
+    /// The thread.
+    pub(super) fn run(&self, ctx: &Context, card: &Card, index: &Index) {
+        let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MAX);
+        while !ctx.stop.is_stopped() {
+            match self.session(ctx, card, index, &mut backoff) {
+                Ok(()) => return,
+                Err(e) => self.failed(ctx, card, &e, &mut backoff),
+            }
+        }
+    }
+
+    fn failed(&self, ctx: &Context, card: &Card, error: &LinkError, backoff: &mut Backoff) {
+        let wait = backoff.fail(clock::random_u64()).min(card.heartbeat);
+        let reason = format!("{error}; next try in {} s", wait.as_secs().max(1));
+        let news = {
+            let mut state = self.state.lock();
+            let news = state.connected || backoff.failures() == 1;
+            state.connected = false;
+            state.reason = reason.clone();
+            news
+        };
+        if news {
+            ctx.notices.tell(format!("tracker {}: {reason}", self.tracker));
+        } else {
+            log::debug!(target: "tracker", "{}: {reason}", self.tracker);
+        }
+        ctx.stop.wait(wait);
+    }
+
+    /// One connection, from dial to its end. `Ok` means that the node stops.
+    fn session(
+        &self,
+        ctx: &Context,
+        card: &Card,
+        index: &Index,
+        backoff: &mut Backoff,
+    ) -> Result<(), LinkError> {
+        let mut link = dial_tracker(ctx, &self.tracker)?;
+        let theirs = self.register(&mut link, card, index)?;
+        backoff.succeed();
+        self.sync_catalogue(&mut link, index, theirs)?;
+        self.connected(ctx);
+        loop {
+            let theirs = self.heartbeat(ctx, &mut link, index)?;
+            self.sync_catalogue(&mut link, index, theirs)?;
+            self.rest(ctx, card);
+            if ctx.stop.is_stopped() {
+                link.ask(Exit)?;
+                return Ok(());
+            }
+        }
+    }
+
+    fn connected(&self, ctx: &Context) {
+        let mut state = self.state.lock();
+        state.connected = true;
+        state.reason.clear();
+        drop(state);
+        ctx.notices.tell(format!("tracker {}: registered", self.tracker));
+    }
+
+    fn register(&self, link: &mut Link, card: &Card, index: &Index) -> Result<Stamp, LinkError> {
+        let register = Register {
+            instance: card.instance,
+            label: card.label.clone(),
+            ports: card.ports,
+            advertise: card.advertise,
+            heartbeat_s: card.heartbeat.as_secs().clamp(1, 300) as u16,
+            catalogue: index.stamp(),
+        };
+        match link.ask(register)? {
+            Message::Registered(welcome) => {
+                self.state.lock().seen_as = Some(welcome.seen_as);
+                Ok(welcome.catalogue)
+            }
+            other => Err(LinkError::Unexpected(other.kind())),
+        }
+    }
+
+    fn heartbeat(&self, ctx: &Context, link: &mut Link, index: &Index) -> Result<Stamp, LinkError> {
+        loop {
+            let peers = ctx.peers.lock().stamp(self.number);
+            match link.ask(Heartbeat { peers, catalogue: index.stamp() })? {
+                Message::HeartbeatAnswer(answer) => {
+                    let more = answer.peers.more;
+                    ctx.peers.lock().apply(clock::now(), self.number, answer.peers);
+                    if !more {
+                        return Ok(answer.catalogue);
+                    }
+                }
+                other => return Err(LinkError::Unexpected(other.kind())),
+            }
+        }
+    }
+
+    /// Sends what the tracker's copy lacks, page by page.
+    fn sync_catalogue(
+        &self,
+        link: &mut Link,
+        index: &Index,
+        mut theirs: Stamp,
+    ) -> Result<(), LinkError> {
+        while theirs != index.stamp() {
+            match link.ask(index.catalogue_delta(theirs))? {
+                Message::CatalogueAnswer(answer) if answer.catalogue == theirs => {
+                    log::warn!(target: "tracker", "{} does not take our list of files", self.tracker);
+                    return Ok(());
+                }
+                Message::CatalogueAnswer(answer) => theirs = answer.catalogue,
+                other => return Err(LinkError::Unexpected(other.kind())),
+            }
+        }
+        Ok(())
+    }
+
+    /// Until the next heartbeat: between 80 and 100 % of the interval, or shortly after a change.
+    fn rest(&self, ctx: &Context, card: &Card) {
+        let jitter = card.heartbeat.mul_f64(0.2 * clock::random_u64() as f64 / u64::MAX as f64);
+        match self.woken.recv_timeout(card.heartbeat - jitter) {
+            Ok(()) => {
+                ctx.stop.wait(CHANGES_GATHER);
+                self.woken.try_recv().ok();
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The writing half of a transfer: asks the pure `Upload` what comes next, and sends it.
+//!
+//! Invariant: a chunk is sent from a file that is, before and after, what was hashed; where it is
+//! not, the requester is told STALE and the index looks at the file again. (The requester would
+//! find out by itself: it checks every chunk. This way it also learns that nobody cheats.)
+
+use std::ops::ControlFlow;
+
+use super::chunk::Transfer;
+use crate::base::chunk::chunk_span;
+use crate::base::{Range, Root};
+use crate::io::index::Served;
+use crate::io::link::{FileSlice, LinkError, LinkWriter};
+use crate::logic::upload::Step;
+use crate::wire::message::transfer::{Chunk, Next, Stale};
+use crate::wire::{List, Message};
+
+/// What the writer does next.
+enum Work {
+    Say(Message),
+    Step(Step),
+}
+
+/// The writer: until the transfer ends or the link breaks.
+pub(super) fn write(transfer: &Transfer<'_>, writer: &mut LinkWriter) -> Result<(), LinkError> {
+    let mut current = None;
+    while let ControlFlow::Continue(work) = next(transfer) {
+        match work {
+            Work::Say(message) => writer.send(&message)?,
+            Work::Step(Step::Announce(items)) => writer.send(&Next { items }.into())?,
+            Work::Step(Step::Send(items)) if transfer.batch => send_files(transfer, writer, items)?,
+            Work::Step(Step::Send(items)) => send_chunk(transfer, writer, items, &mut current)?,
+        }
+    }
+    Ok(())
+}
+
+/// Waits for something to do.
+fn next(transfer: &Transfer<'_>) -> ControlFlow<(), Work> {
+    let mut state = transfer.state.lock();
+    loop {
+        if state.ended {
+            return ControlFlow::Break(());
+        }
+        if let Some(message) = state.outbox.pop_front() {
+            return ControlFlow::Continue(Work::Say(message));
+        }
+        if let Some(step) = state.upload.next() {
+            return ControlFlow::Continue(Work::Step(step));
+        }
+        transfer.wake.wait(&mut state);
+    }
+}
+
+/// One chunk of a file, which stays open from chunk to chunk.
+fn send_chunk(
+    transfer: &Transfer<'_>,
+    writer: &mut LinkWriter,
+    items: Range,
+    current: &mut Option<Served>,
+) -> Result<(), LinkError> {
+    let Some(content) = transfer.contents.first().copied() else { return Ok(()) };
+    let Some(span) = chunk_span(content.size, items.first) else { return Ok(()) };
+    let everything = Range { first: 0, count: transfer.state.lock().upload.items().count() };
+    if !current.as_ref().is_some_and(Served::unchanged) {
+        *current = transfer.owner.index.open(&content.root).ok();
+    }
+    let Some(served) = current else { return stale(transfer, everything, &[content.root]) };
+    let slice = FileSlice { file: &served.file, offset: span.offset, len: span.len };
+    send_run(transfer, writer, items, &[slice])?;
+    if !served.unchanged() {
+        *current = None;
+        return stale(transfer, everything, &[content.root]);
+    }
+    Ok(())
+}
+
+/// A run of small files, each of them whole. Files that are gone are told and left out.
+fn send_files(
+    transfer: &Transfer<'_>,
+    writer: &mut LinkWriter,
+    items: Range,
+) -> Result<(), LinkError> {
+    let files: Vec<(u32, Root, u64, Option<Served>)> = items
+        .iter()
+        .filter_map(|i| transfer.contents.get(i as usize).map(|c| (i, c.root, c.size)))
+        .map(|(i, root, size)| (i, root, size, transfer.owner.index.open(&root).ok()))
+        .collect();
+    for run in files.chunk_by(|a, b| a.3.is_some() == b.3.is_some()) {
+        let (first, count) = (run[0].0, run.len() as u32);
+        let range = Range { first, count };
+        let slices: Vec<FileSlice<'_>> = run
+            .iter()
+            .filter_map(|(_, _, size, served)| Some((served.as_ref()?, *size)))
+            .map(|(served, len)| FileSlice { file: &served.file, offset: 0, len })
+            .collect();
+        if slices.len() == run.len() {
+            send_run(transfer, writer, range, &slices)?;
+        } else {
+            let roots: Vec<Root> = run.iter().map(|(_, root, ..)| *root).collect();
+            stale(transfer, range, &roots)?;
+        }
+        for (i, root, _, served) in run {
+            if served.as_ref().is_some_and(|s| !s.unchanged()) {
+                stale(transfer, Range::one(*i), &[*root])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn send_run(
+    transfer: &Transfer<'_>,
+    writer: &mut LinkWriter,
+    items: Range,
+    slices: &[FileSlice<'_>],
+) -> Result<(), LinkError> {
+    let ctx = &transfer.owner.ctx;
+    let len = slices.iter().map(|s| s.len).sum();
+    let header = Chunk { items, len }.into();
+    let sent = writer.send_payload(&header, slices, &mut |bytes| {
+        ctx.up.pay(bytes);
+        ctx.counters.bytes_up.add(bytes as u64);
+        transfer.owner.uploads.moved(transfer.id, bytes as u64, 0);
+    });
+    if matches!(sent, Err(LinkError::SourceShort | LinkError::Source(_))) {
+        // The promised length cannot be kept: the link ends here, and the index looks again.
+        let contents = items.iter().filter_map(|i| transfer.contents.get(i as usize));
+        let gone = if transfer.batch { contents.collect() } else { vec![&transfer.contents[0]] };
+        gone.into_iter().for_each(|c| transfer.owner.index.stale(&c.root));
+    }
+    sent?;
+    transfer.state.lock().upload.on_sent(items);
+    Ok(())
+}
+
+/// Items that are no longer what was announced.
+fn stale(transfer: &Transfer<'_>, items: Range, roots: &[Root]) -> Result<(), LinkError> {
+    roots.iter().for_each(|root| transfer.owner.index.stale(root));
+    let mut state = transfer.state.lock();
+    state.upload.on_stale(items);
+    state.outbox.push_back(Stale { items: List::of(vec![items]) }.into());
+    Ok(())
+}

@@ -1,0 +1,233 @@
+//! Puts a node together: directory, identity, listeners, index, threads, in this order, so that
+//! whatever can fail fails before anything serves.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use parking_lot::Mutex;
+
+use super::config::NodeConfig;
+use super::context::Context;
+use super::counters::Counters;
+use super::downloads::Downloads;
+use super::fetch::place::Place;
+use super::notices::Notices;
+use super::registration::{Card, Registration};
+use super::serve::chunk::Owner;
+use super::serve::{self, QUESTIONS, TRANSFERS};
+use super::throttle::Throttle;
+use super::uploads::Uploads;
+use super::view::Ready;
+use super::{Measured, Node};
+use crate::base::{Fault, NodeId, NodeLabel, Ports};
+use crate::io::disk::{Beneath, DataDir, PartStore};
+use crate::io::index::{Index, IndexConfig};
+use crate::io::link::{LinkConfig, StaticKey};
+use crate::io::listen::{self, Listener};
+use crate::io::threads::{Group, StopToken};
+use crate::io::{clock, local};
+use crate::logic::peers::PeerBook;
+
+pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
+    let data = DataDir::open(&config.data).map_err(|e| Fault::other(e.to_string()))?;
+    let key =
+        StaticKey::load_or_create(&data.private("id")).map_err(|e| Fault::other(e.to_string()))?;
+    let listeners = Listeners::bind(config)?;
+    let label = label(config, key.public());
+    let ctx = context(config, key);
+    let ids = Arc::new(AtomicU64::new(1));
+    let registrations: Vec<Arc<Registration>> = (0..)
+        .zip(&config.trackers)
+        .map(|(number, tracker)| Registration::new(number, tracker.clone()))
+        .collect();
+    let index = start_index(&data, &ctx, &registrations)?;
+    let place = Arc::new(place(config, &data, &index)?);
+    let downloads = Arc::new(Downloads::new(ctx.clone(), place, ids.clone()));
+    let uploads = Arc::new(Uploads::new(ctx.clone(), ids));
+    let ports = listeners.ports();
+    let ip = own_address(config);
+    listeners.serve(&ctx, &index, &uploads)?;
+    register(&ctx, &index, &registrations, card(config, &label, ports))?;
+    let ready = Ready {
+        node: label.clone(),
+        id: ctx.me,
+        search: SocketAddr::new(ip, ports.search),
+        size: SocketAddr::new(ip, ports.size),
+        chunk: SocketAddr::new(ip, ports.chunk),
+    };
+    Ok(Arc::new(Node {
+        ctx,
+        data,
+        index,
+        downloads,
+        uploads,
+        registrations,
+        ready,
+        label,
+        started: clock::now(),
+        seen: Mutex::default(),
+        stats: Mutex::new(Measured::default()),
+    }))
+}
+
+/// The three listeners, bound and not yet serving.
+struct Listeners {
+    search: Listener,
+    size: Listener,
+    chunk: Listener,
+}
+
+impl Listeners {
+    fn bind(config: &NodeConfig) -> Result<Listeners, Fault> {
+        let port = |n: u16| match config.port_base {
+            None => Ok(0),
+            Some(base) => base.checked_add(n).ok_or_else(|| {
+                Fault::new(
+                    crate::base::FaultKind::Usage,
+                    format!("--port-base {base} leaves no room for three ports; at most 65533"),
+                )
+            }),
+        };
+        let bind = |n: u16| {
+            let addr = SocketAddr::new(config.listen, port(n)?);
+            Listener::bind(addr).map_err(|e| Fault::other(e.to_string()))
+        };
+        Ok(Listeners { search: bind(0)?, size: bind(1)?, chunk: bind(2)? })
+    }
+
+    fn ports(&self) -> Ports {
+        Ports {
+            search: self.search.local_addr().port(),
+            size: self.size.local_addr().port(),
+            chunk: self.chunk.local_addr().port(),
+        }
+    }
+
+    fn serve(
+        self,
+        ctx: &Arc<Context>,
+        index: &Arc<Index>,
+        uploads: &Arc<Uploads>,
+    ) -> Result<(), Fault> {
+        let owner = Owner { ctx: ctx.clone(), index: index.clone(), uploads: uploads.clone() };
+        let (search_ctx, search_index, size_index) = (ctx.clone(), index.clone(), index.clone());
+        let start = |listener, name, limits, handler| {
+            listen::serve(listener, name, limits, ctx.link.clone(), &ctx.group, &ctx.stop, handler)
+                .map_err(|e| Fault::other(format!("could not start the {name} listener: {e}")))
+        };
+        start(
+            self.search,
+            "search",
+            QUESTIONS,
+            Arc::new(move |link| {
+                serve::search::serve(link, &search_index, &search_ctx.counters);
+            }),
+        )?;
+        start(
+            self.size,
+            "size",
+            QUESTIONS,
+            Arc::new(move |link| serve::size::serve(link, &size_index)),
+        )?;
+        start(
+            self.chunk,
+            "chunk",
+            TRANSFERS,
+            Arc::new(move |link| serve::chunk::serve(link, &owner)),
+        )
+    }
+}
+
+fn context(config: &NodeConfig, key: StaticKey) -> Arc<Context> {
+    let (me, stop) = (key.public(), StopToken::new());
+    Arc::new(Context {
+        link: Arc::new(LinkConfig::new(key, config.swarm_key.clone(), config.bulk)),
+        me,
+        bind: config.listen,
+        trackers: config.trackers.clone(),
+        peers: Mutex::new(PeerBook::new(me, config.trackers.len())),
+        group: Group::new("node"),
+        patience: config.ack_timeout,
+        up: Throttle::new(config.up, stop.clone()),
+        down: Throttle::new(config.down, stop.clone()),
+        counters: Counters::default(),
+        notices: Notices::new(),
+        stop,
+    })
+}
+
+fn start_index(
+    data: &DataDir,
+    ctx: &Arc<Context>,
+    registrations: &[Arc<Registration>],
+) -> Result<Arc<Index>, Fault> {
+    let told = registrations.to_vec();
+    let on_change = Box::new(move || told.iter().for_each(|r| r.wake()));
+    let config = IndexConfig { data, group: &ctx.group, stop: &ctx.stop, on_change };
+    Index::start(config).map_err(|e| Fault::other(e.to_string()))
+}
+
+fn place(config: &NodeConfig, data: &DataDir, index: &Arc<Index>) -> Result<Place, Fault> {
+    let path = data.downloaded();
+    let failed = |e: std::io::Error| {
+        Fault::other(format!("could not open {}: {e}; check its owner and mode", path.display()))
+    };
+    Ok(Place {
+        into: Beneath::open(&path).map_err(failed)?,
+        parts: PartStore::open(&data.parts()).map_err(failed)?,
+        fsync: config.fsync,
+        index: Some(index.clone()),
+        path,
+    })
+}
+
+fn card(config: &NodeConfig, label: &NodeLabel, ports: Ports) -> Arc<Card> {
+    Arc::new(Card {
+        instance: clock::random_u64(),
+        label: label.clone(),
+        ports,
+        advertise: config.advertise,
+        heartbeat: config.heartbeat,
+    })
+}
+
+fn register(
+    ctx: &Arc<Context>,
+    index: &Arc<Index>,
+    registrations: &[Arc<Registration>],
+    card: Arc<Card>,
+) -> Result<(), Fault> {
+    for registration in registrations {
+        let (registration, ctx2) = (registration.clone(), ctx.clone());
+        let (card, index) = (card.clone(), index.clone());
+        let run = move || registration.run(&ctx2, &card, &index);
+        ctx.group
+            .spawn("tracker", run)
+            .map_err(|e| Fault::other(format!("could not start a thread: {e}")))?;
+    }
+    Ok(())
+}
+
+/// The given label, else the machine's name, else one made of the identity.
+fn label(config: &NodeConfig, me: NodeId) -> NodeLabel {
+    let host = || local::host_name().and_then(|name| name.parse().ok());
+    let made = || format!("node-{}", me.short()).parse().ok();
+    let given = config.label.clone().or_else(host).or_else(made);
+    // SAFETY: "node-" and eight hex digits are always a label.
+    #[expect(clippy::unwrap_used, reason = "see SAFETY")]
+    given.unwrap()
+}
+
+/// The address to show until a tracker has told which one it sees.
+fn own_address(config: &NodeConfig) -> IpAddr {
+    if let Some(ip) = config.advertise {
+        return ip;
+    }
+    if !config.listen.is_unspecified() {
+        return config.listen;
+    }
+    let tracker = config.trackers.first();
+    let toward = tracker.and_then(|t| std::net::ToSocketAddrs::to_socket_addrs(t).ok()?.next());
+    toward.and_then(local::address_toward).unwrap_or_else(local::usual_address)
+}

@@ -1,0 +1,132 @@
+//! The uploads of a node: who opened what, on which connection, how far it is.
+//!
+//! Invariant: for one requester and one set at most one connection is current; opening again
+//! closes the older one, so a thread that wakes up late finds its connection gone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::context::Context;
+use super::view::{Direction, TransferRow, TransferState};
+use crate::base::{NodeId, Time};
+use crate::io::clock;
+use crate::io::link::Closer;
+use crate::logic::attempts::{Attempts, Connection, SetKey};
+
+/// One upload, as `transfers` shows it.
+pub(super) struct UploadStatus {
+    pub(super) peer: NodeId,
+    pub(super) shown_peer: String,
+    pub(super) name: String,
+    pub(super) attempt: u32,
+    pub(super) total: u64,
+    pub(super) acked: u64,
+    pub(super) sent: u64,
+    pub(super) began: Time,
+    pub(super) last_moved: Time,
+    pub(super) key: SetKey,
+    closer: Closer,
+}
+
+/// The table of uploads that are connected now.
+pub(super) struct Uploads {
+    ctx: Arc<Context>,
+    ids: Arc<AtomicU64>,
+    attempts: Mutex<Attempts>,
+    open: Mutex<BTreeMap<u64, UploadStatus>>,
+}
+
+impl Uploads {
+    pub(super) fn new(ctx: Arc<Context>, ids: Arc<AtomicU64>) -> Uploads {
+        Uploads { ctx, ids, attempts: Attempts::new().into(), open: BTreeMap::new().into() }
+    }
+
+    /// A requester opens a set: takes over from its older connection. Returns id and attempt.
+    pub(super) fn begin(
+        &self,
+        peer: NodeId,
+        key: SetKey,
+        name: String,
+        total: u64,
+        closer: Closer,
+    ) -> (u64, u32) {
+        let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        let opened = self.attempts.lock().open(peer, key, Connection(id));
+        let known = self.ctx.peers.lock().get(&peer);
+        let shown_peer = known.map_or_else(|| peer.short(), |info| info.label.to_string());
+        let now = clock::now();
+        let status = UploadStatus {
+            peer,
+            shown_peer,
+            name,
+            attempt: opened.attempt,
+            total,
+            acked: 0,
+            sent: 0,
+            began: now,
+            last_moved: now,
+            key,
+            closer,
+        };
+        let mut open = self.open.lock();
+        if let Some(Connection(older)) = opened.older
+            && let Some(status) = open.get(&older)
+        {
+            status.closer.close();
+        }
+        open.insert(id, status);
+        (id, opened.attempt)
+    }
+
+    /// Bytes of an upload left or were acknowledged.
+    pub(super) fn moved(&self, id: u64, sent: u64, acked: u64) {
+        if let Some(status) = self.open.lock().get_mut(&id) {
+            status.sent += sent;
+            status.acked += acked;
+            status.last_moved = clock::now();
+        }
+    }
+
+    /// The connection of an upload has ended.
+    pub(super) fn end(&self, id: u64) {
+        if let Some(status) = self.open.lock().remove(&id) {
+            self.attempts.lock().close(status.peer, status.key, Connection(id));
+        }
+    }
+
+    /// All rows, oldest first.
+    pub(super) fn rows(&self) -> Vec<TransferRow> {
+        let now = clock::now();
+        self.open.lock().iter().map(|(id, status)| status.row(*id, now)).collect()
+    }
+}
+
+impl UploadStatus {
+    fn row(&self, id: u64, now: Time) -> TransferRow {
+        let silent = now.since(self.last_moved).as_secs();
+        let moving = silent < 2;
+        let reason = if moving {
+            String::new()
+        } else {
+            format!(
+                "the requester has asked for nothing more and acknowledged nothing for {silent} s"
+            )
+        };
+        TransferRow {
+            id,
+            dir: Direction::Up,
+            name: self.name.clone(),
+            peer: self.shown_peer.clone(),
+            state: if moving { TransferState::Moving } else { TransferState::Waiting },
+            reason,
+            done: self.acked,
+            total: self.total,
+            attempt: self.attempt,
+            rate: (self.sent as f64 / now.since(self.began).as_secs_f64().max(0.1)) as u64,
+            sources: Vec::new(),
+        }
+    }
+}
