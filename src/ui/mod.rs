@@ -10,6 +10,7 @@ pub mod command;
 pub mod ctl;
 pub mod daemon;
 mod demo;
+mod demo_process;
 mod editor;
 mod fetch;
 pub mod help;

@@ -3,8 +3,6 @@
 //! Invariant: text never carries a raw control character of a name (`base::name::printable`);
 //! JSON carries names as they are, escaped by JSON's own rules. Every text ends with a newline.
 
-use std::fmt::Write;
-
 use bytesize::ByteSize;
 use comfy_table::{Table, presets};
 use serde::Serialize;
@@ -82,7 +80,7 @@ fn render_text(outcome: &Outcome) -> String {
         Outcome::Stats(stats) => stats_text(stats),
         Outcome::TrackerPeers(rows) => tracker_peers_text(rows),
         Outcome::TrackerFiles(rows) => tracker_files_text(rows),
-        Outcome::TrackerStats(stats) => plain_object(stats),
+        Outcome::TrackerStats(stats) => tracker_stats_text(stats),
         Outcome::Left | Outcome::Nothing => String::new(),
     }
 }
@@ -237,10 +235,7 @@ fn state(state: TransferState) -> &'static str {
 
 fn stats_text(s: &Stats) -> String {
     let rows = [
-        (
-            "up for",
-            humantime::format_duration(std::time::Duration::from_secs(s.uptime_s)).to_string(),
-        ),
+        ("up for", duration(s.uptime_s)),
         ("files shared", format!("{} ({})", s.files, size(s.file_bytes))),
         ("peers", s.peers.to_string()),
         ("lookups", s.lookups.to_string()),
@@ -264,15 +259,22 @@ fn summary(s: &Summary, unit: impl Fn(f64) -> String) -> String {
     format!("mean {mean}, stdev {stdev}, min {min}, max {max}, of {}", s.count)
 }
 
-/// A flat object, one field a line.
-fn plain_object<T: Serialize>(value: &T) -> String {
-    let mut out = String::new();
-    if let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(value) {
-        for (key, value) in fields {
-            writeln!(out, "{:<20} {value}", key.replace('_', " ")).unwrap_or_default();
-        }
-    }
-    out
+fn tracker_stats_text(s: &tracker::TrackerStats) -> String {
+    let rows = [
+        ("up for", duration(s.uptime_s)),
+        ("nodes", s.peers.to_string()),
+        ("files", format!("{} ({})", s.files, size(s.bytes))),
+        ("connections", s.connections.to_string()),
+        ("registrations", s.registrations.to_string()),
+        ("heartbeats", s.heartbeats.to_string()),
+        ("lookups", s.lookups.to_string()),
+        ("refused", s.refused.to_string()),
+    ];
+    table(None, rows.map(|(what, value)| [what.to_owned(), value]))
+}
+
+fn duration(seconds: u64) -> String {
+    humantime::format_duration(std::time::Duration::from_secs(seconds)).to_string()
 }
 
 /// Columns two spaces apart, no lines, nothing behind the last word.

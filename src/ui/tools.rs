@@ -5,8 +5,8 @@ use clap::CommandFactory;
 use super::args::{Cli, GenerateArgs};
 use super::{output, render};
 use crate::base::{Fault, FaultKind};
-use crate::io::link::SwarmKey;
 use crate::io::generate::{self, DataSet, GenerateError};
+use crate::io::link::SwarmKey;
 
 /// `parvi generate`.
 ///
