@@ -61,8 +61,8 @@ pub struct TrackerConfig {
     pub listen: SocketAddr,
     /// Its data directory; made if missing.
     pub data: PathBuf,
-    /// A file with the swarm key, if the swarm is closed.
-    pub swarm_key: Option<PathBuf>,
+    /// The swarm key, if the swarm is closed.
+    pub swarm_key: Option<SwarmKey>,
     /// As for nodes; a tracker moves no chunks.
     pub bulk: Bulk,
 }
@@ -174,11 +174,9 @@ fn start_ticker(pool: &Pool, group: &Group) -> std::io::Result<()> {
     })
 }
 
-fn link_config(data: &DataDir, swarm: Option<PathBuf>, bulk: Bulk) -> Result<LinkConfig, Fault> {
+fn link_config(data: &DataDir, swarm: Option<SwarmKey>, bulk: Bulk) -> Result<LinkConfig, Fault> {
     let key = StaticKey::load_or_create(&data.private("id"));
     let key = key.map_err(|e| Fault::other(e.to_string()))?;
-    let swarm = swarm.map(|path| SwarmKey::from_file(&path)).transpose();
-    let swarm = swarm.map_err(|e| Fault::new(FaultKind::Usage, e.to_string()))?;
     Ok(LinkConfig::new(key, swarm, bulk))
 }
 

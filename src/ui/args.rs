@@ -1,0 +1,222 @@
+//! The command line: every subcommand and flag, with its words.
+//!
+//! Invariant: each flag `--some-flag` has the twin `PARVI_SOME_FLAG` in the environment and the
+//! key `some-flag` in the file of `--config`. `ui::layers` derives both from the name, so none can
+//! be forgotten; nothing here reads the environment.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::values;
+use crate::base::{Name, NodeLabel, Rate};
+use crate::io::link::Bulk;
+
+const AFTER: &str = "Every flag can also be given as PARVI_<FLAG> in the environment (--ack-timeout: \
+PARVI_ACK_TIMEOUT) and, where --config is taken, as a key of that file (ack-timeout = 20).\n\
+Order: flag, environment, file, default. PARVI_LOG filters the log (warn, debug, parvi::node=trace).\n\
+A swarm key comes from --swarm-key-file or PARVI_SWARM_KEY, never from the command line.\n\n\
+Exit codes: 0 done, 1 other, 2 usage, 3 not found, 4 no owner reachable, 5 integrity,\n\
+6 network or timeout, 7 unfinished but resumable, 9 disk full, 13 exists or conflict.";
+
+/// Share files by name among the machines of a lab, a class, an office: verified, in parallel.
+#[derive(Debug, Parser)]
+#[command(name = "parvi", version, about, after_help = AFTER, disable_help_subcommand = true)]
+#[command(max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub task: Task,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// Run a tracker: it knows the live nodes and what they have.
+    Tracker(TrackerArgs),
+    /// Run a node: it shares a data directory and downloads into it.
+    Node(NodeArgs),
+    /// Send a prompt command to the node or tracker that runs on a data directory.
+    Ctl(CtlArgs),
+    /// Fetch a file or folder once, without a daemon: find, fetch, verify, leave.
+    Get(GetArgs),
+    /// Show it all: a tracker and four nodes on loopback in a temporary folder.
+    Demo(DemoArgs),
+    /// Write a reproducible data set: the same seed gives the same bytes.
+    Generate(GenerateArgs),
+    /// Exit 0 when the tracker or node on a data directory answers (for container health checks).
+    Health(HealthArgs),
+    /// Print a new swarm key.
+    Key,
+    /// Print the completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (roff).
+    Man,
+}
+
+/// Flags of everything that talks to peers.
+#[derive(Debug, Args)]
+pub struct SwarmArgs {
+    /// File with the swarm key: 64 hex digits. Only nodes with the same key meet.
+    #[arg(long, value_name = "FILE")]
+    pub swarm_key_file: Option<PathBuf>,
+    /// Chunk bytes: private (inside the cipher) or clear (raw where both ends say so; still verified).
+    #[arg(long, value_name = "private|clear", default_value = "private", value_parser = values::bulk)]
+    pub bulk: Bulk,
+    /// Whether a file is on disk before it gets its name.
+    #[arg(long, value_name = "yes|no", default_value = "yes", value_parser = values::yes_no)]
+    pub fsync: bool,
+    /// Write the log to FILE (appended) instead of standard error.
+    #[arg(long, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+    /// Read flags from FILE: `flag = value`, one a line.
+    #[arg(long, value_name = "FILE.toml")]
+    pub config: Option<PathBuf>,
+}
+
+/// `parvi tracker`.
+#[derive(Debug, Args)]
+pub struct TrackerArgs {
+    /// Where to serve; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:12345", value_parser = values::socket)]
+    pub listen: SocketAddr,
+    /// Data directory [default: ~/.local/state/parvi-tracker].
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// No prompt: do not read standard input.
+    #[arg(long)]
+    pub headless: bool,
+    /// What all that talk to peers share.
+    #[command(flatten)]
+    pub swarm: SwarmArgs,
+}
+
+/// `parvi node`.
+#[derive(Debug, Args)]
+pub struct NodeArgs {
+    /// A tracker; several with commas or by repeating the flag.
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = values::host_port)]
+    pub tracker: Vec<String>,
+    /// Data directory, with shared/ and downloaded/ inside [default: ~/parvi].
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// What others call this node [default: the host's name].
+    #[arg(long, value_name = "NAME", value_parser = values::label)]
+    pub name: Option<NodeLabel>,
+    /// The address to serve on and to dial from.
+    #[arg(long, value_name = "IP", default_value = "0.0.0.0", value_parser = values::ip)]
+    pub listen: IpAddr,
+    /// The address at which others reach this node, where it differs.
+    #[arg(long, value_name = "IP", value_parser = values::dialable_ip)]
+    pub advertise: Option<IpAddr>,
+    /// Search, size and chunk ports: PORT and the two after it [default: free ones].
+    #[arg(long, value_name = "PORT", allow_negative_numbers = true, value_parser = values::port_base)]
+    pub port_base: Option<u16>,
+    /// How long an upload may go without an acknowledgement before it is taken up again.
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value = "20", value_parser = values::seconds)]
+    pub ack_timeout: Duration,
+    /// How often the tracker is told that this node lives.
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value = "10", value_parser = values::seconds)]
+    pub heartbeat: Duration,
+    /// Most bytes per second sent, like 20MiB [default: no bound].
+    #[arg(long, value_name = "RATE", value_parser = values::rate)]
+    pub up: Option<Rate>,
+    /// Most bytes per second received [default: no bound].
+    #[arg(long, value_name = "RATE", value_parser = values::rate)]
+    pub down: Option<Rate>,
+    /// No prompt: do not read standard input.
+    #[arg(long)]
+    pub headless: bool,
+    /// What all that talk to peers share.
+    #[command(flatten)]
+    pub swarm: SwarmArgs,
+}
+
+/// `parvi ctl`.
+#[derive(Debug, Args)]
+pub struct CtlArgs {
+    /// Data directory of the running node or tracker [default: ~/parvi].
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// One JSON document on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// The command; `help` lists them.
+    #[arg(
+        value_name = "COMMAND",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub words: Vec<String>,
+}
+
+/// `parvi get`.
+#[derive(Debug, Args)]
+pub struct GetArgs {
+    /// The file or folder.
+    #[arg(value_name = "NAME", value_parser = values::name)]
+    pub name: Name,
+    /// A tracker; several with commas or by repeating the flag.
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = values::host_port)]
+    pub tracker: Vec<String>,
+    /// Folder to put it in.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub out: PathBuf,
+    /// The address to dial from.
+    #[arg(long, value_name = "IP", default_value = "0.0.0.0", value_parser = values::ip)]
+    pub listen: IpAddr,
+    /// Most bytes per second received [default: no bound].
+    #[arg(long, value_name = "RATE", value_parser = values::rate)]
+    pub down: Option<Rate>,
+    /// How long all owners may be silent before the attempt is given up.
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value = "20", value_parser = values::seconds)]
+    pub ack_timeout: Duration,
+    /// One JSON document on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// What all that talk to peers share.
+    #[command(flatten)]
+    pub swarm: SwarmArgs,
+}
+
+/// `parvi demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Size of the file fetched from three owners, MiB.
+    #[arg(long, value_name = "MIB", allow_negative_numbers = true, default_value_t = 64,
+        value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub size: u32,
+}
+
+/// `parvi generate`.
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// Folder to write into; made when missing.
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Text files of 1 to 10 KiB.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub small: u32,
+    /// Binary files of 5 to 10 MiB.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 4,
+        value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub large: u32,
+    /// What the bytes follow from.
+    #[arg(long, value_name = "S", allow_negative_numbers = true, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// `parvi health`.
+#[derive(Debug, Args)]
+pub struct HealthArgs {
+    /// Data directory of the node or tracker [default: ~/parvi].
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}

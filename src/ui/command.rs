@@ -1,0 +1,310 @@
+//! Commands of the prompt and of `ctl`, read from words.
+//!
+//! Invariant: a `Command` is complete and valid; what cannot be one is a `Usage` fault that shows
+//! the usage, with a suggestion where a word is nearly right.
+
+use std::path::PathBuf;
+
+use super::help::{self, Role, Spec};
+use crate::base::{Fault, FaultKind, Name};
+use crate::node::view::{From, Listing};
+
+/// Something to do, in the words of the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// The commands, or one of them.
+    Help(Option<String>),
+    /// The node's IP address.
+    GetIp,
+    /// The node's own state.
+    Show,
+    /// The files of one folder.
+    List(Listing),
+    /// Who has it?
+    Lookup(Name),
+    /// Fetch it.
+    Download(Download),
+    /// Give a transfer up.
+    Cancel(u64),
+    /// Hold a transfer.
+    Pause(u64),
+    /// Go on with one.
+    Resume(u64),
+    /// Share a path.
+    Share(PathBuf),
+    /// Stop sharing a name.
+    Unshare(Name),
+    /// The nodes known.
+    Peers,
+    /// What moves.
+    Transfers,
+    /// Counters.
+    Stats,
+    /// The tracker's files.
+    Files,
+    /// Stop, waiting for what moves unless `now`.
+    Exit {
+        /// Do not wait.
+        now: bool,
+    },
+}
+
+/// What to fetch and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Download {
+    /// File or folder.
+    pub name: Name,
+    /// From whom; `None`: the prompt asks, `ctl` takes all.
+    pub from: Option<From>,
+    /// Whether the command ends when the download does.
+    pub wait: bool,
+}
+
+/// A command and how its answer is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// What to do.
+    pub command: Command,
+    /// Answer with one JSON document.
+    pub json: bool,
+}
+
+/// Reads `words`; `None` when there are none.
+///
+/// # Errors
+/// `Usage`, with the usage of the command that was meant.
+pub fn parse(words: &[String], role: Role) -> Result<Option<Line>, Fault> {
+    let Some((first, rest)) = words.split_first() else { return Ok(None) };
+    let Some(spec) = help::find(role, first) else { return Err(unknown(first, role)) };
+    let mut args = Arguments::new(spec, rest);
+    let json = args.switch("--json");
+    let command = command(&mut args)?;
+    args.end()?;
+    Ok(Some(Line { command, json }))
+}
+
+fn command(args: &mut Arguments) -> Result<Command, Fault> {
+    Ok(match args.spec.name {
+        "help" => Command::Help(args.optional()),
+        "getip" => Command::GetIp,
+        "show" => Command::Show,
+        "list" => Command::List(listing(args)?),
+        "lookup" => Command::Lookup(args.name()?),
+        "download" => Command::Download(download(args)?),
+        "request" => {
+            let wait = args.switch("--wait");
+            Command::Download(Download { name: args.name()?, from: Some(From::All), wait })
+        }
+        "cancel" => Command::Cancel(args.id()?),
+        "pause" => Command::Pause(args.id()?),
+        "resume" => Command::Resume(args.id()?),
+        "share" => Command::Share(args.required("PATH")?.into()),
+        "unshare" => Command::Unshare(args.name()?),
+        "peers" => Command::Peers,
+        "transfers" => Command::Transfers,
+        "stats" => Command::Stats,
+        "files" => Command::Files,
+        "exit" => Command::Exit { now: args.switch("--now") },
+        other => return Err(Fault::other(format!("{other} is listed but not built"))),
+    })
+}
+
+fn listing(args: &mut Arguments) -> Result<Listing, Fault> {
+    match args.required("local, downloaded or replicated")?.as_str() {
+        "local" => Ok(Listing::Local),
+        "downloaded" => Ok(Listing::Downloaded),
+        "replicated" => Ok(Listing::Replicated),
+        other => Err(args.wrong(&format!("there is no list {other:?}"))),
+    }
+}
+
+fn download(args: &mut Arguments) -> Result<Download, Fault> {
+    let wait = args.switch("--wait");
+    let all = args.switch("--all");
+    let from = match (args.option("--from")?, all) {
+        (Some(_), true) => return Err(args.wrong("--from and --all exclude each other")),
+        (Some(node), false) => Some(From::One(node)),
+        (None, true) => Some(From::All),
+        (None, false) => None,
+    };
+    Ok(Download { name: args.name()?, from, wait })
+}
+
+fn unknown(word: &str, role: Role) -> Fault {
+    let shown = crate::base::name::printable(word);
+    let advice = match help::suggestion(role, word) {
+        Some(near) => format!("did you mean {near}?"),
+        None => "help lists the commands".into(),
+    };
+    Fault::new(FaultKind::Usage, format!("there is no command {shown}; {advice}"))
+}
+
+/// The words behind a command, taken out one by one. Behind `--` nothing is a flag.
+struct Arguments {
+    spec: &'static Spec,
+    flags: Vec<String>,
+    plain: Vec<String>,
+}
+
+impl Arguments {
+    fn new(spec: &'static Spec, words: &[String]) -> Arguments {
+        let cut = words.iter().position(|w| w == "--");
+        let (flags, plain) = match cut {
+            Some(at) => (&words[..at], &words[at + 1..]),
+            None => (words, &[][..]),
+        };
+        Arguments { spec, flags: flags.to_vec(), plain: plain.to_vec() }
+    }
+
+    fn switch(&mut self, flag: &str) -> bool {
+        let before = self.flags.len();
+        self.flags.retain(|w| w != flag);
+        self.flags.len() < before
+    }
+
+    /// `--flag VALUE` or `--flag=VALUE`.
+    fn option(&mut self, flag: &str) -> Result<Option<String>, Fault> {
+        let glued = format!("{flag}=");
+        let Some(at) = self.flags.iter().position(|w| w == flag || w.starts_with(&glued)) else {
+            return Ok(None);
+        };
+        let word = self.flags.remove(at);
+        match word.strip_prefix(&glued) {
+            Some(value) => Ok(Some(value.to_owned())),
+            None if at < self.flags.len() => Ok(Some(self.flags.remove(at))),
+            None => Err(self.wrong(&format!("{flag} needs a value"))),
+        }
+    }
+
+    fn optional(&mut self) -> Option<String> {
+        let from = self.flags.iter().position(|w| !w.starts_with("--"));
+        match from {
+            Some(at) => Some(self.flags.remove(at)),
+            None if self.plain.is_empty() => None,
+            None => Some(self.plain.remove(0)),
+        }
+    }
+
+    fn required(&mut self, what: &str) -> Result<String, Fault> {
+        self.optional().ok_or_else(|| self.wrong(&format!("{} needs {what}", self.spec.name)))
+    }
+
+    /// A folder may be written with a slash at its end.
+    fn name(&mut self) -> Result<Name, Fault> {
+        let word = self.required("NAME")?;
+        let text = word.strip_suffix('/').unwrap_or(&word);
+        Name::parse(text).map_err(|e| self.wrong(&e.to_string()))
+    }
+
+    fn id(&mut self) -> Result<u64, Fault> {
+        let word = self.required("ID, the number that transfers shows")?;
+        word.parse().map_err(|_| self.wrong(&format!("{word:?} is not a number")))
+    }
+
+    fn end(mut self) -> Result<(), Fault> {
+        self.flags.append(&mut self.plain);
+        match self.flags.first() {
+            None => Ok(()),
+            Some(word) => Err(self.wrong(&format!("{word:?} is too much"))),
+        }
+    }
+
+    fn wrong(&self, why: &str) -> Fault {
+        Fault::new(FaultKind::Usage, format!("{why}; usage: {}", self.spec.usage))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::words;
+
+    fn read(line: &str, role: Role) -> Result<Option<Line>, Fault> {
+        parse(&words::split(line).unwrap(), role)
+    }
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).unwrap()
+    }
+
+    fn fetch(text: &str, from: Option<From>, wait: bool) -> Command {
+        Command::Download(Download { name: name(text), from, wait })
+    }
+
+    #[test]
+    fn every_command_is_read_from_its_words() {
+        let bob = || Some(From::One("bob".into()));
+        let table = [
+            ("help", Command::Help(None)),
+            ("help exit", Command::Help(Some("exit".into()))),
+            ("getip", Command::GetIp),
+            ("show", Command::Show),
+            ("list local", Command::List(Listing::Local)),
+            ("list downloaded", Command::List(Listing::Downloaded)),
+            ("list replicated", Command::List(Listing::Replicated)),
+            ("lookup 'a b/c'", Command::Lookup(name("a b/c"))),
+            ("lookup folder/", Command::Lookup(name("folder"))),
+            ("lookup -- --wait", Command::Lookup(name("--wait"))),
+            ("download x", fetch("x", None, false)),
+            ("download x --all --wait", fetch("x", Some(From::All), true)),
+            ("download --from bob x", fetch("x", bob(), false)),
+            ("download x --from=bob", fetch("x", bob(), false)),
+            ("request x", fetch("x", Some(From::All), false)),
+            ("cancel 3", Command::Cancel(3)),
+            ("pause 3", Command::Pause(3)),
+            ("resume 3", Command::Resume(3)),
+            ("share '/a b'", Command::Share("/a b".into())),
+            ("unshare x", Command::Unshare(name("x"))),
+            ("peers", Command::Peers),
+            ("transfers", Command::Transfers),
+            ("stats", Command::Stats),
+            ("exit", Command::Exit { now: false }),
+            ("exit --now", Command::Exit { now: true }),
+        ];
+        for (line, command) in table {
+            let wanted = Some(Line { command, json: false });
+            assert_eq!(read(line, Role::Node).unwrap(), wanted, "{line}");
+        }
+        assert!(read("peers --json", Role::Node).unwrap().unwrap().json);
+        assert_eq!(read("   ", Role::Node), Ok(None));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_the_usage() {
+        let table = [
+            ("frobnicate", "there is no command frobnicate; help lists the commands"),
+            ("lokup x", "there is no command lokup; did you mean lookup?"),
+            ("lookup", "lookup needs NAME; usage: lookup NAME"),
+            ("lookup ../x", "a name cannot have . or .. as a part; usage: lookup NAME"),
+            ("lookup a b", "\"b\" is too much; usage: lookup NAME"),
+            ("list all", "there is no list \"all\"; usage: list local|downloaded|replicated"),
+            ("cancel x", "\"x\" is not a number; usage: cancel ID"),
+            ("peers --loud", "\"--loud\" is too much; usage: peers"),
+            (
+                "download x --from",
+                "--from needs a value; usage: download NAME [--from NODE|--all] [--wait]",
+            ),
+            (
+                "download x --from a --all",
+                "--from and --all exclude each other; \
+                 usage: download NAME [--from NODE|--all] [--wait]",
+            ),
+        ];
+        for (line, words) in table {
+            let fault = read(line, Role::Node).expect_err(line);
+            assert_eq!((fault.kind, fault.text.as_str()), (FaultKind::Usage, words), "{line}");
+        }
+        assert!(read("download x", Role::Tracker).is_err(), "a tracker downloads nothing");
+        assert!(read("files", Role::Node).is_err(), "files is the tracker's");
+    }
+
+    #[test]
+    fn every_listed_command_is_built() {
+        for role in [Role::Node, Role::Tracker] {
+            for spec in help::commands(role) {
+                let fault = read(spec.name, role).err().map(|f| f.kind);
+                assert!(matches!(fault, None | Some(FaultKind::Usage)), "{}", spec.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What a command came to, before anybody decides how it is shown.
+//!
+//! Invariant: an `Outcome` is data only; failures are `base::Fault`. `ui::render` turns it into
+//! text for people or JSON for programs.
+
+use std::net::IpAddr;
+
+use crate::base::Name;
+use crate::node::view::{
+    DownloadReport, FileRow, LookupHit, NodeStatus, PeerRow, Stats, TransferRow,
+};
+use crate::tracker;
+
+/// The answer to one command.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// `help`.
+    Help(String),
+    /// `getip`.
+    Ip(IpAddr),
+    /// `show`.
+    Status(NodeStatus),
+    /// `list`.
+    Files(Vec<FileRow>),
+    /// `lookup`.
+    Found {
+        /// What was asked for.
+        name: Name,
+        /// What there is.
+        hits: Vec<LookupHit>,
+    },
+    /// `download` that goes on in the background.
+    Started {
+        /// Its transfer.
+        id: u64,
+        /// What was asked for.
+        name: Name,
+    },
+    /// `download` that was waited for.
+    Downloaded {
+        /// What was asked for.
+        name: Name,
+        /// The files.
+        reports: Vec<DownloadReport>,
+    },
+    /// `cancel`, `pause`, `resume`.
+    Changed {
+        /// The transfer.
+        id: u64,
+        /// `cancelled`, `paused`, `resumed`.
+        to: &'static str,
+    },
+    /// `share`: the name under which others find it.
+    Shared(Name),
+    /// `unshare`.
+    Unshared(Name),
+    /// `peers` of a node.
+    Peers(Vec<PeerRow>),
+    /// `transfers`.
+    Transfers(Vec<TransferRow>),
+    /// `stats` of a node.
+    Stats(Stats),
+    /// `peers` of a tracker.
+    TrackerPeers(Vec<tracker::PeerRow>),
+    /// `files` of a tracker.
+    TrackerFiles(Vec<tracker::FileRow>),
+    /// `stats` of a tracker.
+    TrackerStats(tracker::TrackerStats),
+    /// `exit`, done.
+    Left,
+    /// Nothing to say: the user chose to do nothing.
+    Nothing,
+}

@@ -1,0 +1,138 @@
+//! From parsed arguments to a running node or tracker.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::args::{NodeArgs, SwarmArgs, TrackerArgs};
+use super::daemon::Daemon;
+use super::layers::Environment;
+use super::life::Life;
+use super::logging;
+use super::node_commands::NodeDaemon;
+use super::printer::Printer;
+use super::serve::{Serving, serve, watch_signals};
+use super::tracker_commands::TrackerDaemon;
+use crate::base::{Fault, FaultKind};
+use crate::io::link::SwarmKey;
+use crate::node::{Node, NodeConfig};
+use crate::tracker::{Tracker, TrackerConfig};
+
+/// `parvi node`.
+///
+/// # Errors
+/// What kept the node from serving.
+pub(super) fn node(args: NodeArgs, env: Environment<'_>) -> Result<(), Fault> {
+    let data = node_data(args.data, env)?;
+    let key = swarm_key(&args.swarm, env)?;
+    let (life, printer) = prepare(&args.swarm, env)?;
+    let node = Node::start(&NodeConfig {
+        trackers: args.tracker,
+        data: data.clone(),
+        label: args.name,
+        listen: args.listen,
+        advertise: args.advertise,
+        port_base: args.port_base,
+        heartbeat: args.heartbeat,
+        ack_timeout: args.ack_timeout,
+        up: args.up,
+        down: args.down,
+        swarm_key: key,
+        bulk: args.swarm.bulk,
+        fsync: args.swarm.fsync,
+    })?;
+    let ready = node.ready();
+    let greeting = format!(
+        "***** START {} *****\nready {} search={} size={} chunk={}\n",
+        node.status().addr,
+        ready.node,
+        ready.search,
+        ready.size,
+        ready.chunk
+    );
+    let daemon: Arc<dyn Daemon> = Arc::new(NodeDaemon(node));
+    let how = Serving { data: &data, headless: args.headless, greeting };
+    serve(&daemon, &life, &printer, &how)
+}
+
+/// `parvi tracker`.
+///
+/// # Errors
+/// What kept the tracker from serving.
+pub(super) fn tracker(args: TrackerArgs, env: Environment<'_>) -> Result<(), Fault> {
+    let data = match args.data {
+        Some(data) => data,
+        None => home(env)?.join(".local/state/parvi-tracker"),
+    };
+    let key = swarm_key(&args.swarm, env)?;
+    let (life, printer) = prepare(&args.swarm, env)?;
+    let tracker = Tracker::start(TrackerConfig {
+        listen: args.listen,
+        data: data.clone(),
+        swarm_key: key,
+        bulk: args.swarm.bulk,
+    })?;
+    let addr = tracker.addr();
+    let greeting = format!("***** START {} *****\nready tracker listen={addr}\n", addr.ip());
+    let daemon: Arc<dyn Daemon> = Arc::new(TrackerDaemon(tracker));
+    serve(&daemon, &life, &printer, &Serving { data: &data, headless: args.headless, greeting })
+}
+
+/// Printer, log and signals, in this order: a start that fails must be able to say so.
+fn prepare(swarm: &SwarmArgs, env: Environment<'_>) -> Result<(Arc<Life>, Printer), Fault> {
+    let (life, printer) = (Arc::new(Life::default()), Printer::start()?);
+    start_log(swarm, env, Some(&printer))?;
+    watch_signals(&life)?;
+    Ok((life, printer))
+}
+
+/// Starts the log as the flags and `PARVI_LOG` say.
+///
+/// # Errors
+/// When the log file cannot be opened.
+pub(super) fn start_log(
+    swarm: &SwarmArgs,
+    env: Environment<'_>,
+    printer: Option<&Printer>,
+) -> Result<(), Fault> {
+    logging::start(log_filter(env).as_deref(), swarm.log_file.as_deref(), printer)
+}
+
+/// `PARVI_LOG`.
+pub(super) fn log_filter(env: Environment<'_>) -> Option<String> {
+    env("PARVI_LOG").filter(|v| !v.is_empty()).map(|v| v.to_string_lossy().into_owned())
+}
+
+/// The data directory of a node, and of what talks to one.
+///
+/// # Errors
+/// `Usage` when neither a flag nor a home tells.
+pub(super) fn node_data(given: Option<PathBuf>, env: Environment<'_>) -> Result<PathBuf, Fault> {
+    given.map_or_else(|| Ok(home(env)?.join("parvi")), Ok)
+}
+
+fn home(env: Environment<'_>) -> Result<PathBuf, Fault> {
+    let set = env("HOME").filter(|home: &OsString| Path::new(home).is_absolute());
+    set.map(PathBuf::from).ok_or_else(|| {
+        Fault::new(FaultKind::Usage, "HOME is not set; name a directory with --data")
+    })
+}
+
+/// The swarm key: from the file, else from the environment, never from the command line.
+///
+/// # Errors
+/// `Usage`, naming what holds no key.
+pub(super) fn swarm_key(
+    swarm: &SwarmArgs,
+    env: Environment<'_>,
+) -> Result<Option<SwarmKey>, Fault> {
+    let usage = |text: String| Fault::new(FaultKind::Usage, text);
+    if let Some(path) = &swarm.swarm_key_file {
+        return SwarmKey::from_file(path).map(Some).map_err(|e| usage(e.to_string()));
+    }
+    let Some(key) = env("PARVI_SWARM_KEY").filter(|k| !k.is_empty()) else { return Ok(None) };
+    let key = key.to_str().and_then(|k| k.trim().parse().ok());
+    key.map(Some).ok_or_else(|| {
+        usage("PARVI_SWARM_KEY is not a key: it has 64 hex digits; see parvi key".into())
+    })
+}

@@ -1,0 +1,138 @@
+//! The values that flags take, each read with words that say what is wanted.
+//!
+//! Invariant: whatever comes out of here is valid; nothing behind `ui::args` checks again.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::base::{NodeLabel, Rate};
+use crate::io::link::Bulk;
+
+/// Longest time a flag may ask for: a day.
+const SECONDS_MAX: f64 = 86_400.0;
+/// Shortest: tests go down to this.
+const SECONDS_MIN: f64 = 0.01;
+/// Highest first port of a node, which takes three in a row.
+const PORT_BASE_MAX: u16 = u16::MAX - 2;
+
+/// `--listen` of a tracker.
+pub(super) fn socket(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected an address with a port, like 0.0.0.0:12345".into())
+}
+
+/// `--listen` of a node.
+pub(super) fn ip(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| "expected an IP address without a port, like 192.168.1.5".into())
+}
+
+/// `--advertise`: an address others can dial.
+pub(super) fn dialable_ip(text: &str) -> Result<IpAddr, String> {
+    match ip(text)? {
+        ip if ip.is_unspecified() || ip.is_multicast() => {
+            Err("expected the one address at which others reach this node".into())
+        }
+        ip => Ok(ip),
+    }
+}
+
+/// `--tracker`: a host, a colon, a port. The name is resolved at each attempt, not here.
+pub(super) fn host_port(text: &str) -> Result<String, String> {
+    let wanted = || "expected HOST:PORT, like 192.168.1.5:12345".to_string();
+    let (host, port) = text.rsplit_once(':').ok_or_else(wanted)?;
+    let bare_v6 = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
+    let odd = host.is_empty() || bare_v6 || host.contains(|c: char| c.is_whitespace() || c == '/');
+    match port.parse::<u16>() {
+        Ok(1..) if !odd => Ok(text.to_owned()),
+        _ => Err(wanted()),
+    }
+}
+
+/// A number of seconds, or a time like `500ms`.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    let plain = text.parse::<f64>().ok().filter(|s| s.is_finite());
+    let spoken = || humantime::parse_duration(text).ok().map(|d| d.as_secs_f64());
+    match plain.or_else(spoken) {
+        Some(s) if (SECONDS_MIN..=SECONDS_MAX).contains(&s) => Ok(Duration::from_secs_f64(s)),
+        _ => Err(format!("expected seconds from {SECONDS_MIN} to {SECONDS_MAX}, like 20")),
+    }
+}
+
+/// `--port-base`: the search port; size and chunk take the two behind it.
+pub(super) fn port_base(text: &str) -> Result<u16, String> {
+    match text.parse::<u16>() {
+        Ok(port @ 1..=PORT_BASE_MAX) => Ok(port),
+        _ => Err(format!("expected a port from 1 to {PORT_BASE_MAX}: three in a row are used")),
+    }
+}
+
+/// `--name`.
+pub(super) fn label(text: &str) -> Result<NodeLabel, String> {
+    text.parse().map_err(|e: crate::base::endpoint::LabelError| e.to_string())
+}
+
+/// `--up`, `--down`.
+pub(super) fn rate(text: &str) -> Result<Rate, String> {
+    text.parse().map_err(|e: crate::base::rate::RateError| e.to_string())
+}
+
+/// `--fsync`.
+pub(super) fn yes_no(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" | "true" => Ok(true),
+        "no" | "false" => Ok(false),
+        _ => Err("expected yes or no".into()),
+    }
+}
+
+/// `--bulk`.
+pub(super) fn bulk(text: &str) -> Result<Bulk, String> {
+    match text {
+        "private" => Ok(Bulk::Private),
+        "clear" => Ok(Bulk::Clear),
+        _ => {
+            Err("expected private (inside the cipher) or clear (raw where both ends say so)".into())
+        }
+    }
+}
+
+/// `get NAME`.
+pub(super) fn name(text: &str) -> Result<crate::base::Name, String> {
+    text.trim_end_matches('/').parse().map_err(|e: crate::base::name::NameError| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trackers_are_a_host_and_a_port() {
+        for good in ["localhost:1", "10.0.0.1:12345", "[::1]:80", "parvi-tracker:65535"] {
+            assert_eq!(host_port(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "host", "host:", ":1", "host:0", "host:65536", "::1:80", "a b:1", "h/x:1"] {
+            assert!(host_port(bad).is_err(), "{bad:?} was taken for HOST:PORT");
+        }
+    }
+
+    #[test]
+    fn times_are_seconds_or_spoken_and_bounded() {
+        assert_eq!(seconds("20"), Ok(Duration::from_secs(20)));
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        assert_eq!(seconds("500ms"), Ok(Duration::from_millis(500)));
+        for bad in ["", "0", "-1", "NaN", "inf", "1e9", "soon", "90000"] {
+            assert!(seconds(bad).is_err(), "{bad:?} was taken for a time");
+        }
+    }
+
+    #[test]
+    fn ports_leave_room_for_three() {
+        assert_eq!(port_base("65533"), Ok(65533));
+        assert!(port_base("65534").is_err() && port_base("0").is_err());
+    }
+
+    #[test]
+    fn an_advertised_address_can_be_dialled() {
+        assert!(dialable_ip("0.0.0.0").is_err() && dialable_ip("224.0.0.1").is_err());
+        assert!(dialable_ip("10.1.2.3").is_ok());
+    }
+}
