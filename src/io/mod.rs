@@ -1,3 +1,11 @@
-//! What touches the world: sockets, the secure link, threads, disk, clock.
+//! Everything that touches the world: sockets, threads, the disk, the clock.
+//!
+//! The ranks above see typed values and typed errors; no rank below knows this one exists. Each
+//! kind of side effect has one home here, and `clippy.toml` keeps it there.
 
+pub mod clock;
 pub mod disk;
+pub mod link;
+pub mod listen;
+pub mod poll;
+pub mod threads;
