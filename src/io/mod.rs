@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod disk;
+pub mod index;
 pub mod link;
 pub mod listen;
 pub mod poll;
