@@ -44,9 +44,11 @@ pub(super) fn dial(
 ) -> Result<Agreed, LinkError> {
     let mut talk = Talk::new(pipe, config);
     let ours = Preamble::of(config.swarm.is_some());
-    talk.write(&ours.encode())?;
+    let sent = talk.write(&ours.encode());
+    // A listener without room answers unasked and hangs up; its reason is worth more than ours.
     let theirs = talk.read_preamble()?;
     ours.check(theirs)?;
+    sent?;
 
     let mut noise = noise(config, Role::Dialler, ours, theirs)?;
     talk.send(&mut noise, &[])?;

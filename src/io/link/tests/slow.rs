@@ -8,6 +8,12 @@ use super::super::session::PLAIN_MAX;
 use super::talk::chunk;
 use super::*;
 
+fn hasty_handshake() -> LinkConfig {
+    let mut config = hasty(Bulk::Private);
+    config.timeouts.handshake = Duration::from_millis(150);
+    config
+}
+
 /// Writes a byte now and then until the other side has had enough.
 fn drip(pipe: &dyn Pipe, bytes: impl IntoIterator<Item = u8>) {
     let pause = StopToken::new();
@@ -30,7 +36,7 @@ fn a_silent_or_dripping_dialler_does_not_outlast_the_handshake() {
         let pipe = TcpPipe::connect(addr, LOOPBACK, limits.connect, limits.poll).unwrap();
         std::thread::scope(|s| {
             s.spawn(|| drip(&pipe, bytes));
-            let error = accept_one(&listener, &hasty(Bulk::Private)).err().unwrap();
+            let error = accept_one(&listener, &hasty_handshake()).err().unwrap();
             assert!(matches!(error, LinkError::Timeout(Phase::Handshake)), "{error}");
             pipe.shutdown();
         });
@@ -40,7 +46,7 @@ fn a_silent_or_dripping_dialler_does_not_outlast_the_handshake() {
 #[test]
 fn a_listener_that_never_answers_is_given_up() {
     let (_listener, addr) = port();
-    let error = dial(addr, LOOPBACK, &hasty(Bulk::Private), None).err().unwrap();
+    let error = dial(addr, LOOPBACK, &hasty_handshake(), None).err().unwrap();
     assert!(matches!(error, LinkError::Timeout(Phase::Handshake)), "{error}");
 }
 
@@ -113,15 +119,22 @@ fn a_peer_that_does_not_read_is_cut_off_in_both_modes() {
 
 #[test]
 fn time_that_the_receiver_takes_for_itself_is_not_held_against_the_sender() {
-    let (mut alice, mut bob) = linked(&config(Bulk::Private), &hasty(Bulk::Private));
+    let receiver = hasty(Bulk::Private);
+    let longer_than_any_silence = receiver.timeouts.grace * 3;
+    let (mut alice, mut bob) = linked(&config(Bulk::Private), &receiver);
     let file = tempfile::tempfile().unwrap();
-    file.set_len(1 << 18).unwrap();
-    let source = [FileSlice { file: &file, offset: 0, len: 1 << 18 }];
+    let len = 1 << 20;
+    file.set_len(len).unwrap();
+    let source = [FileSlice { file: &file, offset: 0, len }];
     std::thread::scope(|s| {
-        s.spawn(|| alice.writer.send_payload(&chunk(1 << 18), &source, &mut |_| ()).unwrap());
+        s.spawn(|| alice.writer.send_payload(&chunk(len), &source, &mut |_| ()).unwrap());
         bob.recv(LONG).unwrap();
-        let pause = StopToken::new();
-        let mut digest = |_| assert!(!pause.wait(Duration::from_millis(110)));
-        bob.reader.recv_payload(&mut vec![0; 1 << 18], &mut digest).unwrap();
+        let (pause, mut first) = (StopToken::new(), true);
+        let mut digest = |_| {
+            if std::mem::take(&mut first) {
+                pause.wait(longer_than_any_silence);
+            }
+        };
+        bob.reader.recv_payload(&mut vec![0; len as usize], &mut digest).unwrap();
     });
 }
