@@ -228,7 +228,7 @@ fn entries(count: usize) -> Vec<FileEntry> {
         size: 1 << 33,
         root: Root::of(&i.to_le_bytes()),
         modified: Modified { secs: -5, nanos: 999 },
-        executable: i % 2 == 0,
+        executable: i.is_multiple_of(2),
     };
     (0..count).map(entry).collect()
 }
