@@ -24,6 +24,8 @@ use crate::wire::message::tracker::{Found, LookupQuestion, PeersQuestion};
 const LOOKUP_TIME_MAX: Duration = Duration::from_secs(6);
 /// For peers that no index named, once those that were named have answered.
 const STRAGGLERS_WAIT: Duration = Duration::from_millis(300);
+/// For the trackers, where peers are known without them.
+const TRACKER_WAIT: Duration = Duration::from_millis(1_500);
 /// Peers asked at the same time.
 const ASKING_MAX: usize = 16;
 /// Peers asked although no index named them.
@@ -106,16 +108,36 @@ pub(super) fn lookup(ctx: &Arc<Context>, name: &Name) -> Lookup {
     result
 }
 
-/// The nodes that the trackers' indexes name; brings the list of peers up to date for those who
-/// do not register.
+/// The nodes that the trackers' indexes name; brings the list of peers up to date on the way, for
+/// those who do not register. A tracker that hangs is left behind where peers are known without it.
 fn ask_trackers(ctx: &Arc<Context>, name: &Name, result: &mut Lookup) -> BTreeSet<NodeId> {
-    let mut named = BTreeSet::new();
+    let (done, answers) = unbounded();
     for (number, tracker) in ctx.trackers.iter().enumerate() {
-        match ask_tracker(ctx, number, tracker, name) {
-            Ok(owners) => named.extend(owners),
-            Err(why) => result.trackers_away.push((tracker.clone(), why.to_string())),
+        let (ctx2, done, tracker, name) =
+            (ctx.clone(), done.clone(), tracker.clone(), name.clone());
+        let ask = move || {
+            let answer = ask_tracker(&ctx2, number, &tracker, &name).map_err(|e| e.to_string());
+            // Nobody listens any more: the answer came too late.
+            done.send((tracker, answer)).ok();
+        };
+        if let Err(e) = ctx.group.spawn("lookup tracker", ask) {
+            log::warn!(target: "lookup", "cannot start a thread to ask a tracker: {e}");
         }
     }
+    drop(done);
+    let patience = if ctx.peers.lock().all().is_empty() { LOOKUP_TIME_MAX } else { TRACKER_WAIT };
+    let deadline = clock::now() + patience;
+    let mut named = BTreeSet::new();
+    let mut silent: BTreeSet<&String> = ctx.trackers.iter().collect();
+    while let Ok((tracker, answer)) = answers.recv_timeout(deadline.since(clock::now())) {
+        silent.remove(&tracker);
+        match answer {
+            Ok(owners) => named.extend(owners),
+            Err(why) => result.trackers_away.push((tracker, why)),
+        }
+    }
+    let late = |tracker: &String| (tracker.clone(), "does not answer".to_owned());
+    result.trackers_away.extend(silent.into_iter().map(late));
     named
 }
 

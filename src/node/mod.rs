@@ -45,10 +45,10 @@ use view::{
     TransferRow, TransferState,
 };
 
-use crate::base::{Fault, Name, NodeLabel, Time};
+use crate::base::{Fault, FaultKind, Name, NodeLabel, Time};
 use crate::io::clock;
 use crate::io::disk::DataDir;
-use crate::io::index::Index;
+use crate::io::index::{Index, IndexError, Shelf};
 
 /// Every thread has so long to end.
 const STOP_TIME_MAX: Duration = Duration::from_secs(8);
@@ -118,7 +118,7 @@ impl Node {
             trackers: self.registrations.iter().map(|r| r.row()).collect(),
             hashing: status.hashing,
             files: self.list(Listing::Local),
-            problems: problems.map(|(path, why)| view::Problem { path, why }).collect(),
+            problems: problems.map(|p| view::Problem { path: p.path, why: p.why }).collect(),
         }
     }
 
@@ -129,7 +129,7 @@ impl Node {
             size: entry.size,
             root: entry.root,
         };
-        self.index.list(which.into()).into_iter().map(row).collect()
+        self.index.list(shelf(which)).into_iter().map(row).collect()
     }
 
     /// The peers that trackers list.
@@ -237,7 +237,7 @@ impl Node {
     /// # Errors
     /// No such path; the name is taken.
     pub fn share(&self, path: &Path) -> Result<Name, Fault> {
-        self.index.share(path).map_err(|e| e.into_fault())
+        self.index.share(path).map_err(share_fault)
     }
 
     /// Shares a name no longer; the file stays where it is.
@@ -245,7 +245,7 @@ impl Node {
     /// # Errors
     /// Nothing of that name is shared.
     pub fn unshare(&self, name: &Name) -> Result<(), Fault> {
-        self.index.unshare(name).map_err(|e| e.into_fault())
+        self.index.unshare(name).map_err(share_fault)
     }
 
     /// Names seen lately, for completion.
@@ -282,6 +282,24 @@ impl Node {
             log::warn!(target: "node", "thread {straggler} did not end in time");
         }
         self.ctx.notices.close();
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape map_err wants")]
+fn share_fault(error: IndexError) -> Fault {
+    let kind = match error {
+        IndexError::Clash { .. } | IndexError::Withheld { .. } => FaultKind::Exists,
+        IndexError::NotShared { .. } => FaultKind::NotFound,
+        _ => FaultKind::Other,
+    };
+    Fault::new(kind, error.to_string())
+}
+
+fn shelf(which: Listing) -> Shelf {
+    match which {
+        Listing::Local => Shelf::Local,
+        Listing::Downloaded => Shelf::Downloaded,
+        Listing::Replicated => Shelf::Replicated,
     }
 }
 

@@ -1,1 +1,197 @@
-//! tracker
+//! The tracker: it knows the live nodes and what they have, and answers those who ask.
+//!
+//! Invariant: a fixed number of threads, whatever the number of nodes: an acceptor, a poller, 16
+//! workers, a ticker, 2 diallers. A session is parked between its questions, so that a heartbeat
+//! costs no handshake and a quiet node costs no thread. Nothing is kept on disk but the identity:
+//! after a restart the nodes register again.
+//!
+//! ```text
+//! accept.rs ──> sessions.rs <──> pool.rs ──> service.rs ──> logic::registry
+//!               (the table)      (workers)   (meaning)      (decisions)
+//!                                               ^  └──> notices.rs, dialler.rs
+//!                                    ticker ────┘
+//! ```
+//!
+//! Shutdown, in this order: no new connections (the acceptor ends); every connection is shut, which
+//! frees the workers; poller, workers, ticker and diallers are joined; notices end; the data
+//! directory is unlocked. Running transfers between nodes are not touched.
+//!
+//! Bounds and what happens at them: 64 connections that have not shaken hands, then the oldest is
+//! closed; 256 that have not registered, likewise; 10,000 nodes, 1,024 from one address, then
+//! refused; queues see `pool.rs`, the index see `logic::registry`.
+
+mod accept;
+mod dialler;
+mod notices;
+mod pool;
+mod service;
+mod sessions;
+mod view;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::bounded;
+use parking_lot::Mutex;
+
+pub use view::{FileRow, PeerRow, TrackerStats};
+
+use crate::base::{Fault, FaultKind, Name, NodeId};
+use crate::io::clock;
+use crate::io::disk::{DataDir, DataDirError};
+use crate::io::link::{Bulk, LinkConfig, StaticKey, SwarmKey};
+use crate::io::listen::Listener;
+use crate::io::threads::{Group, StopToken};
+use crate::logic::registry::{Limits, Registry};
+use pool::Pool;
+use service::Service;
+use sessions::Sessions;
+
+/// How often the registry looks at who is gone.
+const TICK: Duration = Duration::from_secs(1);
+/// How long the threads may take to end: a dial-back in progress is the slowest.
+const JOIN_TIME_MAX: Duration = Duration::from_secs(12);
+
+/// Everything a tracker is told at its start.
+#[derive(Debug, Clone)]
+pub struct TrackerConfig {
+    /// Where to listen; port 0 takes any.
+    pub listen: SocketAddr,
+    /// Its data directory; made if missing.
+    pub data: PathBuf,
+    /// A file with the swarm key, if the swarm is closed.
+    pub swarm_key: Option<PathBuf>,
+    /// As for nodes; a tracker moves no chunks.
+    pub bulk: Bulk,
+}
+
+/// A running tracker. Dropping it does not stop it; `stop` does.
+pub struct Tracker {
+    id: NodeId,
+    addr: SocketAddr,
+    service: Arc<Service>,
+    stop: StopToken,
+    group: Group,
+    data: Mutex<Option<DataDir>>,
+}
+
+impl Tracker {
+    /// Starts a tracker; it serves when this returns.
+    ///
+    /// # Errors
+    /// The data directory is in use or cannot be used, a key cannot be read, the address is taken.
+    pub fn start(config: TrackerConfig) -> Result<Arc<Tracker>, Fault> {
+        let TrackerConfig { listen, data, swarm_key, bulk } = config;
+        let data = DataDir::open_private(&data).map_err(|e| data_fault(&e))?;
+        let link = link_config(&data, swarm_key, bulk)?;
+        let listener = Listener::bind(listen).map_err(|e| Fault::other(e.to_string()))?;
+        let (addr, id) = (listener.local_addr(), link.key.public());
+        let sessions = Sessions::new()
+            .map_err(|e| Fault::other(format!("could not wait for connections: {e}")))?;
+        let (dial, dials) = bounded(dialler::QUEUE_MAX);
+        let registry = Registry::new(clock::random_u64(), Limits::default());
+        let service = Arc::new(Service::new(registry, Arc::new(sessions), dial));
+        let (stop, group) = (StopToken::new(), Group::new("tracker"));
+        let tracker = Tracker {
+            id,
+            addr,
+            service: Arc::clone(&service),
+            stop: stop.clone(),
+            group: group.clone(),
+            data: Mutex::new(Some(data)),
+        };
+        let pool = Pool { service, config: Arc::new(link), stop };
+        let started = pool
+            .start(&group)
+            .and_then(|()| dialler::start(&pool, &dials, listen.ip(), &group))
+            .and_then(|()| start_ticker(&pool, &group))
+            .and_then(|()| accept::start(&pool, listener, &group));
+        if let Err(e) = started {
+            tracker.stop();
+            return Err(Fault::other(format!("could not start the tracker's threads: {e}")));
+        }
+        Ok(Arc::new(tracker))
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Its identity.
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// The next line for people, without a time: who joined, who left. Waits for it; none means
+    /// that the tracker has stopped. For one thread.
+    pub fn next_notice(&self) -> Option<String> {
+        self.service.notices.next()
+    }
+
+    /// The listed nodes.
+    pub fn peers(&self) -> Vec<PeerRow> {
+        self.service.peers()
+    }
+
+    /// One page of the index, behind the name `after`, and whether there is more behind it.
+    pub fn files(&self, after: Option<&Name>) -> (Vec<FileRow>, bool) {
+        self.service.files(after)
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> TrackerStats {
+        self.service.stats()
+    }
+
+    /// Ends it for good: joins every thread, within seconds. Safe to call twice.
+    pub fn stop(&self) {
+        self.stop.stop();
+        let sessions = &self.service.sessions;
+        if let Err(e) = sessions.poller().wake() {
+            log::warn!("could not wake the poller: {e}");
+        }
+        sessions.close_all();
+        let left = self.group.join_all(JOIN_TIME_MAX);
+        if !left.is_empty() {
+            log::error!("still running at the tracker's end: {}", left.join(", "));
+        }
+        // What was accepted while the rest was being shut.
+        sessions.close_all();
+        self.service.notices.close();
+        self.data.lock().take();
+    }
+}
+
+fn start_ticker(pool: &Pool, group: &Group) -> std::io::Result<()> {
+    let (service, stop) = (Arc::clone(&pool.service), pool.stop.clone());
+    group.spawn("ticker", move || {
+        while !stop.wait(TICK) {
+            service.tick(&stop);
+        }
+    })
+}
+
+fn link_config(data: &DataDir, swarm: Option<PathBuf>, bulk: Bulk) -> Result<LinkConfig, Fault> {
+    let key = StaticKey::load_or_create(&data.private("id"));
+    let key = key.map_err(|e| Fault::other(e.to_string()))?;
+    let swarm = swarm.map(|path| SwarmKey::from_file(&path)).transpose();
+    let swarm = swarm.map_err(|e| Fault::new(FaultKind::Usage, e.to_string()))?;
+    Ok(LinkConfig::new(key, swarm, bulk))
+}
+
+fn data_fault(error: &DataDirError) -> Fault {
+    let kind = match error {
+        DataDirError::Locked { .. } => FaultKind::Exists,
+        DataDirError::Io { source, .. } if crate::io::disk::is_disk_full(source) => {
+            FaultKind::DiskFull
+        }
+        DataDirError::Io { .. } => FaultKind::Other,
+    };
+    Fault::new(kind, error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

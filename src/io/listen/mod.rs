@@ -114,37 +114,64 @@ pub fn serve(
         }),
         complaints: Mutex::default(),
     });
-    let (local, own_group) = (listener.local, group.clone());
-    let (own_house, own_stop) = (Arc::clone(&house), stop.clone());
-    group.spawn(format!("{name} stop"), move || {
+    let own_house = Arc::clone(&house);
+    let own_stop = stop.clone();
+    group.spawn(format!("{name} close"), move || {
         own_stop.wait_stopped();
         own_house.close();
+    })?;
+    let (poll, own_group) = (house.config.timeouts.poll, group.clone());
+    accept_each(listener, name, poll, group, stop, move |pipe| house.take_in(pipe, &own_group))
+}
+
+/// Accepts until stopped, on a thread of its own, and hands each connection out as it comes, before
+/// any handshake: for those who have their own threads and their own bounds. An error of `take`
+/// slows the accepting down; `poll` is how often a blocked call on a connection comes up.
+///
+/// # Errors
+/// No threads to begin with.
+pub fn accept_each(
+    listener: Listener,
+    name: &'static str,
+    poll: Duration,
+    group: &Group,
+    stop: &StopToken,
+    take: impl Fn(TcpPipe) -> io::Result<()> + Send + 'static,
+) -> io::Result<()> {
+    let (local, own_stop) = (listener.local, stop.clone());
+    group.spawn(format!("{name} stop"), move || {
+        own_stop.wait_stopped();
         if let Err(e) = link::knock(local) {
-            log::debug!("{}: could not wake the listener: {e}", own_house.name);
+            log::debug!("{name}: could not wake the listener: {e}");
         }
     })?;
     let stop = stop.clone();
     group.spawn(format!("{name} accept"), move || {
-        accept_until_stopped(&listener.socket, &house, &own_group, &stop);
+        accept_until_stopped(&listener.socket, name, poll, &stop, take);
     })
 }
 
-fn accept_until_stopped(socket: &TcpListener, house: &Arc<House>, group: &Group, stop: &StopToken) {
+fn accept_until_stopped(
+    socket: &TcpListener,
+    name: &str,
+    poll: Duration,
+    stop: &StopToken,
+    take: impl Fn(TcpPipe) -> io::Result<()>,
+) {
     let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
     loop {
         let accepted = socket.accept();
         if stop.is_stopped() {
             return;
         }
-        let taken = accepted
-            .and_then(|(stream, _)| TcpPipe::new(stream, house.config.timeouts.poll))
-            .and_then(|pipe| house.take_in(pipe, group));
+        let taken = accepted.and_then(|(stream, _)| TcpPipe::new(stream, poll)).and_then(&take);
         match taken {
             Ok(()) => backoff.succeed(),
             Err(e) if hit_one_connection(&e) => {}
             // Out of descriptors, memory or threads: it gets better when others leave.
             Err(e) => {
-                house.complain("accept", log::Level::Warn, format_args!("{e}"));
+                // The backoff doubles to a second, so this is not much.
+                log::warn!("{name}: could not take a connection: {e}");
                 if stop.wait(backoff.fail(clock::random_u64())) {
                     return;
                 }

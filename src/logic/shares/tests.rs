@@ -379,7 +379,6 @@ mod bars {
             Items::chunks(25 * MIB),
             Items::chunks(256 * MIB),
             Items::chunks(1024 * MIB),
-            Items::chunks(2048 * MIB),
             Items::files((0..1_000).map(|i| 4_000 + i * 7 % 9_000).collect()),
         ]
     }

@@ -83,7 +83,7 @@ impl Place {
 
     fn arrived(&self, entry: &FileEntry, manifest: Option<&Manifest>, published: &Published) {
         if let Some(index) = &self.index {
-            index.publish_downloaded(entry, manifest, &published.print);
+            index.publish_downloaded(entry, manifest.cloned().map(Arc::new), published);
         }
     }
 }

@@ -1,0 +1,222 @@
+//! What each question means: it is put to the registry, and what follows from it is done.
+//!
+//! Invariant: the registry's lock is held for one decision at a time, and never while anything is
+//! sent, dialled, told or closed. Everything here may be called from any worker.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crossbeam_channel::Sender;
+use parking_lot::{RwLock, RwLockWriteGuard};
+
+use super::notices::Notices;
+use super::sessions::Sessions;
+use super::view::{FileRow, PeerRow, TrackerStats};
+use crate::base::{Name, NodeId, Time};
+use crate::io::clock;
+use crate::io::threads::StopToken;
+use crate::logic::registry::{ClosedBy, DialOutcome, Effect, Registry, SessionToken};
+use crate::wire::Message;
+use crate::wire::message::tracker::{Bye, Refused, Register, Why};
+
+/// Somebody to be dialled back.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DialBack {
+    pub(super) id: NodeId,
+    pub(super) addr: SocketAddr,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asker {
+    pub(super) session: SessionToken,
+    pub(super) id: NodeId,
+    pub(super) ip: IpAddr,
+}
+
+/// What becomes of a session after its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    Stay,
+    Close,
+}
+
+#[derive(Default)]
+struct Counters {
+    registrations: AtomicU64,
+    heartbeats: AtomicU64,
+    lookups: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// See the module.
+pub(super) struct Service {
+    registry: RwLock<Registry>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) notices: Notices,
+    dials: Sender<DialBack>,
+    counters: Counters,
+    started: Time,
+}
+
+impl Service {
+    pub(super) fn new(
+        registry: Registry,
+        sessions: Arc<Sessions>,
+        dials: Sender<DialBack>,
+    ) -> Service {
+        Service {
+            registry: RwLock::new(registry),
+            sessions,
+            notices: Notices::default(),
+            dials,
+            counters: Counters::default(),
+            started: clock::now(),
+        }
+    }
+
+    /// Answers one question.
+    pub(super) fn answer(&self, asker: Asker, question: Message) -> (Message, Then) {
+        match self.decide(asker, question) {
+            Ok(answer) => answer,
+            Err(refused) => {
+                self.counters.refused.fetch_add(1, Relaxed);
+                log::debug!("refused {}: {}", asker.id.short(), refused.text.shown());
+                let fatal = refused.why == Why::Unexpected;
+                (refused.into(), if fatal { Then::Close } else { Then::Stay })
+            }
+        }
+    }
+
+    fn decide(&self, asker: Asker, question: Message) -> Result<(Message, Then), Refused> {
+        let (now, session) = (clock::now(), asker.session);
+        let answer = match question {
+            Message::Register(register) => self.register(now, asker, &register)?,
+            Message::Heartbeat(heartbeat) => {
+                self.counters.heartbeats.fetch_add(1, Relaxed);
+                self.registry.write().on_heartbeat(now, session, &heartbeat)?.into()
+            }
+            Message::CatalogueDelta(page) => {
+                self.registry.write().on_catalogue(now, session, page)?.into()
+            }
+            Message::PeersQuestion(question) => {
+                self.registry.read().peers(&asker.id, &question).into()
+            }
+            Message::LookupQuestion(question) => {
+                self.counters.lookups.fetch_add(1, Relaxed);
+                self.registry.read().lookup(&question, clock::random_u64()).into()
+            }
+            Message::Exit(_) => {
+                let effects = self.registry.write().on_exit(now, session)?;
+                self.perform(effects);
+                return Ok((Bye.into(), Then::Close));
+            }
+            other => {
+                let text = format!("this is a tracker; it does not answer a {:?}", other.kind());
+                return Err(Refused::new(Why::Unexpected, text));
+            }
+        };
+        Ok((answer, Then::Stay))
+    }
+
+    fn register(&self, now: Time, asker: Asker, register: &Register) -> Result<Message, Refused> {
+        let Asker { session, id, ip } = asker;
+        let decided = self.registry.write().on_register(now, session, id, ip, register);
+        let (registered, effects) = decided?;
+        self.counters.registrations.fetch_add(1, Relaxed);
+        self.sessions.mark_registered(session.0);
+        self.perform(effects);
+        Ok(registered.into())
+    }
+
+    /// A connection has ended.
+    pub(super) fn on_closed(&self, session: SessionToken, by: ClosedBy) {
+        self.registry.write().on_session_closed(clock::now(), session, by);
+    }
+
+    /// Once a second.
+    pub(super) fn tick(&self, stop: &StopToken) {
+        let effects = self.registry.write().on_tick(clock::now());
+        self.perform(effects);
+        while !stop.is_stopped() {
+            let mut registry = self.registry.write();
+            let more = registry.sweep();
+            // Fairly: whoever waits goes first.
+            RwLockWriteGuard::unlock_fair(registry);
+            if !more {
+                break;
+            }
+        }
+    }
+
+    /// A dial-back has ended.
+    pub(super) fn on_dialled(&self, dial: DialBack, outcome: DialOutcome) {
+        self.registry.write().on_dial_back(clock::now(), &dial.id, dial.addr, outcome);
+    }
+
+    fn perform(&self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Joined { label, addr } => {
+                    self.notices.tell(format!("{label} joined ({addr})"));
+                }
+                Effect::Left { label, intentionally: true, .. } => {
+                    self.notices.tell(format!("{label} exited intentionally"));
+                }
+                Effect::Left { label, why, .. } => {
+                    self.notices.tell(format!("{label} exited not intentionally ({why})"));
+                }
+                Effect::Close(SessionToken(token)) => self.sessions.close(token),
+                Effect::DialBack { id, addr } => {
+                    let dial = DialBack { id, addr };
+                    if self.dials.try_send(dial).is_err() {
+                        self.on_dialled(dial, DialOutcome::NotTried);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn peers(&self) -> Vec<PeerRow> {
+        let registry = self.registry.read();
+        let rows = registry.nodes(clock::now()).map(|row| PeerRow {
+            node: row.label,
+            id: row.id,
+            addr: row.addr,
+            files: row.files as u64,
+            last_seen_s: row.silence.as_secs(),
+            reachable: row.reachable,
+        });
+        rows.collect()
+    }
+
+    pub(super) fn files(&self, after: Option<&Name>) -> (Vec<FileRow>, bool) {
+        let registry = self.registry.read();
+        let (found, more) = registry.files(after);
+        let rows = found.into_iter().map(|found| FileRow {
+            name: found.entry.name,
+            size: found.entry.size,
+            root: found.entry.root,
+            owners: found.owners.iter().filter_map(|id| registry.label(id).cloned()).collect(),
+        });
+        (rows.collect(), more)
+    }
+
+    pub(super) fn stats(&self) -> TrackerStats {
+        let (peers, files, bytes) = self.registry.read().totals();
+        let (pending, unregistered, registered) = self.sessions.counts();
+        let Counters { registrations, heartbeats, lookups, refused } = &self.counters;
+        TrackerStats {
+            peers: peers as u64,
+            files,
+            bytes,
+            connections: (pending + unregistered + registered) as u64,
+            registrations: registrations.load(Relaxed),
+            heartbeats: heartbeats.load(Relaxed),
+            lookups: lookups.load(Relaxed),
+            refused: refused.load(Relaxed),
+            uptime_s: clock::now().since(self.started).as_secs(),
+        }
+    }
+}

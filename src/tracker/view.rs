@@ -1,0 +1,60 @@
+//! What a tracker tells about itself: rows for `ui`, with the JSON field names of the contract.
+
+use std::net::SocketAddr;
+
+use serde::Serialize;
+
+use crate::base::{Name, NodeId, NodeLabel, Root};
+
+/// One line of `peers`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PeerRow {
+    /// Its label.
+    pub node: NodeLabel,
+    /// Its identity.
+    pub id: NodeId,
+    /// Its chunk listener.
+    pub addr: SocketAddr,
+    /// Files it shares, as far as the index has them.
+    pub files: u64,
+    /// Seconds since it was heard.
+    pub last_seen_s: u64,
+    /// Whether the tracker could dial it back at `addr`; null while that is not known.
+    pub reachable: Option<bool>,
+}
+
+/// One line of `files`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileRow {
+    /// Its name.
+    pub name: Name,
+    /// Bytes.
+    pub size: u64,
+    /// BLAKE3.
+    pub root: Root,
+    /// Some of those who have it.
+    pub owners: Vec<NodeLabel>,
+}
+
+/// What `stats` tells: now, or counted since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct TrackerStats {
+    /// Nodes listed now.
+    pub peers: u64,
+    /// Different files in the index now.
+    pub files: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Connections open now.
+    pub connections: u64,
+    /// Registrations taken.
+    pub registrations: u64,
+    /// Heartbeats answered.
+    pub heartbeats: u64,
+    /// Lookups answered.
+    pub lookups: u64,
+    /// Questions refused.
+    pub refused: u64,
+    /// Seconds since the start.
+    pub uptime_s: u64,
+}
