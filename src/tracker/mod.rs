@@ -61,7 +61,7 @@ pub struct TrackerConfig {
     pub listen: SocketAddr,
     /// Its data directory; made if missing.
     pub data: PathBuf,
-    /// The swarm key, if the swarm is closed.
+    /// Only nodes with the same key meet.
     pub swarm_key: Option<SwarmKey>,
     /// As for nodes; a tracker moves no chunks.
     pub bulk: Bulk,

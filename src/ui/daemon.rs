@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{self, Command, Line};
 use super::help::{self, Role};
-use super::life::Life;
+use super::life::{Life, Phase};
 use super::outcome::Outcome;
 use super::render::render;
 use crate::base::{Fault, FaultKind};
@@ -29,10 +29,8 @@ pub trait Daemon: Send + Sync {
     fn run(&self, command: Command, reply: &mut dyn Reply) -> Result<Outcome, Fault>;
     /// Blocks for the next line for the person in front; `None` once stopped.
     fn next_notice(&self) -> Option<String>;
-    /// Takes up nothing new.
-    fn drain(&self);
-    /// What still moves, a line each.
-    fn moving(&self) -> Vec<String>;
+    /// What moves now: transfers, and a line for each.
+    fn moving(&self) -> Vec<(u64, String)>;
     /// Ends for good, within seconds.
     fn stop(&self);
     /// Words that may follow, for completion.
@@ -110,6 +108,9 @@ impl Shell {
         let outcome = match line.command {
             Command::Help(of) => Outcome::Help(self.help(of.as_deref())?),
             Command::Exit { now } => self.leave(now, reply),
+            Command::Download(_) if self.life.phase() != Phase::Serving => {
+                return Err(Fault::other("the node is leaving and begins no more downloads"));
+            }
             command => self.daemon.run(command, reply)?,
         };
         render(&outcome, line.json)
@@ -128,7 +129,7 @@ impl Shell {
         let moving = self.daemon.moving();
         if !self.life.ask_to_leave(now || moving.is_empty()) {
             reply.err("waiting for these to finish; exit again to leave at once:\n");
-            for line in moving {
+            for (_, line) in moving {
                 reply.err(&format!("  {line}\n"));
             }
         }

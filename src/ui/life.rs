@@ -8,6 +8,7 @@
 //! Invariant: phases only go forward. Whoever asks never waits here; the main thread turns the
 //! phases, and everybody else watches.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -57,14 +58,16 @@ impl Life {
         *phase >= Phase::Stopping
     }
 
-    /// The main thread's wait: returns when it is time to stop. `drain` is called once when leaving
-    /// begins; then `moving` is asked until it says that nothing moves.
-    pub fn wait_to_stop(&self, drain: &dyn Fn(), moving: &dyn Fn() -> bool) {
+    /// The main thread's wait: returns when it is time to stop. What `moving` names when leaving
+    /// begins may finish; what begins later does not hold the end up.
+    pub fn wait_to_stop(&self, moving: &dyn Fn() -> BTreeSet<u64>) {
         self.changed.wait_while(&mut self.phase.lock(), |phase| *phase == Phase::Serving);
-        drain();
-        while self.phase() == Phase::Leaving && moving() {
+        let mut left = if self.phase() == Phase::Leaving { moving() } else { BTreeSet::new() };
+        while self.phase() == Phase::Leaving && !left.is_empty() {
             let mut phase = self.phase.lock();
             self.changed.wait_while_for(&mut phase, |p| *p == Phase::Leaving, LOOK_EVERY);
+            drop(phase);
+            left = &left & &moving();
         }
         self.advance(Phase::Stopping);
     }
@@ -114,22 +117,23 @@ mod tests {
     }
 
     #[test]
-    fn leaving_drains_once_and_ends_when_nothing_moves() {
+    fn leaving_waits_for_what_moved_when_it_began_and_for_nothing_later() {
         let life = Life::default();
         life.ask_to_leave(false);
-        let (drained, looks) = (Cell::new(0), Cell::new(0));
+        let looks = Cell::new(0);
         let moving = || {
             looks.set(looks.get() + 1);
-            looks.get() < 3
+            let seen: &[u64] = [&[1, 2][..], &[2, 3], &[3, 4]][looks.get() - 1];
+            seen.iter().copied().collect()
         };
-        life.wait_to_stop(&|| drained.set(drained.get() + 1), &moving);
-        assert_eq!((drained.get(), looks.get(), life.phase()), (1, 3, Phase::Stopping));
+        life.wait_to_stop(&moving);
+        assert_eq!((looks.get(), life.phase()), (3, Phase::Stopping));
     }
 
     #[test]
     fn insisting_does_not_look_at_what_moves() {
         let life = Life::default();
         life.ask_to_leave(true);
-        life.wait_to_stop(&|| (), &|| panic!("nobody asks"));
+        life.wait_to_stop(&|| panic!("nobody asks"));
     }
 }

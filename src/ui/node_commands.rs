@@ -33,7 +33,7 @@ impl Daemon for NodeDaemon {
     fn run(&self, command: Command, reply: &mut dyn Reply) -> Result<Outcome, Fault> {
         let node = &self.0;
         Ok(match command {
-            Command::GetIp => Outcome::Ip(node.status().addr),
+            Command::GetIp => Outcome::Ip(node.ip()),
             Command::Show => Outcome::Status(node.status()),
             Command::List(which) => Outcome::Files(node.list(which)),
             Command::Lookup(name) => {
@@ -62,12 +62,8 @@ impl Daemon for NodeDaemon {
         self.0.next_notice().map(|notice| notice.0)
     }
 
-    fn drain(&self) {
-        self.0.drain();
-    }
-
-    fn moving(&self) -> Vec<String> {
-        self.0.moving().iter().map(transfer_line).collect()
+    fn moving(&self) -> Vec<(u64, String)> {
+        self.0.moving().iter().map(|row| (row.id, transfer_line(row))).collect()
     }
 
     fn stop(&self) {

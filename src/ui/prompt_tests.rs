@@ -13,7 +13,7 @@ use crate::ui::life::Life;
 #[derive(Default)]
 struct Fake {
     ran: Mutex<Vec<Command>>,
-    moving: Vec<String>,
+    moving: Vec<(u64, String)>,
 }
 
 impl Daemon for Fake {
@@ -34,8 +34,7 @@ impl Daemon for Fake {
     fn next_notice(&self) -> Option<String> {
         None
     }
-    fn drain(&self) {}
-    fn moving(&self) -> Vec<String> {
+    fn moving(&self) -> Vec<(u64, String)> {
         self.moving.clone()
     }
     fn stop(&self) {}
@@ -163,7 +162,7 @@ fn ctrl_c_clears_the_line_and_leaves_only_when_pressed_twice() {
 
 #[test]
 fn exit_says_what_it_waits_for_and_a_second_one_insists() {
-    let moving = vec!["download 3 a.pdf: 1.0 MiB of 4.0 MiB (25 %) from alice".to_owned()];
+    let moving = vec![(3, "download 3 a.pdf: 1.0 MiB of 4.0 MiB (25 %) from alice".to_owned())];
     let (shell, _) = shell(Fake { moving, ..Fake::default() });
     let heard = play(&shell, &["exit"], false);
     assert_eq!(

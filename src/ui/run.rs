@@ -15,6 +15,7 @@ use super::serve::{Serving, serve, watch_signals};
 use super::tracker_commands::TrackerDaemon;
 use crate::base::{Fault, FaultKind};
 use crate::io::link::SwarmKey;
+use crate::io::local;
 use crate::node::{Node, NodeConfig};
 use crate::tracker::{Tracker, TrackerConfig};
 
@@ -24,7 +25,7 @@ use crate::tracker::{Tracker, TrackerConfig};
 /// What kept the node from serving.
 pub(super) fn node(args: NodeArgs, env: Environment<'_>) -> Result<(), Fault> {
     let data = node_data(args.data, env)?;
-    let key = swarm_key(&args.swarm, env)?;
+    let swarm_key = swarm_key(&args.swarm, env)?;
     let (life, printer) = prepare(&args.swarm, env)?;
     let node = Node::start(&NodeConfig {
         trackers: args.tracker,
@@ -37,14 +38,14 @@ pub(super) fn node(args: NodeArgs, env: Environment<'_>) -> Result<(), Fault> {
         ack_timeout: args.ack_timeout,
         up: args.up,
         down: args.down,
-        swarm_key: key,
+        swarm_key,
         bulk: args.swarm.bulk,
         fsync: args.swarm.fsync,
     })?;
     let ready = node.ready();
     let greeting = format!(
         "***** START {} *****\nready {} search={} size={} chunk={}\n",
-        node.status().addr,
+        node.ip(),
         ready.node,
         ready.search,
         ready.size,
@@ -64,16 +65,17 @@ pub(super) fn tracker(args: TrackerArgs, env: Environment<'_>) -> Result<(), Fau
         Some(data) => data,
         None => home(env)?.join(".local/state/parvi-tracker"),
     };
-    let key = swarm_key(&args.swarm, env)?;
+    let swarm_key = swarm_key(&args.swarm, env)?;
     let (life, printer) = prepare(&args.swarm, env)?;
     let tracker = Tracker::start(TrackerConfig {
         listen: args.listen,
         data: data.clone(),
-        swarm_key: key,
+        swarm_key,
         bulk: args.swarm.bulk,
     })?;
     let addr = tracker.addr();
-    let greeting = format!("***** START {} *****\nready tracker listen={addr}\n", addr.ip());
+    let ip = if addr.ip().is_unspecified() { local::usual_address() } else { addr.ip() };
+    let greeting = format!("***** START {ip} *****\nready tracker listen={addr}\n");
     let daemon: Arc<dyn Daemon> = Arc::new(TrackerDaemon(tracker));
     serve(&daemon, &life, &printer, &Serving { data: &data, headless: args.headless, greeting })
 }
@@ -118,21 +120,21 @@ fn home(env: Environment<'_>) -> Result<PathBuf, Fault> {
     })
 }
 
-/// The swarm key: from the file, else from the environment, never from the command line.
+/// The swarm's key: from the file that a flag names, else `PARVI_SWARM_KEY` itself.
 ///
 /// # Errors
-/// `Usage`, naming what holds no key.
+/// `Usage`: the file cannot be read, or there is no key in it or in the variable.
 pub(super) fn swarm_key(
     swarm: &SwarmArgs,
     env: Environment<'_>,
 ) -> Result<Option<SwarmKey>, Fault> {
     let usage = |text: String| Fault::new(FaultKind::Usage, text);
     if let Some(path) = &swarm.swarm_key_file {
-        return SwarmKey::from_file(path).map(Some).map_err(|e| usage(e.to_string()));
+        let shown = path.display();
+        let key = SwarmKey::from_file(path);
+        return key.map(Some).map_err(|e| usage(format!("--swarm-key-file {shown}: {e}")));
     }
     let Some(key) = env("PARVI_SWARM_KEY").filter(|k| !k.is_empty()) else { return Ok(None) };
-    let key = key.to_str().and_then(|k| k.trim().parse().ok());
-    key.map(Some).ok_or_else(|| {
-        usage("PARVI_SWARM_KEY is not a key: it has 64 hex digits; see parvi key".into())
-    })
+    let key = key.to_string_lossy().parse::<SwarmKey>();
+    key.map(Some).map_err(|e| usage(format!("PARVI_SWARM_KEY: {e}; parvi key makes one")))
 }

@@ -20,6 +20,8 @@ use super::life::Life;
 use super::printer::Printer;
 use super::{editor, output, prompt};
 use crate::base::Fault;
+use crate::base::name::printable;
+use crate::io::clock;
 use crate::io::threads::Group;
 
 /// The last notices have this long to be printed.
@@ -73,7 +75,7 @@ pub(super) fn serve(
     let started = start_threads(&shell, printer, &history, terminal, how.headless);
 
     if started.is_ok() {
-        life.wait_to_stop(&|| daemon.drain(), &|| !daemon.moving().is_empty());
+        life.wait_to_stop(&|| daemon.moving().into_iter().map(|(id, _)| id).collect());
     }
     daemon.stop();
     if let Ok(notices) = &started
@@ -102,7 +104,7 @@ fn start_threads(
     let (daemon, to) = (Arc::clone(&shell.daemon), printer.clone());
     let pump = move || {
         while let Some(line) = daemon.next_notice() {
-            to.notice(line);
+            to.notice(format!("[{}] {}", clock::wall_hms(), printable(&line)));
         }
     };
     notices.spawn("notices", pump).map_err(failed)?;

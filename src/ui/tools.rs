@@ -5,6 +5,7 @@ use clap::CommandFactory;
 use super::args::{Cli, GenerateArgs};
 use super::{output, render};
 use crate::base::{Fault, FaultKind};
+use crate::io::link::SwarmKey;
 use crate::io::generate::{self, DataSet, GenerateError};
 
 /// `parvi generate`.
@@ -35,9 +36,8 @@ fn is_full(e: &std::io::Error) -> bool {
 /// # Errors
 /// When the system gives no random bytes.
 pub(super) fn key() -> Result<(), Fault> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|e| Fault::other(format!("no random bytes: {e}")))?;
-    output::out(&format!("{}\n", crate::base::Root::from_bytes(bytes)));
+    let key = SwarmKey::generate().map_err(|e| Fault::other(e.to_string()))?;
+    output::out(&format!("{}\n", *key.to_hex()));
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use super::daemon::{Candidates, Daemon, Reply};
 use super::help::Role;
 use super::outcome::Outcome;
 use crate::base::{Fault, FaultKind};
-use crate::tracker::Tracker;
+use crate::tracker::{FileRow, Tracker};
 
 /// A tracker behind a prompt.
 pub(super) struct TrackerDaemon(pub Arc<Tracker>);
@@ -24,7 +24,7 @@ impl Daemon for TrackerDaemon {
     fn run(&self, command: Command, _reply: &mut dyn Reply) -> Result<Outcome, Fault> {
         match command {
             Command::Peers => Ok(Outcome::TrackerPeers(self.0.peers())),
-            Command::Files => Ok(Outcome::TrackerFiles(self.all_files())),
+            Command::Files => Ok(Outcome::TrackerFiles(all_files(&self.0))),
             Command::Stats => Ok(Outcome::TrackerStats(self.0.stats())),
             _ => Err(Fault::new(FaultKind::Usage, "a tracker has no such command")),
         }
@@ -34,10 +34,8 @@ impl Daemon for TrackerDaemon {
         self.0.next_notice()
     }
 
-    fn drain(&self) {}
-
     /// A tracker moves nothing: transfers run between nodes.
-    fn moving(&self) -> Vec<String> {
+    fn moving(&self) -> Vec<(u64, String)> {
         Vec::new()
     }
 
@@ -50,18 +48,13 @@ impl Daemon for TrackerDaemon {
     }
 }
 
-impl TrackerDaemon {
-    /// The whole index, page by page, so that the tracker's lock is never held for long.
-    fn all_files(&self) -> Vec<crate::tracker::FileRow> {
-        let mut all = Vec::new();
-        loop {
-            let last = all.last().map(|row: &crate::tracker::FileRow| row.name.clone());
-            let (mut page, more) = self.0.files(last.as_ref());
-            let empty = page.is_empty();
-            all.append(&mut page);
-            if !more || empty {
-                return all;
-            }
-        }
+/// All pages of the index.
+fn all_files(tracker: &Tracker) -> Vec<FileRow> {
+    let (mut rows, mut more) = tracker.files(None);
+    while more && let Some(last) = rows.last().map(|row| row.name.clone()) {
+        let (page, further) = tracker.files(Some(&last));
+        more = further && !page.is_empty();
+        rows.extend(page);
     }
+    rows
 }
