@@ -46,12 +46,20 @@ fn write_all(folder: &Path) -> io::Result<()> {
         1,
         &samples.iter().flat_map(|s| step(7, s)).collect::<Vec<_>>(),
     )?;
+    for choice in 0..8 {
+        // A preamble, then messages of the lengths that the handshake has.
+        let preamble = [b'P', b'A', b'R', b'V', 1, 0, choice & 1, 0];
+        let first = [&[32, 0], [9; 32].as_slice()].concat();
+        let second = [&[97, 0], [9; 97].as_slice()].concat();
+        let seed = [&[choice], &preamble[..], &first, &second].concat();
+        write(folder, "handshake", choice.into(), &seed)?;
+    }
     for (number, text) in TEXTS.iter().enumerate() {
         write(folder, "names", number, text.as_bytes())?;
         write(folder, "texts", number, text.as_bytes())?;
     }
     for (number, bytes) in BYTES.iter().enumerate() {
-        for target in ["bitmap", "chunks", "codec", "manifest"] {
+        for target in ["bitmap", "chunks", "codec", "manifest", "tampering"] {
             write(folder, target, number, bytes)?;
         }
     }

@@ -28,6 +28,7 @@ pub mod view;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -196,6 +197,9 @@ impl Node {
     /// # Errors
     /// Too many downloads are running.
     pub fn download(&self, name: &Name, from: From) -> Result<u64, Fault> {
+        if self.ctx.leaving.load(Ordering::Relaxed) {
+            return Err(Fault::other("this node is leaving; nothing new is begun"));
+        }
         self.remember([name.clone()]);
         self.downloads.begin(name, from)
     }
@@ -260,6 +264,11 @@ impl Node {
             seen.push_front(name);
         }
         seen.truncate(SEEN_NAMES_MAX);
+    }
+
+    /// Begins to leave: nothing new is begun, for nobody; what moves goes on.
+    pub fn drain(&self) {
+        self.ctx.leaving.store(true, Ordering::Relaxed);
     }
 
     /// Transfers that are moving: what `exit` waits for.

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use parking_lot::Mutex;
 
@@ -148,6 +148,7 @@ fn context(config: &NodeConfig, key: StaticKey) -> Arc<Context> {
         trackers: config.trackers.clone(),
         peers: Mutex::new(PeerBook::new(me, config.trackers.len())),
         group: Group::new("node"),
+        leaving: AtomicBool::new(false),
         patience: config.ack_timeout,
         up: Throttle::new(config.up, stop.clone()),
         down: Throttle::new(config.down, stop.clone()),

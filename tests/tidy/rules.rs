@@ -78,6 +78,7 @@ pub fn has_no_banned_words(file: &Source) -> Vec<String> {
 /// Whether the comment right above line `at` begins with `// SAFETY:`.
 fn has_reason(file: &Source, at: usize) -> bool {
     let above = file.raw[..at].iter().rev().map(|line| line.trim_start());
+    let above = above.filter(|line| !line.starts_with("#["));
     above.take_while(|line| line.starts_with("//")).any(|line| line.starts_with("// SAFETY:"))
 }
 

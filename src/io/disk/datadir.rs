@@ -167,7 +167,11 @@ mod tests {
         assert!(refusal.starts_with(&format!("another parvi (pid {pid}) runs on ")), "{refusal}");
         assert!(refusal.contains("parvi ctl --data"), "{refusal}");
         drop(alice);
+        // What a killed process leaves: the file, and no lock.
+        std::fs::write(home.path().join(".parvi/lock"), "4194304\n").unwrap();
         DataDir::open(home.path()).unwrap();
+        let lock = std::fs::read_to_string(home.path().join(".parvi/lock")).unwrap();
+        assert_eq!(lock, format!("{pid}\n"));
     }
 
     #[test]

@@ -40,6 +40,12 @@ impl Fingerprint {
     pub fn of(file: &File) -> io::Result<Fingerprint> {
         Ok(Fingerprint::new(&file.metadata()?))
     }
+
+    /// Whether the bytes are the same as far as size, mtime and inode tell: ctime changes too when
+    /// a file gets another name, mode or number of links.
+    pub fn same_bytes(&self, other: &Fingerprint) -> bool {
+        (self.size, self.modified, self.inode) == (other.size, other.modified, other.inode)
+    }
 }
 
 /// Whether the owner may execute the file.

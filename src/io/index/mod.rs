@@ -1,0 +1,323 @@
+//! What this node shares: found, hashed, kept up to date, looked up and opened for peers.
+//!
+//! Invariants: what is in the catalogue was hashed in the state it is in, as far as the file system
+//! tells; files are opened only below the data directory's folders and those a person named (I5);
+//! nothing that a person withholds is served, from the moment she is told so.
+//!
+//! ```text
+//! scanner   the one thread: walk -> hash -> cache -> rest      watch   reports of changes
+//! walk      what lies in a folder          hasher  hashes on all cores
+//! settling  what is still being written    pace    when to scan next
+//! state     what is known, and the catalogue that follows       cache   the same, across restarts
+//! shares    what a person shares by path and withholds          served  a file opened for a peer
+//! ```
+
+mod cache;
+mod error;
+mod hasher;
+mod pace;
+mod problem;
+mod scanner;
+mod served;
+mod settling;
+mod share;
+mod shares;
+mod signals;
+mod state;
+mod walk;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::base::{FileEntry, Manifest, Name, Root};
+use crate::io::clock;
+use crate::io::disk::{Beneath, DataDir, Fingerprint, Published};
+use crate::io::threads::{Group, StopToken};
+use crate::wire::message::tracker::{CatalogueDelta, Stamp};
+pub use error::IndexError;
+pub use problem::Problem;
+use scanner::Scanner;
+pub use served::{OpenError, Served};
+use shares::Shares;
+use signals::Signals;
+use state::{FileKey, FolderId, Kind, Place, Record, State};
+
+/// A file that has just changed is left alone for this long.
+const QUIET: Duration = Duration::from_millis(300);
+
+/// What an index needs.
+pub struct IndexConfig<'a> {
+    /// Whose folders are indexed.
+    pub data: &'a DataDir,
+    /// Owns the scanner's thread.
+    pub group: &'a Group,
+    /// Ends it.
+    pub stop: &'a StopToken,
+    /// Called after the catalogue has changed, on whatever thread changed it; must not block.
+    pub on_change: Box<dyn Fn() + Send + Sync>,
+}
+
+/// A group of folders, as `list` shows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shelf {
+    /// What the user shares, in `shared/` and by path.
+    Local,
+    /// What was downloaded.
+    Downloaded,
+    /// What is kept for others.
+    Replicated,
+}
+
+/// How the index stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexStatus {
+    /// Files shared.
+    pub files: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Files still to be hashed.
+    pub hashing: u64,
+    /// Files hashed since the start: those the cache did not know.
+    pub hashed: u64,
+    /// What cannot be shared, and why.
+    pub problems: Vec<Problem>,
+    /// Problems that are not listed any more.
+    pub problems_more: u64,
+}
+
+/// What this node shares.
+pub struct Index {
+    data: PathBuf,
+    shares_path: PathBuf,
+    state: Mutex<State>,
+    shares: Mutex<Shares>,
+    signals: Mutex<Signals>,
+    /// Wakes who waits for a change of `signals`.
+    changed: Condvar,
+    hashing: AtomicU64,
+    hashed: AtomicU64,
+    stop: StopToken,
+    on_change: Box<dyn Fn() + Send + Sync>,
+    told: Mutex<Stamp>,
+}
+
+impl Index {
+    /// Begins to index; returns at once.
+    ///
+    /// # Errors
+    /// A `shares.toml` that cannot be read; no thread.
+    pub fn start(config: IndexConfig<'_>) -> Result<Arc<Index>, IndexError> {
+        Index::start_with(config, QUIET)
+    }
+
+    fn start_with(config: IndexConfig<'_>, quiet: Duration) -> Result<Arc<Index>, IndexError> {
+        let shares_path = config.data.private("shares.toml");
+        let shares = Shares::load(&shares_path)
+            .map_err(|source| IndexError::io("read", &shares_path, source))?;
+        let mut state = State::new(clock::random_u64());
+        state.withheld = shares.withheld.clone();
+        add_folders(&mut state, config.data, &shares);
+        let stamp = state.catalogue.stamp();
+        let index = Arc::new(Index {
+            data: config.data.path().to_owned(),
+            shares_path,
+            state: Mutex::new(state),
+            shares: Mutex::new(shares),
+            signals: Mutex::default(),
+            changed: Condvar::new(),
+            hashing: AtomicU64::new(0),
+            hashed: AtomicU64::new(0),
+            stop: config.stop.clone(),
+            on_change: config.on_change,
+            told: Mutex::new(stamp),
+        });
+        let scanner = Scanner::new(Arc::clone(&index), config.data.private("catalogue"), quiet);
+        let spawned = config.group.spawn("index", move || scanner.run());
+        spawned.map_err(|e| IndexError::io("start a thread to index", &index.data, e))?;
+        Ok(index)
+    }
+
+    /// The files that answer for `name`, the file of that name or all below that folder, ascending,
+    /// behind `after`: at most a page, and whether there are more.
+    pub fn find(&self, name: &Name, after: Option<&Name>) -> (Vec<FileEntry>, bool) {
+        self.state.lock().catalogue.find(name, after)
+    }
+
+    /// One of the files with these bytes.
+    pub fn entry_of(&self, root: &Root) -> Option<FileEntry> {
+        self.state.lock().entry_of(root)
+    }
+
+    /// The manifest of a shared file.
+    pub fn manifest(&self, root: &Root) -> Option<Arc<Manifest>> {
+        self.state.lock().manifest(root)
+    }
+
+    /// Opens a file with these bytes that has not changed since it was hashed.
+    ///
+    /// # Errors
+    /// None is shared; all of them have changed, which is then no longer told to anybody; the
+    /// system.
+    pub fn open(&self, root: &Root) -> Result<Served, OpenError> {
+        let sources = self.state.lock().sources(root);
+        let mut refused = OpenError::NotShared { root: *root };
+        for source in sources {
+            let name = source.entry.name.clone();
+            match source.beneath.open_file(&source.relative) {
+                Ok(file) if Fingerprint::of(&file).is_ok_and(|print| print == source.print) => {
+                    return Ok(Served { file, entry: source.entry, print: source.print });
+                }
+                Err(error) if is_out_of_files(&error) => {
+                    return Err(OpenError::Io { name, source: error });
+                }
+                _ => {
+                    self.forget(&source.key, &source.print);
+                    refused = OpenError::Stale { name };
+                }
+            }
+        }
+        self.tell();
+        Err(refused)
+    }
+
+    /// Takes out, at once, every file of these bytes that has changed; it is hashed again soon.
+    pub fn stale(&self, root: &Root) {
+        let sources = self.state.lock().sources(root);
+        for source in sources {
+            let open = source.beneath.open_file(&source.relative);
+            let print = open.and_then(|file| Fingerprint::of(&file));
+            if print.is_ok_and(|print| print == source.print) {
+                continue;
+            }
+            self.forget(&source.key, &source.print);
+        }
+        self.tell();
+    }
+
+    /// Takes a file in that was just verified and published into `downloaded/`, unread.
+    pub fn publish_downloaded(
+        &self,
+        entry: &FileEntry,
+        manifest: Option<Arc<Manifest>>,
+        published: &Published,
+    ) {
+        let record = Record {
+            print: published.print,
+            root: entry.root,
+            executable: entry.executable,
+            live: true,
+            scan: 0,
+        };
+        self.state.lock().insert(&(DOWNLOADED, entry.name.clone()), record, manifest);
+        self.tell();
+    }
+
+    /// The files of one shelf.
+    pub fn list(&self, shelf: Shelf) -> Vec<FileEntry> {
+        let kinds: &[Kind] = match shelf {
+            Shelf::Local => &[Kind::Shared, Kind::Share],
+            Shelf::Downloaded => &[Kind::Downloaded],
+            Shelf::Replicated => &[Kind::Replicated],
+        };
+        self.state.lock().list(kinds)
+    }
+
+    /// How it stands.
+    pub fn status(&self) -> IndexStatus {
+        let (files, bytes) = {
+            let state = self.state.lock();
+            (state.catalogue.len() as u64, state.catalogue.bytes())
+        };
+        let problems = self.signals.lock().problems.clone();
+        IndexStatus {
+            files,
+            bytes,
+            hashing: self.hashing.load(Relaxed),
+            hashed: self.hashed.load(Relaxed),
+            problems: problems.listed,
+            problems_more: problems.more,
+        }
+    }
+
+    /// Where the catalogue stands.
+    pub fn stamp(&self) -> Stamp {
+        self.state.lock().catalogue.stamp()
+    }
+
+    /// The next page of changes for a tracker that is at `from`.
+    pub fn catalogue_delta(&self, from: Stamp) -> CatalogueDelta {
+        self.state.lock().catalogue.delta(from)
+    }
+
+    /// Looks again at all folders, and waits until what is there now is indexed, at most `within`.
+    /// Tells whether it is.
+    pub fn wait_settled(&self, within: Duration) -> bool {
+        let mut signals = self.signals.lock();
+        let mine = signals.ask();
+        self.changed.notify_all();
+        let waiting = |s: &mut Signals| s.answered < mine || !s.settled;
+        !self.changed.wait_while_for(&mut signals, waiting, within).timed_out()
+    }
+
+    /// Asks for a scan now.
+    fn rescan(&self) {
+        self.signals.lock().ask();
+        self.changed.notify_all();
+    }
+
+    /// Something has changed on the disk.
+    fn report(&self) {
+        self.signals.lock().report();
+        self.changed.notify_all();
+    }
+
+    fn take_hashed(&self, key: &FileKey, record: Record, manifest: Arc<Manifest>) {
+        self.hashed.fetch_add(1, Relaxed);
+        self.state.lock().insert(key, record, Some(manifest));
+    }
+
+    /// Forgets a file that is not in the state `print` any more, unless it was hashed anew since.
+    fn forget(&self, key: &FileKey, print: &Fingerprint) {
+        self.state.lock().forget_if(key, print);
+        self.report();
+    }
+
+    /// Tells that the catalogue has changed, if it has since it was last told.
+    fn tell(&self) {
+        let stamp = self.stamp();
+        if std::mem::replace(&mut *self.told.lock(), stamp) != stamp {
+            (self.on_change)();
+        }
+    }
+}
+
+const SHARED: FolderId = FolderId { kind: Kind::Shared, nth: 0 };
+const DOWNLOADED: FolderId = FolderId { kind: Kind::Downloaded, nth: 0 };
+const REPLICATED: FolderId = FolderId { kind: Kind::Replicated, nth: 0 };
+
+fn add_folders(state: &mut State, data: &DataDir, shares: &Shares) {
+    let own =
+        [(SHARED, data.shared()), (DOWNLOADED, data.downloaded()), (REPLICATED, data.replicated())];
+    for (id, path) in own {
+        let beneath = Beneath::open(&path).ok().map(Arc::new);
+        state.add_folder(id, Place { path, prefix: None, only: None });
+        state.set_beneath(id, beneath);
+    }
+    for (name, target) in &shares.share {
+        state.add_share(target.place(name));
+    }
+}
+
+/// Out of descriptors, here or in the whole system: it says nothing of the file.
+fn is_out_of_files(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
+}
+
+#[cfg(test)]
+mod tests;

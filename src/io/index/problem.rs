@@ -1,0 +1,36 @@
+//! What lies in a shared folder and cannot be shared, told to people.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use crate::base::name::printable;
+
+/// Most problems that are listed; more are only counted.
+const PROBLEMS_MAX: usize = 200;
+
+/// A file that is not shared, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Its path, made printable.
+    pub path: String,
+    /// Why, and what to do.
+    pub why: String,
+}
+
+/// The problems of one scan.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Problems {
+    pub(super) listed: Vec<Problem>,
+    pub(super) more: u64,
+}
+
+impl Problems {
+    pub(super) fn add(&mut self, path: &Path, why: impl Display) {
+        if self.listed.len() < PROBLEMS_MAX {
+            let path = printable(&path.to_string_lossy()).into_owned();
+            self.listed.push(Problem { path, why: printable(&why.to_string()).into_owned() });
+        } else {
+            self.more += 1;
+        }
+    }
+}

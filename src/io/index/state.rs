@@ -1,0 +1,337 @@
+//! What the index knows: the files of each folder, and the catalogue that follows from them.
+//!
+//! Invariants: a file is in the catalogue only if its bytes were hashed in the state `print` tells
+//! of, and it is not withheld; of two files of one name, the one of the first folder counts (what
+//! is shared, then what was shared by path, then downloads, then replicas); files of one content
+//! are all remembered, and any of them may serve it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::base::chunk::chunk_count;
+use crate::base::{FileEntry, Manifest, Name, Root};
+use crate::io::disk::{Beneath, Fingerprint};
+use crate::logic::catalogue::Catalogue;
+
+/// Why a folder is indexed; the order is the one in which names count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Shared,
+    Share,
+    Downloaded,
+    Replicated,
+}
+
+/// Which folder; ordered as names count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FolderId {
+    pub(super) kind: Kind,
+    pub(super) nth: u32,
+}
+
+/// One file in one folder.
+pub(super) type FileKey = (FolderId, Name);
+
+/// Where the files of a folder are, and what they are called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The folder on disk.
+    pub(super) path: PathBuf,
+    /// What stands before the names of its files.
+    pub(super) prefix: Option<Name>,
+    /// The one file of it that is shared.
+    pub(super) only: Option<Name>,
+}
+
+impl Place {
+    /// What the file `relative` to the folder is called.
+    pub(super) fn full(&self, relative: Name) -> Option<Name> {
+        match &self.prefix {
+            Some(prefix) => prefix.join(&relative).ok(),
+            None => Some(relative),
+        }
+    }
+
+    /// The path below the folder of the file called `name`.
+    pub(super) fn relative(&self, name: &Name) -> Option<Name> {
+        match &self.prefix {
+            Some(prefix) if name.is_below(prefix) => {
+                Name::parse(&name.as_str()[prefix.as_str().len() + 1..]).ok()
+            }
+            Some(_) => None,
+            None => Some(name.clone()),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Folder {
+    pub(super) place: Place,
+    pub(super) beneath: Option<Arc<Beneath>>,
+    pub(super) files: BTreeMap<Name, Record>,
+}
+
+/// A hashed file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) print: Fingerprint,
+    pub(super) root: Root,
+    pub(super) executable: bool,
+    /// Seen on the disk since the start; before that it is only what the cache remembers.
+    pub(super) live: bool,
+    /// The last scan that saw it.
+    pub(super) scan: u32,
+}
+
+impl Record {
+    fn entry(&self, name: &Name) -> FileEntry {
+        FileEntry {
+            name: name.clone(),
+            size: self.print.size,
+            root: self.root,
+            modified: self.print.modified,
+            executable: self.executable,
+        }
+    }
+}
+
+/// A file that has some content, and how to open it.
+pub(super) struct Source {
+    pub(super) key: FileKey,
+    pub(super) beneath: Arc<Beneath>,
+    pub(super) relative: Name,
+    pub(super) entry: FileEntry,
+    pub(super) print: Fingerprint,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) folders: BTreeMap<FolderId, Folder>,
+    pub(super) catalogue: Catalogue,
+    pub(super) withheld: BTreeSet<Name>,
+    /// Every live file, by content. `None` is never in it: it is where a root's files begin.
+    roots: BTreeSet<(Root, Option<FileKey>)>,
+    /// Of files with more than one chunk; the rest follow from the root.
+    manifests: BTreeMap<Root, Arc<Manifest>>,
+    /// Grows with every change of what the cache keeps.
+    pub(super) edits: u64,
+    /// The scan that is under way, or the last one.
+    scan: u32,
+}
+
+impl State {
+    pub(super) fn new(epoch: u64) -> State {
+        State {
+            folders: BTreeMap::new(),
+            catalogue: Catalogue::new(epoch),
+            withheld: BTreeSet::new(),
+            roots: BTreeSet::new(),
+            manifests: BTreeMap::new(),
+            edits: 0,
+            scan: 0,
+        }
+    }
+
+    pub(super) fn add_folder(&mut self, id: FolderId, place: Place) {
+        self.folders.insert(id, Folder { place, beneath: None, files: BTreeMap::new() });
+    }
+
+    /// Adds what a person shares by path.
+    pub(super) fn add_share(&mut self, place: Place) {
+        let shares = self.folders.keys().filter(|id| id.kind == Kind::Share);
+        let nth = shares.map(|id| id.nth + 1).max().unwrap_or(0);
+        self.add_folder(FolderId { kind: Kind::Share, nth }, place);
+    }
+
+    /// The folder of what is shared by path as `name`.
+    pub(super) fn share_id(&self, name: &Name) -> Option<FolderId> {
+        let is_it = |f: &Folder| f.place.prefix.as_ref().or(f.place.only.as_ref()) == Some(name);
+        self.folders.iter().find(|(_, folder)| is_it(folder)).map(|(id, _)| *id)
+    }
+
+    pub(super) fn set_beneath(&mut self, id: FolderId, beneath: Option<Arc<Beneath>>) {
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.beneath = beneath;
+        }
+    }
+
+    pub(super) fn places(&self) -> Vec<(FolderId, Place)> {
+        self.folders.iter().map(|(id, folder)| (*id, folder.place.clone())).collect()
+    }
+
+    /// Counts a scan that begins.
+    pub(super) fn begin_scan(&mut self) -> u32 {
+        self.scan = self.scan.wrapping_add(1);
+        self.scan
+    }
+
+    pub(super) fn remove_folder(&mut self, id: FolderId) {
+        self.remove_where(id, |_, _| true);
+        self.folders.remove(&id);
+    }
+
+    /// Takes what the cache remembers; it counts once it is seen on the disk.
+    pub(super) fn remember(&mut self, key: FileKey, record: Record, manifest: Option<Manifest>) {
+        if let Some(folder) = self.folders.get_mut(&key.0) {
+            folder.files.insert(key.1, Record { live: false, ..record });
+            if let Some(manifest) = manifest {
+                self.manifests.insert(record.root, Arc::new(manifest));
+            }
+        }
+    }
+
+    /// Scan number `scan` has seen the file in the state `print`. Tells whether there is nothing to
+    /// hash: it is known like that, or withheld. If it is not, what was known of it is forgotten.
+    pub(super) fn see(&mut self, key: &FileKey, print: &Fingerprint, scan: u32) -> bool {
+        let withheld = self.is_withheld(&key.1);
+        let Some(folder) = self.folders.get_mut(&key.0).filter(|_| !withheld) else { return true };
+        let Some(record) = folder.files.get_mut(&key.1) else { return false };
+        if record.print != *print {
+            self.forget(key);
+            return false;
+        }
+        record.scan = scan;
+        if record.live {
+            return true;
+        }
+        if chunk_count(print.size) > 1 && !self.manifests.contains_key(&record.root) {
+            return false;
+        }
+        record.live = true;
+        self.roots.insert((record.root, Some(key.clone())));
+        self.refresh(&key.1);
+        true
+    }
+
+    /// Takes a hashed file in, unless its folder is gone or its name withheld by now.
+    pub(super) fn insert(
+        &mut self,
+        key: &FileKey,
+        record: Record,
+        manifest: Option<Arc<Manifest>>,
+    ) {
+        self.forget(key);
+        if self.is_withheld(&key.1) {
+            return;
+        }
+        let Some(folder) = self.folders.get_mut(&key.0) else { return };
+        // A scan that is under way may have passed by before the file was there.
+        folder.files.insert(key.1.clone(), Record { scan: self.scan, ..record });
+        self.roots.insert((record.root, Some(key.clone())));
+        if let Some(manifest) = manifest.filter(|m| m.values().len() > 1) {
+            self.manifests.insert(record.root, manifest);
+        }
+        self.edits += 1;
+        self.refresh(&key.1);
+    }
+
+    /// Forgets one file.
+    pub(super) fn forget(&mut self, key: &FileKey) {
+        let Some(folder) = self.folders.get_mut(&key.0) else { return };
+        let Some(record) = folder.files.remove(&key.1) else { return };
+        self.edits += 1;
+        self.roots.remove(&(record.root, Some(key.clone())));
+        if self.with_root(&record.root).next().is_none() {
+            self.manifests.remove(&record.root);
+        }
+        self.refresh(&key.1);
+    }
+
+    /// Forgets one file, if that is still what is known of it.
+    pub(super) fn forget_if(&mut self, key: &FileKey, print: &Fingerprint) {
+        let known = self.folders.get(&key.0).and_then(|folder| folder.files.get(&key.1));
+        if known.is_some_and(|record| record.print == *print) {
+            self.forget(key);
+        }
+    }
+
+    /// Forgets all files: the cache was not to be trusted.
+    pub(super) fn forget_all(&mut self) {
+        let ids: Vec<_> = self.folders.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.remove_where(id, |_, _| true));
+    }
+
+    /// Forgets the files of a folder that scan number `scan` has not seen.
+    pub(super) fn sweep(&mut self, id: FolderId, scan: u32) {
+        self.remove_where(id, |_, record| record.scan != scan);
+    }
+
+    /// Shares nothing under `name` any more.
+    pub(super) fn withhold(&mut self, name: &Name) {
+        self.withheld.insert(name.clone());
+        let ids: Vec<_> = self.folders.keys().copied().collect();
+        for id in ids {
+            self.remove_where(id, |file, _| file.answers(name));
+        }
+    }
+
+    pub(super) fn is_withheld(&self, name: &Name) -> bool {
+        !self.withheld.is_empty() && self.withheld.iter().any(|w| name.answers(w))
+    }
+
+    /// What the files with these bytes are.
+    pub(super) fn sources(&self, root: &Root) -> Vec<Source> {
+        let source = |(id, name): &FileKey| {
+            let folder = self.folders.get(id)?;
+            let record = folder.files.get(name)?;
+            Some(Source {
+                key: (*id, name.clone()),
+                beneath: folder.beneath.clone()?,
+                relative: folder.place.relative(name)?,
+                entry: record.entry(name),
+                print: record.print,
+            })
+        };
+        self.with_root(root).filter_map(source).collect()
+    }
+
+    pub(super) fn entry_of(&self, root: &Root) -> Option<FileEntry> {
+        let (id, name) = self.with_root(root).next()?;
+        Some(self.folders.get(id)?.files.get(name)?.entry(name))
+    }
+
+    pub(super) fn manifest(&self, root: &Root) -> Option<Arc<Manifest>> {
+        let size = self.entry_of(root)?.size;
+        match self.manifests.get(root) {
+            Some(manifest) => Some(Arc::clone(manifest)),
+            None => Manifest::check(size, *root, vec![*root.as_bytes()]).ok().map(Arc::new),
+        }
+    }
+
+    /// The manifest values of a file, as far as they do not follow from its root.
+    pub(super) fn values(&self, root: &Root) -> &[[u8; 32]] {
+        self.manifests.get(root).map_or(&[], |m| m.values())
+    }
+
+    /// The live files of the folders of some kinds, ascending by name within each folder.
+    pub(super) fn list(&self, kinds: &[Kind]) -> Vec<FileEntry> {
+        let wanted = self.folders.iter().filter(|(id, _)| kinds.contains(&id.kind));
+        let files = wanted.flat_map(|(_, folder)| &folder.files);
+        files.filter(|(_, record)| record.live).map(|(name, record)| record.entry(name)).collect()
+    }
+
+    fn with_root(&self, root: &Root) -> impl Iterator<Item = &FileKey> {
+        let root = *root;
+        let range = self.roots.range((root, None)..).take_while(move |(r, _)| *r == root);
+        range.filter_map(|(_, key)| key.as_ref())
+    }
+
+    fn remove_where(&mut self, id: FolderId, gone: impl Fn(&Name, &Record) -> bool) {
+        let Some(folder) = self.folders.get(&id) else { return };
+        let gone = folder.files.iter().filter(|(name, record)| gone(name, record));
+        let keys: Vec<FileKey> = gone.map(|(name, _)| (id, name.clone())).collect();
+        for key in &keys {
+            self.forget(key);
+        }
+    }
+
+    /// Brings the catalogue's entry of `name` up to date with the folders.
+    fn refresh(&mut self, name: &Name) {
+        let live = self.folders.values().filter_map(|folder| folder.files.get(name));
+        match live.filter(|record| record.live).map(|record| record.entry(name)).next() {
+            Some(entry) => self.catalogue.set(entry),
+            None => self.catalogue.remove(name),
+        };
+    }
+}
