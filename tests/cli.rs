@@ -1,5 +1,7 @@
 //! The command line from outside: words, exit codes, streams. What a script sees.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use assert_cmd::Command;
 
 /// parvi with an empty environment and a home of its own.

@@ -106,7 +106,7 @@ impl Stage<'_> {
         say(&format!("it is at {}", owners.join(", ")));
         say("dave downloads it from all of them at once");
         let film = self.ask(&["download", FILM])?;
-        self.check(&film, &self.shared("alice"))?;
+        check(&film, &self.shared("alice"))?;
         say(&told(&film));
 
         say("dave downloads the folder of papers by its name");
@@ -115,7 +115,7 @@ impl Stage<'_> {
         if papers.len() != PAPERS_SET.small as usize {
             return Err(Fault::other(format!("{} papers came", papers.len())));
         }
-        papers.iter().try_for_each(|paper| self.check(paper, &self.shared("carol")))?;
+        papers.iter().try_for_each(|paper| check(paper, &self.shared("carol")))?;
         say(&format!("{} papers arrived, every one as carol has it", papers.len()));
         Ok(())
     }
@@ -152,17 +152,17 @@ impl Stage<'_> {
         serde_json::from_str(&answer)
             .map_err(|e| Fault::other(format!("{} answered no JSON: {e}", words.join(" "))))
     }
+}
 
-    /// What arrived is, byte for byte, what the owner has.
-    fn check(&self, report: &Value, original: &Path) -> Result<(), Fault> {
-        let name = report["name"].as_str().unwrap_or_default();
-        let wanted = hash(&original.join(name))?;
-        let came = hash(Path::new(report["path"].as_str().unwrap_or_default()))?;
-        if came == wanted && report["root"] == wanted {
-            return Ok(());
-        }
-        Err(Fault::new(FaultKind::Integrity, format!("{name} is not what its owner has")))
+/// What arrived is, byte for byte, what the owner has.
+fn check(report: &Value, original: &Path) -> Result<(), Fault> {
+    let name = report["name"].as_str().unwrap_or_default();
+    let wanted = hash(&original.join(name))?;
+    let came = hash(Path::new(report["path"].as_str().unwrap_or_default()))?;
+    if came == wanted && report["root"] == wanted {
+        return Ok(());
     }
+    Err(Fault::new(FaultKind::Integrity, format!("{name} is not what its owner has")))
 }
 
 /// `64.0 MiB in 0.20 s, 320.0 MiB/s: alice 20.0 MiB, …`, verified.

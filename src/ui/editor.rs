@@ -18,9 +18,9 @@ use rustyline::{CompletionType, Config, Context, Editor, ExternalPrinter, Helper
 use super::daemon::{Candidates, Daemon, Shell};
 use super::help;
 use super::history::History;
-use super::output::Standard;
 use super::printer::Printer;
 use super::prompt::{Input, Lines, run};
+use super::terminal::{Person, Quiet};
 use super::words;
 use crate::base::Fault;
 
@@ -37,13 +37,15 @@ pub(super) fn run_terminal(
         Ok(mut above) => printer.attach(Box::new(move |line| above.print(line).is_ok())),
         Err(e) => log::debug!("notices are printed plainly: {e}"),
     }
-    run(shell, &mut terminal, &mut Standard);
+    run(shell, &mut terminal, &mut Person);
     Ok(())
 }
 
 struct Terminal {
     editor: Editor<Words, MemHistory>,
     history: Arc<History>,
+    /// While no line is edited.
+    quiet: Option<Quiet>,
 }
 
 impl Terminal {
@@ -57,13 +59,16 @@ impl Terminal {
             daemon: Arc::clone(&shell.daemon),
             paths: FilenameCompleter::new(),
         }));
-        Ok(Terminal { editor, history: Arc::clone(history) })
+        Ok(Terminal { editor, history: Arc::clone(history), quiet: None })
     }
 }
 
 impl Lines for Terminal {
     fn next(&mut self, prompt: &str) -> Input {
-        match self.editor.readline(prompt) {
+        self.quiet = None;
+        let read = self.editor.readline(prompt);
+        self.quiet = Quiet::begin();
+        match read {
             Ok(line) => {
                 self.history.add(&line);
                 if let Err(e) = self.editor.add_history_entry(&line) {

@@ -26,6 +26,7 @@ mod prompt;
 pub mod render;
 mod run;
 mod serve;
+mod terminal;
 mod tools;
 mod tracker_commands;
 mod values;

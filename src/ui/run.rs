@@ -1,6 +1,7 @@
 //! From parsed arguments to a running node or tracker.
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,11 +9,11 @@ use super::args::{NodeArgs, SwarmArgs, TrackerArgs};
 use super::daemon::Daemon;
 use super::layers::Environment;
 use super::life::Life;
-use super::logging;
 use super::node_commands::NodeDaemon;
 use super::printer::Printer;
 use super::serve::{Serving, serve, watch_signals};
 use super::tracker_commands::TrackerDaemon;
+use super::{logging, terminal};
 use crate::base::{Fault, FaultKind};
 use crate::io::link::SwarmKey;
 use crate::io::local;
@@ -26,7 +27,7 @@ use crate::tracker::{Tracker, TrackerConfig};
 pub(super) fn node(args: NodeArgs, env: Environment<'_>) -> Result<(), Fault> {
     let data = node_data(args.data, env)?;
     let swarm_key = swarm_key(&args.swarm, env)?;
-    let (life, printer) = prepare(&args.swarm, env)?;
+    let (life, printer) = prepare(&args.swarm, args.headless, env)?;
     let node = Node::start(&NodeConfig {
         trackers: args.tracker,
         data: data.clone(),
@@ -66,7 +67,7 @@ pub(super) fn tracker(args: TrackerArgs, env: Environment<'_>) -> Result<(), Fau
         None => home(env)?.join(".local/state/parvi-tracker"),
     };
     let swarm_key = swarm_key(&args.swarm, env)?;
-    let (life, printer) = prepare(&args.swarm, env)?;
+    let (life, printer) = prepare(&args.swarm, args.headless, env)?;
     let tracker = Tracker::start(TrackerConfig {
         listen: args.listen,
         data: data.clone(),
@@ -81,10 +82,17 @@ pub(super) fn tracker(args: TrackerArgs, env: Environment<'_>) -> Result<(), Fau
 }
 
 /// Printer, log and signals, in this order: a start that fails must be able to say so.
-fn prepare(swarm: &SwarmArgs, env: Environment<'_>) -> Result<(Arc<Life>, Printer), Fault> {
+fn prepare(
+    swarm: &SwarmArgs,
+    headless: bool,
+    env: Environment<'_>,
+) -> Result<(Arc<Life>, Printer), Fault> {
     let (life, printer) = (Arc::new(Life::default()), Printer::start()?);
     start_log(swarm, env, Some(&printer))?;
     watch_signals(&life)?;
+    if !headless && std::io::stdin().is_terminal() {
+        terminal::cap_descriptors();
+    }
     Ok((life, printer))
 }
 

@@ -11,13 +11,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
-
 use super::ctl::server::Server;
 use super::daemon::{Daemon, Shell};
 use super::history::History;
 use super::life::Life;
 use super::printer::Printer;
+use super::terminal::Saved;
 use super::{editor, output, prompt};
 use crate::base::Fault;
 use crate::base::name::printable;
@@ -69,10 +68,10 @@ pub(super) fn serve(
         }
     };
     output::out(&how.greeting);
-    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    let mode = if terminal { tcgetattr(std::io::stdin()).ok() } else { None };
+    let person = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let saved = if person && !how.headless { Saved::take() } else { None };
     let history = Arc::new(History::load(how.data));
-    let started = start_threads(&shell, printer, &history, terminal, how.headless);
+    let started = start_threads(&shell, printer, &history, saved.is_some(), how.headless);
 
     if started.is_ok() {
         life.wait_to_stop(&|| daemon.moving().into_iter().map(|(id, _)| id).collect());
@@ -85,7 +84,12 @@ pub(super) fn serve(
     }
     life.stopped();
     ctl.stop();
-    leave_terminal(&history, printer, mode.as_ref(), how.headless);
+    printer.stop();
+    // A signal comes while a line is edited: the terminal is still raw then.
+    if let Some(saved) = saved {
+        save_history(&history);
+        saved.restore();
+    }
     // Dropped last: a client that asked to exit returns when its connection closes.
     drop(ctl);
     started.map(|_| ())
@@ -124,15 +128,8 @@ fn start_threads(
     Ok(notices)
 }
 
-/// A signal comes while a line is edited: the terminal is still raw then.
-fn leave_terminal(history: &History, printer: &Printer, mode: Option<&Termios>, headless: bool) {
-    printer.stop();
-    let Some(mode) = mode.filter(|_| !headless) else { return };
+fn save_history(history: &History) {
     if let Err(e) = history.save() {
         log::warn!("cannot save the prompt's history: {e}");
     }
-    if let Err(e) = tcsetattr(std::io::stdin(), OptionalActions::Drain, mode) {
-        log::warn!("cannot give the terminal back: {e}");
-    }
-    output::out("\n");
 }

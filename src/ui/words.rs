@@ -63,7 +63,6 @@ pub fn last(line: &str) -> (usize, String) {
             _ if escaped => escaped = false,
             ('\\', None | Some('"')) => escaped = true,
             (c, Some(open)) if c == open => quote = None,
-            (_, Some(_)) => {}
             ('\'' | '"', None) => quote = Some(c),
             (c, None) if c.is_whitespace() => start = at + c.len_utf8(),
             _ => {}
