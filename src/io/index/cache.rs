@@ -5,15 +5,19 @@
 //! file that is still in the state it was hashed in; a manifest only if it folds to its root.
 //!
 //! ```text
-//! 8 "parvicat" | u32 version | u32 folders
-//! per folder   u16 length, key (its kind or its path) | u32 files
+//! 8 "parvicat" | u32 version
+//! per folder   u16 length, key: its kind or its path
 //! per file     u16 length, name | u64 size | i64 u32 mtime | i64 u32 ctime | u64 inode
 //!              u8 executable | 32 root | u32 values | 32 each, none where there is one chunk
+//!              u16 0 behind the last file of a folder, another behind the last folder
 //! u32 crc32 of all before                                          integers little-endian
 //! ```
 
 use std::io::{self, Write};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::path::Path;
+
+use parking_lot::Mutex;
 
 use super::state::{FolderId, Kind, Place, Record, State};
 use crate::base::manifest::ChunkValue;
@@ -23,36 +27,64 @@ use crate::io::disk::Fingerprint;
 const MAGIC: &[u8; 8] = b"parvicat";
 const VERSION: u32 = 1;
 const CRC_LEN: usize = 4;
+/// What stands where no further name follows.
+const END: [u8; 2] = [0; 2];
+/// Files written under one lock.
+const PAGE_FILES: usize = 1_000;
 
-/// The bytes of all that `state` knows.
-pub(super) fn encode(state: &State) -> Vec<u8> {
-    let mut out = Vec::with_capacity(state.catalogue.len() * 160 + 64);
-    out.extend(MAGIC);
-    out.extend(VERSION.to_le_bytes());
-    out.extend((state.folders.len() as u32).to_le_bytes());
-    for (id, folder) in &state.folders {
-        put_bytes(&mut out, &folder_key(*id, &folder.place));
-        out.extend((folder.files.len() as u32).to_le_bytes());
-        for (name, record) in &folder.files {
-            put_file(&mut out, name, record, state.values(&record.root));
-        }
-    }
-    let crc = crc32fast::hash(&out);
-    out.extend(crc.to_le_bytes());
-    out
-}
-
-/// Puts `bytes` in the place of the cache at `path`, in one step.
+/// Puts what `state` knows in the place of the cache at `path`, in one step.
 ///
 /// # Errors
 /// What the disk says; the earlier cache is then still there.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn save(path: &Path, state: &Mutex<State>) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
+    write(&mut file, state)?;
     file.as_file().sync_data()?;
     file.persist(path)?;
     Ok(())
+}
+
+/// Writes the bytes page by page. The lock is held for a page only: each record is true by itself,
+/// so they need not all be of one moment.
+fn write(out: &mut impl Write, state: &Mutex<State>) -> io::Result<()> {
+    let mut crc = crc32fast::Hasher::new();
+    let mut put = |bytes: &[u8]| {
+        crc.update(bytes);
+        out.write_all(bytes)
+    };
+    put(MAGIC)?;
+    put(&VERSION.to_le_bytes())?;
+    let places = state.lock().places();
+    for (id, place) in places {
+        let mut page = Vec::new();
+        put_bytes(&mut page, &folder_key(id, &place));
+        let mut last = None;
+        loop {
+            last = put_page(&mut page, &state.lock(), id, last.as_ref());
+            put(&page)?;
+            page.clear();
+            if last.is_none() {
+                break;
+            }
+        }
+        put(&END)?;
+    }
+    put(&END)?;
+    out.write_all(&crc.finalize().to_le_bytes())
+}
+
+/// Adds the files of a folder behind `after`, as many as a page has; returns the last of them, if
+/// there may be more.
+fn put_page(out: &mut Vec<u8>, state: &State, id: FolderId, after: Option<&Name>) -> Option<Name> {
+    let files = &state.folders.get(&id)?.files;
+    let behind = after.map_or(Unbounded, Excluded);
+    let mut page = files.range::<Name, _>((behind, Unbounded)).take(PAGE_FILES);
+    let put = |(name, record): (&Name, &Record)| {
+        put_file(out, name, record, state.values(&record.root));
+        name.clone()
+    };
+    page.by_ref().map(put).last()
 }
 
 /// Gives `state`, whose folders are there but empty, what `bytes` say of them. Tells how many
@@ -67,12 +99,11 @@ pub(super) fn decode(bytes: &[u8], state: &mut State) -> Option<usize> {
         return None;
     }
     let mut files = 0;
-    for _ in 0..input.u32()? {
-        let key = input.bytes()?;
+    while let Some(key) = input.bytes()? {
         let mut folders = state.folders.iter();
         let id = folders.find(|(id, f)| folder_key(**id, &f.place) == key).map(|(id, _)| *id);
-        for _ in 0..input.u32()? {
-            let (name, record, manifest) = take_file(&mut input)?;
+        while let Some(name) = input.bytes()? {
+            let (name, record, manifest) = take_file(name, &mut input)?;
             if let Some(id) = id {
                 state.remember((id, name), record, manifest);
                 files += 1;
@@ -116,8 +147,8 @@ fn put_file(out: &mut Vec<u8>, name: &Name, record: &Record, values: &[ChunkValu
     values.iter().for_each(|value| out.extend(value));
 }
 
-fn take_file(input: &mut Input<'_>) -> Option<(Name, Record, Option<Manifest>)> {
-    let name = Name::parse(std::str::from_utf8(input.bytes()?).ok()?).ok()?;
+fn take_file(name: &[u8], input: &mut Input<'_>) -> Option<(Name, Record, Option<Manifest>)> {
+    let name = Name::parse(std::str::from_utf8(name).ok()?).ok()?;
     let size = input.u64()?;
     let (modified, changed) = (input.moment()?, input.moment()?);
     let print = Fingerprint { size, modified, changed, inode: input.u64()? };
@@ -146,9 +177,12 @@ impl<'a> Input<'a> {
         self.take(N)?.try_into().ok()
     }
 
-    fn bytes(&mut self) -> Option<&'a [u8]> {
-        let len = u16::from_le_bytes(self.array()?);
-        self.take(usize::from(len))
+    /// The next text, or `Some(None)` at the end of a list.
+    fn bytes(&mut self) -> Option<Option<&'a [u8]>> {
+        match u16::from_le_bytes(self.array()?) {
+            0 => Some(None),
+            len => self.take(usize::from(len)).map(Some),
+        }
     }
 
     fn u32(&mut self) -> Option<u32> {
@@ -205,11 +239,34 @@ mod tests {
         state
     }
 
+    fn encode(state: State) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write(&mut bytes, &Mutex::new(state)).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn pages_lose_no_file() {
+        let mut state = empty();
+        for i in 0..2 * PAGE_FILES + 7 {
+            let print = Fingerprint {
+                size: 0,
+                modified: Modified::default(),
+                changed: Modified::default(),
+                inode: 0,
+            };
+            let root = Root::of(b"");
+            let record = Record { print, root, executable: false, live: true, scan: 1 };
+            state.insert(&(SHARED, Name::parse(&format!("{i}")).unwrap()), record, None);
+        }
+        assert_eq!(decode(&encode(state), &mut empty()), Some(2 * PAGE_FILES + 7));
+    }
+
     #[test]
     fn what_is_kept_comes_back_and_counts_once_it_is_seen() {
         let before = full();
         let mut after = empty();
-        assert_eq!(decode(&encode(&before), &mut after), Some(3));
+        assert_eq!(decode(&encode(full()), &mut after), Some(3));
         assert_eq!(after.catalogue.len(), 0, "nothing was seen on the disk yet");
         for (id, folder) in &before.folders {
             for (name, record) in &folder.files {
@@ -228,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_cache_damaged_or_cut_at_any_byte_is_not_used() {
-        let bytes = encode(&full());
+        let bytes = encode(full());
         for i in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[i] ^= 1 << (i % 8);
@@ -239,7 +296,7 @@ mod tests {
 
     #[test]
     fn lengths_that_lie_under_a_right_checksum_are_refused() {
-        let bytes = encode(&full());
+        let bytes = encode(full());
         let body = &bytes[..bytes.len() - CRC_LEN];
         for at in (8..body.len() - 4).step_by(3) {
             for lie in [u32::MAX, 1 << 31, 0x7fff_ffff] {

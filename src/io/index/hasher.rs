@@ -102,3 +102,56 @@ fn hash_open(
     let record = Record { print, root: manifest.root(), executable, live: true, scan: 0 };
     Ok(Outcome::Hashed(record, Arc::new(manifest)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::index::state::{FolderId, Kind};
+    use std::os::unix::fs::FileExt;
+
+    fn candidate(folder: &std::path::Path, bytes: &[u8]) -> Candidate {
+        std::fs::write(folder.join("file"), bytes).unwrap();
+        let name = Name::parse("file").unwrap();
+        let print = Fingerprint::new(&folder.join("file").metadata().unwrap());
+        let beneath = Arc::new(Beneath::open(folder).unwrap());
+        let key = (FolderId { kind: Kind::Shared, nth: 0 }, name.clone());
+        Candidate { key, beneath, relative: name, print }
+    }
+
+    #[test]
+    fn a_file_written_to_while_it_is_hashed_is_not_hashed() {
+        let home = tempfile::tempdir().unwrap();
+        let candidate = candidate(home.path(), &vec![1; 3_000_000]);
+        let file = File::options().write(true).open(home.path().join("file")).unwrap();
+        // Asked for between reads, so it is a moment in the middle.
+        let write_in_the_middle = || file.write_all_at(b"!", 0).is_err();
+        let outcome = hash_one(&candidate, 1, &write_in_the_middle);
+        assert!(matches!(outcome, Outcome::Changed(print) if print != candidate.print));
+    }
+
+    #[test]
+    fn a_file_that_is_cut_exchanged_or_gone_is_not_hashed() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("file");
+        let cut = candidate(home.path(), &vec![1; 3_000_000]);
+        let file = File::options().write(true).open(&path).unwrap();
+        let cut_in_the_middle = || file.set_len(5).is_err();
+        assert!(matches!(hash_one(&cut, 1, &cut_in_the_middle), Outcome::Changed(_)));
+        let exchanged = candidate(home.path(), b"a file");
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
+        assert!(matches!(hash_one(&exchanged, 1, &|| false), Outcome::Failed(_)));
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(hash_one(&exchanged, 1, &|| false), Outcome::Gone));
+    }
+
+    #[test]
+    fn a_pause_ends_it_after_at_least_one_file() {
+        let home = tempfile::tempdir().unwrap();
+        let candidates: Vec<_> = (0..50).map(|_| candidate(home.path(), b"x")).collect();
+        let hashed = AtomicUsize::new(0);
+        let count = |_: &Candidate, _| _ = hashed.fetch_add(1, Relaxed);
+        assert!(!hash_all(&candidates, &|| true, &|| false, &count));
+        assert!((1..=threads_max()).contains(&hashed.load(Relaxed)));
+    }
+}

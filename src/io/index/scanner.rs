@@ -202,12 +202,11 @@ impl Scanner {
 
 /// Keeps what is known; returns the edits that are in it. A failure costs work, nothing else.
 fn save_to(index: &Index, path: &std::path::Path) -> Option<u64> {
-    let (bytes, edits) = {
-        let state = index.state.lock();
-        (cache::encode(&state), state.edits)
-    };
-    let written = cache::write(path, &bytes);
-    written.inspect_err(|e| log::warn!("could not keep what was hashed: {e}")).ok().map(|()| edits)
+    let edits = index.state.lock().edits;
+    cache::save(path, &index.state)
+        .inspect_err(|e| log::warn!("could not keep what was hashed: {e}"))
+        .ok()
+        .map(|()| edits)
 }
 
 /// Whether `every` has passed since the moment in `last`, which is then now.

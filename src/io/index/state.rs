@@ -110,8 +110,9 @@ pub(super) struct State {
     pub(super) folders: BTreeMap<FolderId, Folder>,
     pub(super) catalogue: Catalogue,
     pub(super) withheld: BTreeSet<Name>,
-    /// Every live file, by content. `None` is never in it: it is where a root's files begin.
-    roots: BTreeSet<(Root, Option<FileKey>)>,
+    /// Every live file, by the first bytes of its root, which is with the file in full. `None` is
+    /// never in it: it is where the files of such bytes begin.
+    roots: BTreeSet<(u64, Option<FileKey>)>,
     /// Of files with more than one chunk; the rest follow from the root.
     manifests: BTreeMap<Root, Arc<Manifest>>,
     /// Grows with every change of what the cache keeps.
@@ -199,7 +200,7 @@ impl State {
             return false;
         }
         record.live = true;
-        self.roots.insert((record.root, Some(key.clone())));
+        self.roots.insert((head(&record.root), Some(key.clone())));
         self.refresh(&key.1);
         true
     }
@@ -218,7 +219,7 @@ impl State {
         let Some(folder) = self.folders.get_mut(&key.0) else { return };
         // A scan that is under way may have passed by before the file was there.
         folder.files.insert(key.1.clone(), Record { scan: self.scan, ..record });
-        self.roots.insert((record.root, Some(key.clone())));
+        self.roots.insert((head(&record.root), Some(key.clone())));
         if let Some(manifest) = manifest.filter(|m| m.values().len() > 1) {
             self.manifests.insert(record.root, manifest);
         }
@@ -231,7 +232,7 @@ impl State {
         let Some(folder) = self.folders.get_mut(&key.0) else { return };
         let Some(record) = folder.files.remove(&key.1) else { return };
         self.edits += 1;
-        self.roots.remove(&(record.root, Some(key.clone())));
+        self.roots.remove(&(head(&record.root), Some(key.clone())));
         if self.with_root(&record.root).next().is_none() {
             self.manifests.remove(&record.root);
         }
@@ -272,9 +273,8 @@ impl State {
 
     /// What the files with these bytes are.
     pub(super) fn sources(&self, root: &Root) -> Vec<Source> {
-        let source = |(id, name): &FileKey| {
+        let source = |((id, name), record): (&FileKey, &Record)| {
             let folder = self.folders.get(id)?;
-            let record = folder.files.get(name)?;
             Some(Source {
                 key: (*id, name.clone()),
                 beneath: folder.beneath.clone()?,
@@ -287,8 +287,7 @@ impl State {
     }
 
     pub(super) fn entry_of(&self, root: &Root) -> Option<FileEntry> {
-        let (id, name) = self.with_root(root).next()?;
-        Some(self.folders.get(id)?.files.get(name)?.entry(name))
+        self.with_root(root).next().map(|((_, name), record)| record.entry(name))
     }
 
     pub(super) fn manifest(&self, root: &Root) -> Option<Arc<Manifest>> {
@@ -311,10 +310,16 @@ impl State {
         files.filter(|(_, record)| record.live).map(|(name, record)| record.entry(name)).collect()
     }
 
-    fn with_root(&self, root: &Root) -> impl Iterator<Item = &FileKey> {
+    /// The live files with these bytes.
+    fn with_root(&self, root: &Root) -> impl Iterator<Item = (&FileKey, &Record)> {
         let root = *root;
-        let range = self.roots.range((root, None)..).take_while(move |(r, _)| *r == root);
-        range.filter_map(|(_, key)| key.as_ref())
+        let like = self.roots.range((head(&root), None)..);
+        let like = like.take_while(move |(h, _)| *h == head(&root));
+        like.filter_map(move |(_, key)| {
+            let key = key.as_ref()?;
+            let record = self.folders.get(&key.0)?.files.get(&key.1)?;
+            (record.root == root).then_some((key, record))
+        })
     }
 
     fn remove_where(&mut self, id: FolderId, gone: impl Fn(&Name, &Record) -> bool) {
@@ -334,4 +339,9 @@ impl State {
             None => self.catalogue.remove(name),
         };
     }
+}
+
+/// The first bytes of a root: enough to find a file by.
+fn head(root: &Root) -> u64 {
+    root.as_bytes().iter().take(8).fold(0, |head, byte| head << 8 | u64::from(*byte))
 }
