@@ -70,6 +70,7 @@ pub struct SwarmArgs {
     pub bulk: Bulk,
     /// Whether a file is on disk before it gets its name.
     #[arg(long, value_name = "yes|no", default_value = "yes", value_parser = values::yes_no)]
+    #[arg(action = clap::ArgAction::Set)]
     pub fsync: bool,
     /// Write the log to FILE (appended) instead of standard error.
     #[arg(long, value_name = "FILE")]
