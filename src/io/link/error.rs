@@ -106,7 +106,7 @@ pub enum LinkError {
     Source(#[source] io::Error),
     /// The system gave no random numbers, or the cipher refused its input: a fault on this side.
     #[error("the cipher failed: {0}")]
-    Cipher(String),
+    Cipher(#[from] snow::Error),
 }
 
 impl LinkError {

@@ -44,9 +44,11 @@ pub(super) fn dial(
 ) -> Result<Agreed, LinkError> {
     let mut talk = Talk::new(pipe, config);
     let ours = Preamble::of(config.swarm.is_some());
-    talk.write(&ours.encode())?;
+    let sent = talk.write(&ours.encode());
+    // A listener without room answers unasked and hangs up; its reason is worth more than ours.
     let theirs = talk.read_preamble()?;
     ours.check(theirs)?;
+    sent?;
 
     let mut noise = noise(config, Role::Dialler, ours, theirs)?;
     talk.send(&mut noise, &[])?;
@@ -91,7 +93,7 @@ pub(in crate::io) fn turn_away(pipe: &dyn Pipe, config: &LinkConfig) {
     pipe.shutdown();
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Role {
     Dialler,
     Listener,
@@ -105,18 +107,16 @@ fn noise(
 ) -> Result<HandshakeState, LinkError> {
     let pattern = if config.swarm.is_some() { PATTERN_SWARM } else { PATTERN_OPEN };
     let prologue = [dialler.encode(), listener.encode()].concat();
-    let mut builder = Builder::new(pattern.parse().map_err(cipher)?)
+    let mut builder = Builder::new(pattern.parse()?)
         .local_private_key(config.key.secret())
-        .and_then(|b| b.prologue(&prologue))
-        .map_err(cipher)?;
+        .and_then(|b| b.prologue(&prologue))?;
     if let Some(key) = &config.swarm {
-        builder = builder.psk(0, key.bytes()).map_err(cipher)?;
+        builder = builder.psk(0, key.bytes())?;
     }
-    match role {
-        Role::Dialler => builder.build_initiator(),
-        Role::Listener => builder.build_responder(),
-    }
-    .map_err(cipher)
+    Ok(match role {
+        Role::Dialler => builder.build_initiator()?,
+        Role::Listener => builder.build_responder()?,
+    })
 }
 
 fn remote_identity(noise: &HandshakeState) -> Result<NodeId, LinkError> {
@@ -125,12 +125,8 @@ fn remote_identity(noise: &HandshakeState) -> Result<NodeId, LinkError> {
 }
 
 fn finish(noise: HandshakeState, peer: NodeId, bulk: Bulk) -> Result<Agreed, LinkError> {
-    let noise = noise.into_stateless_transport_mode().map_err(cipher)?;
+    let noise = noise.into_stateless_transport_mode()?;
     Ok(Agreed { noise, peer, bulk })
-}
-
-fn cipher(e: snow::Error) -> LinkError {
-    LinkError::Cipher(e.to_string())
 }
 
 /// The pipe under the handshake's one deadline.
@@ -160,7 +156,7 @@ impl<'a> Talk<'a> {
 
     fn send(&mut self, noise: &mut HandshakeState, payload: &[u8]) -> Result<(), LinkError> {
         let mut out = [0; 2 + MESSAGE_MAX];
-        let len = noise.write_message(payload, &mut out[2..]).map_err(cipher)?;
+        let len = noise.write_message(payload, &mut out[2..])?;
         out[..2].copy_from_slice(&(len as u16).to_le_bytes());
         self.write(&out[..2 + len])
     }

@@ -199,10 +199,11 @@ impl Link {
     /// Sends a question and waits for its answer.
     ///
     /// # Errors
-    /// `Refused` if that is the answer; else as [`Link::send`] and [`Link::recv`].
+    /// `Refused` if that is the answer, which leaves the link usable; else as [`Link::send`] and
+    /// [`Link::recv`], and the link has ended.
     pub fn ask(&mut self, question: impl Into<Message>) -> Result<Message, LinkError> {
         self.send(question)?;
-        let answered = match self.recv(self.session.timeouts.answer) {
+        match self.recv(self.session.timeouts.answer) {
             Ok(Message::Refused(refused)) => Err(LinkError::Refused(refused)),
             // A late answer would be taken for that to the next question.
             Err(LinkError::Timeout(phase)) => {
@@ -210,8 +211,7 @@ impl Link {
                 Err(LinkError::Timeout(phase))
             }
             other => other,
-        };
-        answered
+        }
     }
 
     /// How chunk bytes travel on this link, as agreed with the peer.

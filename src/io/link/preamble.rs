@@ -94,3 +94,20 @@ impl Preamble {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_preamble_has_the_bytes_that_every_version_will_understand() {
+        let preamble = Preamble { version: 0x0102, swarm_key: true, status: Status::Key };
+        assert_eq!(&preamble.encode(), b"PARV\x02\x01\x01\x02");
+        assert_eq!(Preamble::decode(preamble.encode()).unwrap(), preamble);
+        let later_flags = Preamble::decode(*b"PARV\x02\x01\xff\x00").unwrap();
+        assert!(
+            later_flags.swarm_key,
+            "a newer peer is told its version, not turned away as a stranger"
+        );
+    }
+}

@@ -81,6 +81,11 @@ impl LinkReader {
         self.session.pipe.fd()
     }
 
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.ahead.bytes.capacity() + self.plain.capacity()
+    }
+
     fn read_message(&mut self, within: Duration) -> Result<Message, LinkError> {
         if !self.has_buffered() {
             let mut first = Limit::First(clock::now() + within);

@@ -28,8 +28,10 @@ pub(super) type Ticket = u64;
 pub(super) enum Verdict {
     /// It comes in, at the cost of another.
     Enter { ticket: Ticket, put_out: Option<Ticket> },
-    /// No room.
+    /// All connections are taken.
     Full,
+    /// Those who were put out are still on their way: ask again when one has left.
+    Crowded,
 }
 
 pub(super) struct Admission {
@@ -43,6 +45,7 @@ pub(super) struct Admission {
 
 impl Admission {
     pub(super) fn new(limits: ServeLimits) -> Admission {
+        let limits = ServeLimits { pending_max: limits.pending_max.max(1), ..limits };
         let none = BTreeSet::new;
         Admission { limits, next: 0, pending: none(), open: none(), leaving: none() }
     }
@@ -51,10 +54,11 @@ impl Admission {
     /// good peer proves itself at once, so the oldest is the likeliest to be idle.
     pub(super) fn arrive(&mut self) -> Verdict {
         let crowded = self.pending.len() >= self.limits.pending_max;
-        if self.open.len() >= self.limits.connections_max
-            || (crowded && self.leaving.len() >= self.limits.pending_max)
-        {
+        if self.open.len() >= self.limits.connections_max {
             return Verdict::Full;
+        }
+        if crowded && self.leaving.len() >= self.limits.pending_max {
+            return Verdict::Crowded;
         }
         let put_out = if crowded { self.pending.pop_first() } else { None };
         self.leaving.extend(put_out);
@@ -94,7 +98,7 @@ mod tests {
     fn enter(a: &mut Admission) -> (Ticket, Option<Ticket>) {
         match a.arrive() {
             Verdict::Enter { ticket, put_out } => (ticket, put_out),
-            Verdict::Full => panic!("turned away"),
+            other => panic!("turned away: {other:?}"),
         }
     }
 
@@ -113,7 +117,7 @@ mod tests {
     #[test]
     fn a_flood_of_strangers_stays_within_the_bounds() {
         let mut a = admission(10, 4);
-        let entered = (0..1_000).filter(|_| a.arrive() != Verdict::Full).count();
+        let entered = (0..1_000).filter(|_| a.arrive() != Verdict::Crowded).count();
         assert_eq!((entered, a.counts()), (8, (4, 0, 4)));
         a.leave(0);
         assert_eq!(enter(&mut a).1, Some(4), "a thread that ended makes room for a newer arrival");

@@ -11,30 +11,21 @@
 //! them. After a stop every handler finds its link closed.
 
 mod admission;
+mod house;
 
-use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::BorrowedFd;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
-use crate::base::Time;
 use crate::base::backoff::Backoff;
-use crate::wire::message::tracker::{Refused, Why};
 
 use super::clock;
-use super::link::{self, Link, LinkConfig, LinkError, Pipe, TcpPipe};
+use super::link::{self, Link, LinkConfig, TcpPipe};
 use super::threads::{Group, StopToken};
 
 pub use admission::ServeLimits;
-use admission::{Admission, Ticket, Verdict};
-
-/// How often one kind of failed handshake is logged.
-const COMPLAINT_EVERY: Duration = Duration::from_secs(10);
+use house::House;
 
 /// Why there is no listener.
 #[derive(Debug, thiserror::Error)]
@@ -103,24 +94,14 @@ pub fn serve(
     stop: &StopToken,
     handler: Handler,
 ) -> io::Result<()> {
-    let house = Arc::new(House {
-        name,
-        config,
-        handler,
-        guests: Mutex::new(Guests {
-            closed: false,
-            admission: Admission::new(limits),
-            pipes: BTreeMap::new(),
-        }),
-        complaints: Mutex::default(),
-    });
+    let house = House::new(name, limits, config, handler);
     let (local, own_group) = (listener.local, group.clone());
     let (own_house, own_stop) = (Arc::clone(&house), stop.clone());
     group.spawn(format!("{name} stop"), move || {
         own_stop.wait_stopped();
         own_house.close();
         if let Err(e) = link::knock(local) {
-            log::debug!("{}: could not wake the listener: {e}", own_house.name);
+            log::debug!("{name}: could not wake the listener: {e}");
         }
     })?;
     let stop = stop.clone();
@@ -137,7 +118,7 @@ fn accept_until_stopped(socket: &TcpListener, house: &Arc<House>, group: &Group,
             return;
         }
         let taken = accepted
-            .and_then(|(stream, _)| TcpPipe::new(stream, house.config.timeouts.poll))
+            .and_then(|(stream, _)| TcpPipe::new(stream, house.poll_interval()))
             .and_then(|pipe| house.take_in(pipe, group));
         match taken {
             Ok(()) => backoff.succeed(),
@@ -163,159 +144,6 @@ fn hit_one_connection(e: &io::Error) -> bool {
             | io::ErrorKind::InvalidInput
             | io::ErrorKind::Interrupted
     )
-}
-
-/// One listener with everybody in it.
-struct House {
-    name: &'static str,
-    config: Arc<LinkConfig>,
-    handler: Handler,
-    guests: Mutex<Guests>,
-    complaints: Mutex<BTreeMap<&'static str, Complaint>>,
-}
-
-struct Guests {
-    closed: bool,
-    admission: Admission,
-    /// To shut them. Weak: a pipe's last owner is its link.
-    pipes: BTreeMap<Ticket, Weak<Guest>>,
-}
-
-/// When a kind of failure was last logged, and how many were not since.
-struct Complaint {
-    at: Time,
-    unsaid: u64,
-}
-
-impl House {
-    /// Gives a connection its permit and its thread, or turns it away.
-    fn take_in(self: &Arc<Self>, pipe: TcpPipe, group: &Group) -> io::Result<()> {
-        let remote = pipe.remote();
-        let guest = match self.admit(pipe) {
-            Ok(guest) => guest,
-            Err(pipe) => {
-                link::turn_away(&pipe, &self.config);
-                self.complain("full", log::Level::Info, format_args!("{remote}: no room"));
-                return Ok(());
-            }
-        };
-        let house = Arc::clone(self);
-        group.spawn(format!("{} {remote}", self.name), move || house.host(guest))
-    }
-
-    fn admit(self: &Arc<Self>, pipe: TcpPipe) -> Result<Arc<Guest>, TcpPipe> {
-        let mut guests = self.guests.lock();
-        if guests.closed {
-            return Err(pipe);
-        }
-        let Verdict::Enter { ticket, put_out } = guests.admission.arrive() else {
-            return Err(pipe);
-        };
-        let permit = Permit { house: Arc::clone(self), ticket };
-        let guest = Arc::new(Guest { pipe, permit });
-        guests.pipes.insert(ticket, Arc::downgrade(&guest));
-        let put_out = put_out.and_then(|old| guests.pipes.get(&old)).and_then(Weak::upgrade);
-        // A guest's last owner takes this lock when it drops the guest.
-        drop(guests);
-        if let Some(old) = put_out {
-            old.shutdown();
-        }
-        Ok(guest)
-    }
-
-    /// Handshake and handler.
-    fn host(&self, guest: Arc<Guest>) {
-        let (ticket, remote) = (guest.permit.ticket, guest.remote());
-        let mut link = match link::accept_over(guest, &self.config) {
-            Ok(link) => link,
-            Err(e) => return self.complain_of(remote, &e),
-        };
-        if self.guests.lock().admission.authenticated(ticket) {
-            return (self.handler)(link);
-        }
-        let refused = Refused::new(Why::Busy, "no connection left: try again later");
-        if let Err(e) = link.send(refused) {
-            self.complain_of(remote, &e);
-        }
-    }
-
-    /// Nothing new comes in, and what is open is shut.
-    fn close(&self) {
-        let mut guests = self.guests.lock();
-        guests.closed = true;
-        let open: Vec<_> = guests.pipes.values().filter_map(Weak::upgrade).collect();
-        drop(guests);
-        for guest in open {
-            guest.shutdown();
-        }
-    }
-
-    fn complain_of(&self, remote: SocketAddr, e: &LinkError) {
-        let level = match e {
-            LinkError::WrongKey | LinkError::Version { .. } => log::Level::Info,
-            _ => log::Level::Debug,
-        };
-        self.complain(e.tag(), level, format_args!("{remote}: {e}"));
-    }
-
-    /// Logs the first failure of a kind, and then at most one in ten seconds.
-    fn complain(&self, tag: &'static str, level: log::Level, text: std::fmt::Arguments<'_>) {
-        let now = clock::now();
-        let mut complaints = self.complaints.lock();
-        let unsaid = match complaints.get_mut(tag) {
-            Some(last) if now.since(last.at) < COMPLAINT_EVERY => {
-                last.unsaid += 1;
-                return;
-            }
-            last => last.map_or(0, |last| last.unsaid),
-        };
-        complaints.insert(tag, Complaint { at: now, unsaid: 0 });
-        drop(complaints);
-        match unsaid {
-            0 => log::log!(level, "{}: {text}", self.name),
-            n => log::log!(level, "{}: {text} ({n} more like it before)", self.name),
-        }
-    }
-}
-
-/// An accepted connection: a TCP pipe that gives its permit back when it is gone.
-struct Guest {
-    pipe: TcpPipe,
-    permit: Permit,
-}
-
-struct Permit {
-    house: Arc<House>,
-    ticket: Ticket,
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        let mut guests = self.house.guests.lock();
-        guests.admission.leave(self.ticket);
-        guests.pipes.remove(&self.ticket);
-    }
-}
-
-impl Pipe for Guest {
-    fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.pipe.read(buf)
-    }
-    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.pipe.write(bytes)
-    }
-    fn shutdown(&self) {
-        self.pipe.shutdown();
-    }
-    fn remote(&self) -> SocketAddr {
-        self.pipe.remote()
-    }
-    fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.pipe.fd()
-    }
-    fn send_file(&self, file: &File, offset: u64, len: u64) -> io::Result<usize> {
-        self.pipe.send_file(file, offset, len)
-    }
 }
 
 #[cfg(test)]
