@@ -133,7 +133,7 @@ impl Node {
         self.index.list(shelf(which)).into_iter().map(row).collect()
     }
 
-    /// The peers that trackers list.
+    /// The peers that trackers list, by name.
     pub fn peers(&self) -> Vec<PeerRow> {
         let now = clock::now();
         let known = self.ctx.peers.lock().all();
@@ -144,7 +144,9 @@ impl Node {
             files: None,
             last_seen_s: now.since(peer.heard).as_secs(),
         };
-        known.into_iter().map(row).collect()
+        let mut rows: Vec<PeerRow> = known.into_iter().map(row).collect();
+        rows.sort_by(|a, b| (&a.node, a.id).cmp(&(&b.node, b.id)));
+        rows
     }
 
     /// Downloads and uploads, oldest first.
