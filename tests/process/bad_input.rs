@@ -15,14 +15,13 @@ fn a_taken_port_is_told_with_what_to_do() {
     let addr = tracker.addr();
     let answer = swarm.run(&["tracker", "--headless", "--listen", &addr, "--data", data]);
     answer.refused(1, &addr);
-    assert!(answer.err.contains("--listen"), "{answer:?}");
+    assert!(answer.err.contains("choose another port"), "{answer:?}");
     assert_eq!(answer.out, "", "it is not ready");
 
     let port = addr.rsplit(':').next().unwrap();
     let words = ["node", "--headless", "--listen", "127.0.0.1", "--data", data];
     let answer = swarm.run(&[&words[..], &["--port-base", port]].concat());
     answer.refused(1, &addr);
-    assert!(answer.err.contains("--port-base"), "{answer:?}");
 }
 
 #[test]
@@ -65,7 +64,9 @@ fn files_that_cannot_be_shared_are_shown_with_the_reason() {
     });
     assert!(problem["path"].as_str().unwrap().contains("caf"), "{problem}");
     assert!(problem["why"].as_str().unwrap().contains("UTF-8"), "{problem}");
-    assert_eq!(column(&alice.json(&["list", "local"]), "name"), ["fine.txt"]);
+    until("the other file is shared", || {
+        (column(&alice.json(&["list", "local"]), "name") == ["fine.txt"]).then_some(())
+    });
     let text = alice.ctl(&["show"]).out;
     assert!(text.contains("problem  ") && text.contains("UTF-8"), "{text}");
     fs::remove_file(&odd).unwrap();

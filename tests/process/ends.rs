@@ -14,6 +14,7 @@ fn busy(swarm: &Swarm, up: &str, size: usize) -> (Daemon, Daemon, Daemon) {
     assert_eq!(bob.ctl(&["download", "film"]).code, 0);
     alice.transfer("the upload moves", |t| t["dir"] == "up" && t["state"] == "moving");
     bob.transfer("the download moves", |t| t["done"].as_u64() > Some(0));
+    alice.peers(1);
     (tracker, alice, bob)
 }
 
@@ -70,14 +71,14 @@ fn sigterm_ends_everything_gracefully() {
 #[test]
 fn exit_names_what_moves_and_waits_for_it() {
     let swarm = Swarm::new();
-    let (_tracker, mut alice, bob) = busy(&swarm, "4MiB", 6 * MIB);
+    let (_tracker, mut alice, bob) = busy(&swarm, "3MiB", 9 * MIB);
     let answer = alice.ctl(&["exit"]);
     assert_eq!(answer.code, 0, "{answer:?}");
     assert!(answer.err.contains("waiting for these to finish"), "{answer:?}");
     assert!(answer.err.contains("film") && answer.err.contains("to bob"), "{answer:?}");
     assert_eq!(alice.ended().code(), Some(0));
     bob.transfer("the film has arrived", |t| t["state"] == "done");
-    assert!(read(&swarm.downloaded("bob", "film")) == noise(1, 6 * MIB));
+    assert!(read(&swarm.downloaded("bob", "film")) == noise(1, 9 * MIB));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `parvi get`: one shot, and its exit codes. `cancelled` by Ctrl-C is 7 and goes on next time.
+//! `parvi get`: one shot, and its exit codes.
 
 use std::fs;
 use std::process::Stdio;
@@ -96,7 +96,7 @@ fn ctrl_c_is_7_and_the_next_run_fetches_only_the_rest() {
     assert!(!swarm.path().join("out/.parvi").exists(), "it leaves nothing behind");
 }
 
-/// A file system of 8 MiB in a mount namespace of its own; `None` where that is not allowed.
+/// On a file system of 8 MiB in a mount namespace of its own.
 #[test]
 fn a_full_disk_is_9_and_says_so() {
     let swarm = Swarm::new();

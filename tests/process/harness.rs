@@ -236,15 +236,15 @@ impl Daemon {
     /// Looks a name up until nobody has it.
     #[track_caller]
     pub fn loses(&self, name: &str) {
-        until(&format!("{name} is gone"), || {
-            (self.ctl(&["lookup", name]).code == 3).then_some(())
-        });
+        until(&format!("{name} is gone"), || (self.ctl(&["lookup", name]).code == 3).then_some(()));
     }
 
     /// Its latest transfer of which `enough` is true, once there is one.
     #[track_caller]
     pub fn transfer(&self, what: &str, enough: impl Fn(&Value) -> bool) -> Value {
-        until(what, || self.json(&["transfers"]).as_array()?.iter().rev().find(|t| enough(t)).cloned())
+        until(what, || {
+            self.json(&["transfers"]).as_array()?.iter().rev().find(|t| enough(t)).cloned()
+        })
     }
 
     /// Waits until it sends nothing to anybody.

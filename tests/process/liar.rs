@@ -105,7 +105,7 @@ fn talk(
                 for index in want.add.into_vec().into_iter().flat_map(Range::iter) {
                     let offset = u64::from(index) * CHUNK;
                     let part = CHUNK.min(len - offset);
-                    let items = Range { start: index, count: 1 };
+                    let items = Range::one(index);
                     link.send(Next { items })?;
                     let source = [FileSlice { file: lies, offset, len: part }];
                     let header = Chunk { items, len: part }.into();

@@ -3,9 +3,10 @@
 //! Owners send at a bounded rate, so that there is time to interrupt; the bound is above what a
 //! chunk (256 KiB here) needs, so that nothing waits long.
 
+use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
-use crate::harness::{Daemon, MIB, Swarm, noise, read, sent};
+use crate::harness::{Answer, Daemon, MIB, Swarm, noise, pid, read, sent};
 
 const SIZE: usize = 12 * MIB;
 
@@ -104,4 +105,18 @@ fn nothing_is_named_before_it_is_whole() {
     assert_eq!(std::fs::read_dir(parts).unwrap().count(), 1);
     assert_eq!(std::fs::read_dir(swarm.downloaded("bob", "")).unwrap().count(), 0);
     assert_eq!(bob.json(&["list", "downloaded"]), Value::Array(Vec::new()));
+}
+
+#[test]
+fn ctrl_c_ends_the_waiting_of_ctl_and_not_the_download() {
+    let swarm = Swarm::new();
+    let (_tracker, _alice, bob) = slow(&swarm);
+    let mut command = bob.command(&["download", "film", "--wait"]);
+    let asker = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    bob.transfer("it moves", |t| t["done"].as_u64() > Some(0));
+    kill_process(pid(&asker), Signal::INT).unwrap();
+    let answer = Answer::from(asker.wait_with_output().unwrap());
+    answer.refused(7, "the download goes on in the node");
+    bob.transfer("it is done", |t| t["state"] == "done");
+    assert!(read(&swarm.downloaded("bob", "film")) == noise(1, SIZE));
 }
