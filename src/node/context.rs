@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -31,8 +30,6 @@ pub(super) struct Context {
     pub(super) group: Group,
     /// Says that all is over.
     pub(super) stop: StopToken,
-    /// The person has said `exit`: nothing new is begun.
-    pub(super) leaving: AtomicBool,
     /// How long a transfer may stand still before its connection is given up.
     pub(super) patience: Duration,
     /// All uploads together.

@@ -2,7 +2,6 @@
 //! its registration and its index. What arrived before an interruption is kept in `OUT/.parvi`.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -86,7 +85,6 @@ fn context(config: GetConfig) -> Result<Arc<Context>, Fault> {
         peers: Mutex::new(PeerBook::new(me, config.trackers.len())),
         trackers: config.trackers,
         group: Group::new("get"),
-        leaving: AtomicBool::new(false),
         patience: config.ack_timeout,
         up: Throttle::new(None, stop.clone()),
         down: Throttle::new(config.down, stop.clone()),

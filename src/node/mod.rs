@@ -28,7 +28,6 @@ pub mod view;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -141,7 +140,7 @@ impl Node {
             node: peer.info.label.clone(),
             id: peer.info.id,
             addr: peer.info.chunk(),
-            files: None,
+            files: u64::from(peer.info.files),
             last_seen_s: now.since(peer.heard).as_secs(),
         };
         let mut rows: Vec<PeerRow> = known.into_iter().map(row).collect();
@@ -199,9 +198,6 @@ impl Node {
     /// # Errors
     /// Too many downloads are running.
     pub fn download(&self, name: &Name, from: From) -> Result<u64, Fault> {
-        if self.ctx.leaving.load(Ordering::Relaxed) {
-            return Err(Fault::other("this node is leaving; nothing new is begun"));
-        }
         self.remember([name.clone()]);
         self.downloads.begin(name, from)
     }
@@ -266,11 +262,6 @@ impl Node {
             seen.push_front(name);
         }
         seen.truncate(SEEN_NAMES_MAX);
-    }
-
-    /// Begins to leave: nothing new is begun, for nobody; what moves goes on.
-    pub fn drain(&self) {
-        self.ctx.leaving.store(true, Ordering::Relaxed);
     }
 
     /// Transfers that are moving: what `exit` waits for.

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
 
@@ -48,7 +48,7 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
     let ports = listeners.ports();
     let ip = own_address(config);
     listeners.serve(&ctx, &index, &uploads)?;
-    register(&ctx, &index, &registrations, card(config, &label, ports))?;
+    register(&ctx, &index, &registrations, &card(config, &label, ports))?;
     let ready = Ready {
         node: label.clone(),
         id: ctx.me,
@@ -148,7 +148,6 @@ fn context(config: &NodeConfig, key: StaticKey) -> Arc<Context> {
         trackers: config.trackers.clone(),
         peers: Mutex::new(PeerBook::new(me, config.trackers.len())),
         group: Group::new("node"),
-        leaving: AtomicBool::new(false),
         patience: config.ack_timeout,
         up: Throttle::new(config.up, stop.clone()),
         down: Throttle::new(config.down, stop.clone()),
@@ -197,7 +196,7 @@ fn register(
     ctx: &Arc<Context>,
     index: &Arc<Index>,
     registrations: &[Arc<Registration>],
-    card: Arc<Card>,
+    card: &Arc<Card>,
 ) -> Result<(), Fault> {
     for registration in registrations {
         let (registration, ctx2) = (registration.clone(), ctx.clone());

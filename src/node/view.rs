@@ -142,8 +142,8 @@ pub struct PeerRow {
     pub id: NodeId,
     /// Its chunk listener.
     pub addr: SocketAddr,
-    /// Files it shares, where the teller knows.
-    pub files: Option<u64>,
+    /// Files it shares, as far as its tracker knows.
+    pub files: u64,
     /// Seconds since it was heard.
     pub last_seen_s: u64,
 }

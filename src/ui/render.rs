@@ -192,7 +192,7 @@ fn file_table<'a>(rows: impl Iterator<Item = (&'a Name, u64, String, String)>) -
 
 fn peers_text(rows: &[PeerRow]) -> String {
     let rows = rows.iter().map(|p| {
-        let files = p.files.map_or_else(|| "?".into(), |n| n.to_string());
+        let files = p.files.to_string();
         [p.node.to_string(), p.addr.to_string(), files, format!("{} s ago", p.last_seen_s)]
     });
     table(Some(["NODE", "ADDRESS", "FILES", "SEEN"]), rows)

@@ -148,7 +148,10 @@ impl Fetch {
         loop {
             if let Some(end) = self.look_around(order) {
                 if !matches!(end, End::Complete) {
-                    self.close(&Cancel { reason: Text::of("stopped by the requester") }.into());
+                    self.close(
+                        &Cancel { reason: Text::of("stopped by the requester") }.into(),
+                        HALT_GRACE,
+                    );
                 }
                 return end;
             }
@@ -309,7 +312,7 @@ impl Fetch {
     }
 
     /// Tells every owner `last` and closes all lanes; returns when no lane is left.
-    pub(super) fn close(&self, last: &Message) {
+    pub(super) fn close(&self, last: &Message, grace: Duration) {
         let mut state = self.state.lock();
         state.closing = true;
         for lane in state.lanes.values_mut() {
@@ -318,7 +321,7 @@ impl Fetch {
                 outbox.try_send(last.clone()).ok();
             }
         }
-        let deadline = clock::now() + CLOSE_GRACE;
+        let deadline = clock::now() + grace;
         while !state.lanes.is_empty() {
             if clock::now() >= deadline {
                 state.lanes.values().filter_map(|l| l.closer.as_ref()).for_each(Closer::close);
@@ -330,7 +333,7 @@ impl Fetch {
     /// The lanes' last word: everything is named, or it cannot be.
     pub(super) fn finish(&self, named: bool) {
         let cancel = || Cancel { reason: Text::of("could not be named at the requester") }.into();
-        self.close(&if named { Done.into() } else { cancel() });
+        self.close(&if named { Done.into() } else { cancel() }, DONE_GRACE);
     }
 
     /// The sink, for naming: from now on no lane writes.
@@ -365,8 +368,10 @@ impl Fetch {
     }
 }
 
-/// Owners have so long to read the last word before their connections are cut.
-const CLOSE_GRACE: Duration = Duration::from_millis(500);
+/// Owners have so long to read DONE before their connections are cut.
+const DONE_GRACE: Duration = Duration::from_millis(500);
+/// The same for a CANCEL in the middle of things: bytes still arrive meanwhile.
+const HALT_GRACE: Duration = Duration::from_millis(100);
 const CLOSE_POLL: Duration = Duration::from_millis(20);
 
 impl State {

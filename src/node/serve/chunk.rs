@@ -7,7 +7,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -72,9 +71,6 @@ pub(in crate::node) fn serve(mut link: Link, owner: &Owner) {
 }
 
 fn transfer(mut link: Link, owner: &Owner, set: &Set) -> Result<(), LinkError> {
-    if owner.ctx.leaving.load(Ordering::Relaxed) {
-        return link.send(Refused::new(Why::Stopping, "the owner is leaving"));
-    }
     let (items, contents) = (Items::of(set), contents(set));
     let have = match what_is_here(owner, set, &contents, &items) {
         Ok(have) => have,
