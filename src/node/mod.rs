@@ -132,7 +132,7 @@ impl Node {
         self.index.list(shelf(which)).into_iter().map(row).collect()
     }
 
-    /// The peers that trackers list.
+    /// The peers that trackers list, by name.
     pub fn peers(&self) -> Vec<PeerRow> {
         let now = clock::now();
         let known = self.ctx.peers.lock().all();
@@ -143,7 +143,9 @@ impl Node {
             files: u64::from(peer.info.files),
             last_seen_s: now.since(peer.heard).as_secs(),
         };
-        known.into_iter().map(row).collect()
+        let mut rows: Vec<PeerRow> = known.into_iter().map(row).collect();
+        rows.sort_by(|a, b| (&a.node, a.id).cmp(&(&b.node, b.id)));
+        rows
     }
 
     /// Downloads and uploads, oldest first.
