@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::config::GetConfig;
-use super::context::Context;
+use super::context::{Context, chunk_link};
 use super::counters::Counters;
 use super::fetch::control::Wish;
 use super::fetch::download::download;
@@ -79,8 +79,10 @@ fn run(
 fn context(config: GetConfig) -> Result<Arc<Context>, Fault> {
     let key = StaticKey::generate().map_err(|e| Fault::other(e.to_string()))?;
     let (me, stop) = (key.public(), StopToken::new());
+    let link = LinkConfig::new(key, config.swarm_key, config.bulk);
     Ok(Arc::new(Context {
-        link: Arc::new(LinkConfig::new(key, config.swarm_key, config.bulk)),
+        chunk_link: chunk_link(&link, config.ack_timeout),
+        link: Arc::new(link),
         me,
         bind: config.listen,
         peers: Mutex::new(PeerBook::new(me, config.trackers.len())),

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use parking_lot::Mutex;
 
 use super::config::NodeConfig;
-use super::context::Context;
+use super::context::{Context, chunk_link};
 use super::counters::Counters;
 use super::downloads::Downloads;
 use super::fetch::place::Place;
@@ -141,8 +141,10 @@ impl Listeners {
 
 fn context(config: &NodeConfig, key: StaticKey) -> Arc<Context> {
     let (me, stop) = (key.public(), StopToken::new());
+    let link = LinkConfig::new(key, config.swarm_key.clone(), config.bulk);
     Arc::new(Context {
-        link: Arc::new(LinkConfig::new(key, config.swarm_key.clone(), config.bulk)),
+        chunk_link: chunk_link(&link, config.ack_timeout),
+        link: Arc::new(link),
         me,
         bind: config.listen,
         trackers: config.trackers.clone(),

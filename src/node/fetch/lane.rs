@@ -55,7 +55,8 @@ fn connect_and_fetch(
     outbox: &Receiver<Message>,
 ) -> Result<(), LinkError> {
     let ctx = &fetch.ctx;
-    let mut link = link::dial(peer.chunk(), bind_for(ctx, peer.chunk()), &ctx.link, Some(peer.id))?;
+    let mut link =
+        link::dial(peer.chunk(), bind_for(ctx, peer.chunk()), &ctx.chunk_link, Some(peer.id))?;
     let have = open(fetch, &mut link)?;
     let closer = link.closer();
     if !fetch.lane_connected(key, closer.clone()) {

@@ -166,6 +166,7 @@ impl Fetch {
         let mut state = self.state.lock();
         let actions = state.shares.on_lost(now, key);
         if let Some(lane) = state.lanes.remove(&key) {
+            self.ctx.down.leave();
             state.owners.ended(now, lane.node, how, clock::random_u64());
         }
         drop(state);

@@ -94,7 +94,13 @@ impl Fetch {
         }
         let actions = state.shares.on_tick(now);
         let moving = state.owners.connected() > 0;
-        let words = if moving { String::new() } else { state.owners.why_waiting(now) };
+        let words = match moving {
+            true => String::new(),
+            false if state.lanes() == 0 && self.ctx.down.is_full() => {
+                "other downloads use all that --down allows".into()
+            }
+            false => state.owners.why_waiting(now),
+        };
         drop(state);
         self.carry_out(actions);
         let state = if moving { TransferState::Moving } else { TransferState::Waiting };
@@ -107,8 +113,8 @@ impl Fetch {
         let due: Vec<(OwnerKey, PeerInfo, Receiver<Message>)> = {
             let mut state = self.state.lock();
             let room = LANES_MAX.saturating_sub(state.lanes());
-            let peers = state.owners.due(clock::now(), room);
-            peers.into_iter().map(|peer| state.open_lane(peer)).collect()
+            let peers = state.owners.due(clock::now(), room).into_iter();
+            peers.take_while(|_| self.ctx.down.enter()).map(|peer| state.open_lane(peer)).collect()
         };
         for (key, peer, outbox) in due {
             let (fetch, owner) = (self.clone(), peer.clone());
