@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod commands;
+mod daemon;
 mod disk_full;
 mod download;
 mod ends;
