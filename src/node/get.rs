@@ -10,6 +10,7 @@ use super::config::GetConfig;
 use super::context::Context;
 use super::counters::Counters;
 use super::fetch::control::Wish;
+use super::fetch::download::download;
 use super::fetch::job::Job;
 use super::fetch::place::Place;
 use super::notices::Notices;
@@ -61,7 +62,7 @@ fn run(
 ) -> Result<Vec<DownloadReport>, Fault> {
     let (ctx2, job2, place2) = (ctx.clone(), job.clone(), place.clone());
     ctx.group
-        .spawn("get", move || job2.run(&ctx2, &place2, Some(give_up)))
+        .spawn("get", move || download(&job2, &ctx2, &place2, Some(give_up)))
         .map_err(|e| Fault::other(format!("could not start a thread: {e}")))?;
     loop {
         if let Some(outcome) = job.wait(PROGRESS_EVERY) {

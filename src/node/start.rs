@@ -14,7 +14,7 @@ use super::downloads::Downloads;
 use super::fetch::place::Place;
 use super::notices::Notices;
 use super::registration::{Card, Registration};
-use super::serve::chunk::Owner;
+use super::serve::transfer::Owner;
 use super::serve::{self, QUESTIONS, TRANSFERS};
 use super::throttle::Throttle;
 use super::uploads::Uploads;

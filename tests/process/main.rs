@@ -19,6 +19,7 @@ mod identity;
 mod liar;
 mod lookup;
 mod prompt;
+mod real_input;
 mod resume;
 mod shares;
 mod trackers;

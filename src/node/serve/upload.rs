@@ -6,7 +6,7 @@
 
 use std::ops::ControlFlow;
 
-use super::chunk::Transfer;
+use super::transfer::Transfer;
 use crate::base::chunk::chunk_span;
 use crate::base::{Range, Root};
 use crate::io::index::Served;
