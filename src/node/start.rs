@@ -30,7 +30,7 @@ use crate::io::{clock, local};
 use crate::logic::peers::PeerBook;
 
 pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
-    let data = DataDir::open(&config.data).map_err(|e| Fault::other(e.to_string()))?;
+    let data = DataDir::open(&config.data)?;
     let key =
         StaticKey::load_or_create(&data.private("id")).map_err(|e| Fault::other(e.to_string()))?;
     let listeners = Listeners::bind(config)?;

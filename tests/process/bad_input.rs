@@ -33,7 +33,7 @@ fn a_data_directory_has_one_daemon_and_the_second_names_the_first() {
         let data = first.data.to_str().unwrap();
         let listen = if task == "node" { "127.0.0.1" } else { "127.0.0.1:0" };
         let answer = swarm.run(&[task, "--headless", "--listen", listen, "--data", data]);
-        answer.refused(1, &format!("another parvi (pid {}) runs on {data}", first.child.id()));
+        answer.refused(13, &format!("another parvi (pid {}) runs on {data}", first.child.id()));
         assert_eq!(first.ctl(&["stats"]).code, 0, "the first is not disturbed");
     }
 }

@@ -86,11 +86,12 @@ fn a_second_exit_insists() {
     let swarm = Swarm::new();
     let (_tracker, mut alice, bob) = busy(&swarm, "1MiB", 64 * MIB);
     let mut first = alice.command(&["exit"]).stderr(std::process::Stdio::null()).spawn().unwrap();
-    bob.ctl(&["lookup", "film"]);
     until("alice leaves", || {
         let answer = alice.ctl(&["download", "anything"]);
         answer.err.contains("leaving").then_some(())
     });
+    let had = bob.json(&["transfers"])[0]["done"].as_u64().unwrap();
+    bob.transfer("more arrives", |t| t["done"].as_u64() > Some(had + MIB as u64));
     assert_eq!(alice.child.try_wait().unwrap(), None, "the first exit waits");
     assert_eq!(alice.ctl(&["exit"]).code, 0);
     assert_eq!(alice.ended().code(), Some(0));

@@ -1,6 +1,5 @@
 //! `parvi get`: one shot, and its exit codes.
 
-use std::fs;
 use std::process::Stdio;
 
 use rustix::process::{Signal, kill_process};
@@ -94,23 +93,4 @@ fn ctrl_c_is_7_and_the_next_run_fetches_only_the_rest() {
     assert!(rest > 0 && rest <= 6 * MIB as u64, "{rest} bytes came in the second run");
     assert!(read(&swarm.path().join("out/film")) == film);
     assert!(!swarm.path().join("out/.parvi").exists(), "it leaves nothing behind");
-}
-
-/// On a file system of 8 MiB in a mount namespace of its own.
-#[test]
-fn a_full_disk_is_9_and_says_so() {
-    let swarm = Swarm::new();
-    let may = std::process::Command::new("unshare").args(["-m", "true"]).output();
-    if !may.is_ok_and(|answer| answer.status.success()) {
-        eprintln!("skipped: mounting a small file system needs to be root (unshare -m)");
-        return;
-    }
-    let (tracker, _alice) = one(&swarm, "film", &noise(3, 12 * MIB), &[]);
-    fs::create_dir(swarm.path().join("small")).unwrap();
-    let script = "mount -t tmpfs -o size=8m none small && exec \"$@\"";
-    let mut command = std::process::Command::new("unshare");
-    command.current_dir(swarm.path()).args(["-m", "sh", "-c", script, "sh"]);
-    command.arg(env!("CARGO_BIN_EXE_parvi"));
-    command.args(["get", "film", "--out", "small", "--tracker", &tracker.addr()]);
-    Answer::from(command.output().unwrap()).refused(9, "free some space and ask again");
 }

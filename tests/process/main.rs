@@ -9,6 +9,8 @@
 
 mod bad_input;
 mod commands;
+mod daemon;
+mod disk_full;
 mod download;
 mod ends;
 mod get;
