@@ -45,7 +45,7 @@ use view::{
     TransferRow, TransferState,
 };
 
-use crate::base::{Fault, FaultKind, Name, NodeLabel, Time};
+use crate::base::{Fault, FaultKind, FileEntry, Name, NodeLabel, Time};
 use crate::io::clock;
 use crate::io::disk::DataDir;
 use crate::io::index::{Index, IndexError, Shelf};
@@ -124,11 +124,8 @@ impl Node {
 
     /// What `list` tells.
     pub fn list(&self, which: Listing) -> Vec<FileRow> {
-        let row = |entry: crate::base::FileEntry| FileRow {
-            name: entry.name,
-            size: entry.size,
-            root: entry.root,
-        };
+        let row =
+            |entry: FileEntry| FileRow { name: entry.name, size: entry.size, root: entry.root };
         self.index.list(shelf(which)).into_iter().map(row).collect()
     }
 
@@ -185,11 +182,48 @@ impl Node {
         let found = lookup::lookup(&self.ctx, name);
         let took = clock::now().since(began);
         self.stats.lock().search_ms.add(took.as_secs_f64() * 1e3);
-        if found.hits.is_empty() {
+        let mine = self.own_files(name);
+        if found.hits.is_empty() && mine.is_empty() {
             return Err(found.nothing_found(name));
         }
-        self.remember(found.hits.iter().map(|hit| hit.entry.name.clone()).chain([name.clone()]));
-        Ok(found.hits.into_iter().map(hit_view).collect())
+        let mut hits: Vec<LookupHit> = found.hits.into_iter().map(hit_view).collect();
+        self.add_own(&mut hits, mine);
+        self.remember(hits.iter().map(|hit| hit.name.clone()).chain([name.clone()]));
+        Ok(hits)
+    }
+
+    /// What this node has under a name.
+    fn own_files(&self, name: &Name) -> Vec<FileEntry> {
+        let mut all: Vec<FileEntry> = Vec::new();
+        loop {
+            let after = all.last().map(|entry| entry.name.clone());
+            let (mut page, more) = self.index.find(name, after.as_ref());
+            let empty = page.is_empty();
+            all.append(&mut page);
+            if !more || empty {
+                return all;
+            }
+        }
+    }
+
+    /// The asker is an owner like any other.
+    fn add_own(&self, hits: &mut Vec<LookupHit>, mine: Vec<FileEntry>) {
+        for entry in mine {
+            let me = Owner {
+                node: self.label.clone(),
+                id: self.ctx.me,
+                addr: self.ready.chunk,
+                complete: true,
+                here: true,
+            };
+            match hits.binary_search_by(|h| (&h.name, &h.root).cmp(&(&entry.name, &entry.root))) {
+                Ok(at) => hits[at].owners.push(me),
+                Err(at) => {
+                    let FileEntry { name, size, root, .. } = entry;
+                    hits.insert(at, LookupHit { name, size, root, owners: vec![me] });
+                }
+            }
+        }
     }
 
     /// Begins a download in the background and returns its id; one of the same name that is going
@@ -311,6 +345,7 @@ fn hit_view(hit: lookup::Hit) -> LookupHit {
         id: peer.id,
         node: peer.label,
         complete: true,
+        here: false,
     };
     LookupHit {
         name: hit.entry.name,

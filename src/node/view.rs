@@ -32,6 +32,9 @@ pub struct Owner {
     pub addr: SocketAddr,
     /// Whether it has every chunk.
     pub complete: bool,
+    /// Whether it is the asking node itself.
+    #[serde(skip)]
+    pub here: bool,
 }
 
 /// One content under one name, and who has it.

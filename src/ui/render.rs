@@ -135,7 +135,11 @@ fn report_text(report: &DownloadReport) -> String {
 fn hit_text(hit: &LookupHit) -> String {
     let mut out = format!("{}  {}  {}\n", hit.name, size(hit.size), hit.root);
     let rows = hit.owners.iter().map(|o| {
-        let held = if o.complete { "complete" } else { "in part" };
+        let held = match (o.here, o.complete) {
+            (true, _) => "here",
+            (false, true) => "complete",
+            (false, false) => "in part",
+        };
         [format!("  {}", o.node), o.addr.to_string(), held.into()]
     });
     out.push_str(&table(None, rows));

@@ -14,6 +14,7 @@ fn hit(text: &str, partial: bool) -> LookupHit {
         id: NodeId::from_bytes([n; 32]),
         addr: ([10, 0, 0, n], 5002).into(),
         complete,
+        here: false,
     };
     let owners = vec![owner(1, "alice", true), owner(2, "bob", !partial)];
     LookupHit { name: name(text), size: 3 << 20, root: Root::of(b""), owners }
