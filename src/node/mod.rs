@@ -187,7 +187,8 @@ impl Node {
         if found.hits.is_empty() {
             return Err(found.nothing_found(name));
         }
-        self.remember(found.hits.iter().map(|hit| hit.entry.name.clone()).chain([name.clone()]));
+        let names = found.hits.iter().map(|hit| hit.entry.name.clone());
+        self.remember(names.take(SEEN_NAMES_MAX - 1).chain([name.clone()]));
         Ok(found.hits.into_iter().map(hit_view).collect())
     }
 
@@ -259,7 +260,7 @@ impl Node {
 
     fn remember(&self, names: impl IntoIterator<Item = Name>) {
         let mut seen = self.seen.lock();
-        for name in names {
+        for name in names.into_iter().take(SEEN_NAMES_MAX) {
             seen.retain(|known| *known != name);
             seen.push_front(name);
         }
