@@ -96,6 +96,8 @@ pub(super) struct State {
     finding: bool,
     disk_error: Option<DiskError>,
     last_progress: Time,
+    /// Since when some item has come corrupt from every owner.
+    hopeless_since: Option<Time>,
     /// Set at the end: lanes stop without being an owner's fault.
     closing: bool,
 }
@@ -128,6 +130,7 @@ impl Fetch {
             finding: false,
             disk_error: None,
             last_progress: now,
+            hopeless_since: None,
             closing: false,
         };
         Arc::new(Fetch {
@@ -174,7 +177,7 @@ impl Fetch {
         if self.ctx.stop.is_stopped() || order.control.wish() != Wish::Run {
             return Some(End::Stopped);
         }
-        if let Some(words) = state.owners.all_banned() {
+        if let Some(words) = state.corrupt_everywhere(now) {
             return Some(End::Corrupt(words));
         }
         let still = now.since(state.last_progress);
@@ -369,7 +372,23 @@ impl Fetch {
 const CLOSE_GRACE: Duration = Duration::from_millis(500);
 const CLOSE_POLL: Duration = Duration::from_millis(20);
 
+/// An owner whose file was edited under its hands has so long to say that it is stale.
+const EXCUSE_TIME: Duration = Duration::from_secs(1);
+
 impl State {
+    /// The words when no owner is left who could send what is missing as it should be.
+    fn corrupt_everywhere(&mut self, now: Time) -> Option<String> {
+        if let Some(words) = self.owners.all_banned() {
+            return Some(words);
+        }
+        if !self.shares.is_hopeless(&self.owners.not_banned()) {
+            self.hopeless_since = None;
+            return None;
+        }
+        let since = *self.hopeless_since.get_or_insert(now);
+        (now.since(since) >= EXCUSE_TIME).then(|| self.owners.all_corrupt())
+    }
+
     /// Bytes of an owner moved: nobody gives up now.
     pub(super) fn moved(&mut self, now: Time) {
         self.last_progress = now;
