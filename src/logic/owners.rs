@@ -156,14 +156,19 @@ impl Owners {
 
     /// The words for the person when everybody who has it sends wrong bytes.
     pub fn all_banned(&self) -> Option<String> {
-        let all = !self.owners.is_empty() && self.owners.keys().all(|id| self.is_banned(*id));
-        all.then(|| {
-            let names: Vec<String> = self.owners.values().map(|o| o.info.shown()).collect();
-            format!(
-                "every owner sends bytes that do not match the file's hash: {}",
-                names.join(", ")
-            )
-        })
+        let all = !self.owners.is_empty() && self.not_banned().is_empty();
+        all.then(|| self.all_corrupt())
+    }
+
+    /// The same words, where everybody has sent wrong bytes but not often enough for a ban.
+    pub fn all_corrupt(&self) -> String {
+        let names: Vec<String> = self.owners.values().map(|o| o.info.shown()).collect();
+        format!("every owner sends bytes that do not match the file's hash: {}", names.join(", "))
+    }
+
+    /// Those who may still be asked, now or later.
+    pub fn not_banned(&self) -> Vec<NodeId> {
+        self.owners.keys().copied().filter(|id| !self.is_banned(*id)).collect()
     }
 
     /// Why nothing moves, and what happens next.

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use crate::base::{NodeId, PeerInfo, Time};
 use crate::wire::message::tracker::{PeersDelta, Stamp};
 
+/// Most peers taken from one tracker; trackers list no more than 10,000.
+const PEERS_MAX: usize = 16_384;
+
 /// One tracker's list, as far as the node has followed it.
 #[derive(Debug, Default)]
 struct TrackerList {
@@ -53,7 +56,8 @@ impl PeerBook {
             list.peers.remove(id);
         }
         for peer in delta.changed.into_vec() {
-            if peer.id != self.me {
+            let room = list.peers.len() < PEERS_MAX || list.peers.contains_key(&peer.id);
+            if peer.id != self.me && room {
                 list.peers.insert(peer.id, peer);
             }
         }

@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use super::context::Context;
 use crate::base::{Fault, FaultKind, FileEntry, Name, NodeId, PeerInfo, Root, Time};
 use crate::io::clock;
-use crate::io::link::{self, Link, LinkError};
+use crate::io::link::{self, Link, LinkError, Phase};
 use crate::wire::Message;
 use crate::wire::message::search::SearchQuestion;
 use crate::wire::message::tracker::{Found, LookupQuestion, PeersQuestion};
@@ -97,7 +97,10 @@ pub(super) fn lookup(ctx: &Arc<Context>, name: &Name) -> Lookup {
                 for entry in files {
                     let key = (entry.name.clone(), entry.root);
                     let hit = hits.entry(key).or_insert_with(|| Hit { entry, owners: Vec::new() });
-                    hit.owners.push(peer.clone());
+                    // A peer may name a file twice; it is one owner all the same.
+                    if hit.owners.last().is_none_or(|last| last.id != peer.id) {
+                        hit.owners.push(peer.clone());
+                    }
                 }
             }
             Err(why) if named.contains(&peer.id) => result.unreachable.push((peer, why)),
@@ -150,11 +153,13 @@ fn ask_tracker(
     tracker: &str,
     name: &Name,
 ) -> Result<BTreeSet<NodeId>, LinkError> {
+    let deadline = clock::now() + LOOKUP_TIME_MAX;
     let mut link = dial_tracker(ctx, tracker)?;
-    refresh_peers(ctx, number, &mut link)?;
+    refresh_peers(ctx, number, &mut link, deadline)?;
     let mut owners = BTreeSet::new();
     let mut after = None;
     loop {
+        in_time(ctx, deadline)?;
         match link.ask(LookupQuestion { name: name.clone(), after: after.take() })? {
             Message::LookupAnswer(page) => {
                 owners.extend(page.found.iter().flat_map(|f: &Found| f.owners.iter().copied()));
@@ -168,13 +173,21 @@ fn ask_tracker(
     }
 }
 
+/// Whether to ask for another page: who always has more is left when the time is over.
+fn in_time(ctx: &Context, deadline: Time) -> Result<(), LinkError> {
+    let over = ctx.stop.is_stopped() || clock::now() >= deadline;
+    if over { Err(LinkError::Timeout(Phase::Header)) } else { Ok(()) }
+}
+
 /// Follows the tracker's list of peers to its end.
-pub(super) fn refresh_peers(
+fn refresh_peers(
     ctx: &Context,
     number: usize,
     link: &mut Link,
+    deadline: Time,
 ) -> Result<(), LinkError> {
     loop {
+        in_time(ctx, deadline)?;
         let stamp = ctx.peers.lock().stamp(number);
         match link.ask(PeersQuestion { peers: stamp })? {
             Message::PeersAnswer(answer) => {
@@ -285,10 +298,11 @@ fn collect(answers: &Receiver<Answer>, asked: usize, named: &BTreeSet<NodeId>) -
 
 /// Everything one peer has under `name`.
 fn ask_peer(ctx: &Context, peer: &PeerInfo, name: &Name) -> Result<Vec<FileEntry>, LinkError> {
-    let addr = peer.search();
+    let (addr, deadline) = (peer.search(), clock::now() + LOOKUP_TIME_MAX);
     let mut link = link::dial(addr, bind_for(ctx, addr), &ctx.link, Some(peer.id))?;
     let mut files: Vec<FileEntry> = Vec::new();
     loop {
+        in_time(ctx, deadline)?;
         let after = files.last().map(|f| f.name.clone());
         match link.ask(SearchQuestion { name: name.clone(), after: after.clone() })? {
             Message::SearchAnswer(page) => {

@@ -188,7 +188,8 @@ impl Node {
         }
         let mut hits: Vec<LookupHit> = found.hits.into_iter().map(hit_view).collect();
         self.add_own(&mut hits, mine);
-        self.remember(hits.iter().map(|hit| hit.name.clone()).chain([name.clone()]));
+        let names = hits.iter().map(|hit| hit.name.clone());
+        self.remember(names.take(SEEN_NAMES_MAX - 1).chain([name.clone()]));
         Ok(hits)
     }
 
@@ -291,7 +292,7 @@ impl Node {
 
     fn remember(&self, names: impl IntoIterator<Item = Name>) {
         let mut seen = self.seen.lock();
-        for name in names {
+        for name in names.into_iter().take(SEEN_NAMES_MAX) {
             seen.retain(|known| *known != name);
             seen.push_front(name);
         }

@@ -30,6 +30,11 @@ use crate::wire::message::tracker::{Exit, Heartbeat, Register, Stamp};
 /// First and longest wait before a tracker is tried again.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(30);
+/// Pages of peers taken with one heartbeat: more nodes than a tracker lists.
+const PAGES_MAX: u32 = 32;
+/// Pages of the catalogue that may lead elsewhere before the tracker is left alone: a tracker that
+/// has just forgotten us says so once.
+const ASTRAY_MAX: u32 = 1;
 /// Changes of the catalogue are gathered for so long before they are told.
 const CHANGES_GATHER: Duration = Duration::from_millis(200);
 
@@ -125,11 +130,11 @@ impl Registration {
         let mut link = dial_tracker(ctx, &self.tracker)?;
         let theirs = self.register(&mut link, card, index)?;
         backoff.succeed();
-        self.sync_catalogue(&mut link, index, theirs)?;
+        self.sync_catalogue(ctx, &mut link, index, theirs)?;
         self.connected(ctx);
         loop {
             let theirs = self.heartbeat(ctx, &mut link, index)?;
-            self.sync_catalogue(&mut link, index, theirs)?;
+            self.sync_catalogue(ctx, &mut link, index, theirs)?;
             self.rest(ctx, card);
             if ctx.stop.is_stopped() {
                 link.ask(Exit)?;
@@ -165,13 +170,15 @@ impl Registration {
     }
 
     fn heartbeat(&self, ctx: &Context, link: &mut Link, index: &Index) -> Result<Stamp, LinkError> {
+        let mut pages = 0;
         loop {
+            pages += 1;
             let peers = ctx.peers.lock().stamp(self.number);
             match link.ask(Heartbeat { peers, catalogue: index.stamp() })? {
                 Message::HeartbeatAnswer(answer) => {
                     let more = answer.peers.more;
                     ctx.peers.lock().apply(clock::now(), self.number, answer.peers);
-                    if !more {
+                    if !more || pages >= PAGES_MAX || ctx.stop.is_stopped() {
                         return Ok(answer.catalogue);
                     }
                 }
@@ -180,20 +187,29 @@ impl Registration {
         }
     }
 
-    /// Sends what the tracker's copy lacks, page by page.
+    /// Sends what the tracker's copy lacks, page by page. A tracker whose copy is elsewhere after a
+    /// page than that page leads to is asked again with the next heartbeat only.
     fn sync_catalogue(
         &self,
+        ctx: &Context,
         link: &mut Link,
         index: &Index,
         mut theirs: Stamp,
     ) -> Result<(), LinkError> {
-        while theirs != index.stamp() {
-            match link.ask(index.catalogue_delta(theirs))? {
-                Message::CatalogueAnswer(answer) if answer.catalogue == theirs => {
+        let mut astray = 0;
+        while theirs != index.stamp() && !ctx.stop.is_stopped() {
+            let page = index.catalogue_delta(theirs);
+            let after = Stamp { epoch: page.epoch, version: page.to };
+            match link.ask(page)? {
+                Message::CatalogueAnswer(answer) if answer.catalogue == after => theirs = after,
+                Message::CatalogueAnswer(_) if astray >= ASTRAY_MAX => {
                     log::warn!(target: "tracker", "{} does not take our list of files", self.tracker);
                     return Ok(());
                 }
-                Message::CatalogueAnswer(answer) => theirs = answer.catalogue,
+                Message::CatalogueAnswer(answer) => {
+                    theirs = answer.catalogue;
+                    astray += 1;
+                }
                 other => return Err(LinkError::Unexpected(other.kind())),
             }
         }

@@ -67,6 +67,8 @@ pub enum Verdict {
 struct Record {
     verified_bytes: u64,
     corrupt: BTreeSet<u32>,
+    /// Those of them that it called stale then: the file was edited while it was sent.
+    excused: BTreeSet<u32>,
     corrupt_count: u32,
 }
 
@@ -248,7 +250,13 @@ impl Shares {
         state.heard = now;
         let count = self.items.count();
         let mut freed = Vec::new();
+        let node = state.node;
         for item in items.iter().flat_map(|run| run.iter().take_while(|i| *i < count)) {
+            if let Some(record) = self.records.get_mut(&node)
+                && record.corrupt.contains(&item)
+            {
+                record.excused.insert(item);
+            }
             if self.owners.get_mut(&owner).is_some_and(|state| state.have.remove(item))
                 && self.leave(owner, item)
             {

@@ -282,6 +282,25 @@ mod scenarios {
     }
 
     #[test]
+    fn what_everybody_sent_corrupt_is_hopeless_unless_it_was_called_stale() {
+        let mut shares = alice(2);
+        let both = [node(9), node(1)];
+        open(&mut shares, BOB, 9);
+        open(&mut shares, CAROL, 1);
+        for (owner, hopeless) in [(BOB, false), (CAROL, true)] {
+            shares.on_chunk_begun(NOW, owner, Range::one(0));
+            shares.on_corrupt(NOW, owner, 0);
+            let asked = shares.is_hopeless(&both);
+            // Only whom the item was asked of can have sent it: the other gets it now.
+            assert_eq!(asked, hopeless, "{owner:?}");
+        }
+        assert!(!shares.is_hopeless(&[node(9), node(1), node(2)]), "a third may have it");
+        assert!(!shares.is_hopeless(&[]));
+        shares.on_stale(NOW, CAROL, &[Range::one(0)]);
+        assert!(!shares.is_hopeless(&both));
+    }
+
+    #[test]
     fn stale_items_go_to_others_and_nobody_is_banned() {
         let mut shares = alice(10);
         open(&mut shares, BOB, 1);

@@ -50,6 +50,20 @@ impl Shares {
         self.records.get(node).is_some_and(Record::is_banned)
     }
 
+    /// Whether some missing item came corrupt from every one of `nodes`, none of whom has said that
+    /// it became stale: asking them further completes nothing.
+    pub fn is_hopeless(&self, nodes: &[NodeId]) -> bool {
+        let spoilt = |node: &NodeId, item: u32| {
+            let record = self.records.get(node);
+            record.is_some_and(|r| r.corrupt.contains(&item) && !r.excused.contains(&item))
+        };
+        let first = nodes.first().and_then(|node| self.records.get(node));
+        first.is_some_and(|record| {
+            let mut items = record.corrupt.iter().filter(|i| !self.verified.contains(**i));
+            items.any(|item| nodes.iter().all(|node| spoilt(node, *item)))
+        })
+    }
+
     /// Verified bytes from each node that sent any.
     pub fn sources(&self) -> impl Iterator<Item = (NodeId, u64)> + '_ {
         self.records

@@ -63,6 +63,8 @@ pub(super) struct State {
     pub(super) finding: bool,
     pub(super) disk_error: Option<DiskError>,
     pub(super) last_progress: Time,
+    /// Since when some item has come corrupt from every owner.
+    hopeless_since: Option<Time>,
     /// Set at the end: no lane connects any more.
     closing: bool,
 }
@@ -95,6 +97,7 @@ impl Fetch {
             finding: false,
             disk_error: None,
             last_progress: now,
+            hopeless_since: None,
             closing: false,
         };
         Arc::new(Fetch {
@@ -255,10 +258,26 @@ const DONE_GRACE: Duration = Duration::from_millis(500);
 const HALT_GRACE: Duration = Duration::from_millis(100);
 const CLOSE_POLL: Duration = Duration::from_millis(20);
 
+/// An owner whose file was edited under its hands has so long to say that it is stale.
+const EXCUSE_TIME: Duration = Duration::from_secs(1);
+
 impl State {
     /// How many connections there are, or are being made.
     pub(super) fn lanes(&self) -> usize {
         self.lanes.len()
+    }
+
+    /// The words when no owner is left who could send what is missing as it should be.
+    pub(super) fn corrupt_everywhere(&mut self, now: Time) -> Option<String> {
+        if let Some(words) = self.owners.all_banned() {
+            return Some(words);
+        }
+        if !self.shares.is_hopeless(&self.owners.not_banned()) {
+            self.hopeless_since = None;
+            return None;
+        }
+        let since = *self.hopeless_since.get_or_insert(now);
+        (now.since(since) >= EXCUSE_TIME).then(|| self.owners.all_corrupt())
     }
 
     /// Bytes of an owner moved: nobody gives up now.

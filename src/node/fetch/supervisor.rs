@@ -84,7 +84,7 @@ impl Fetch {
         if self.ctx.stop.is_stopped() || order.control.wish() != Wish::Run {
             return Some(End::Stopped);
         }
-        if let Some(words) = state.owners.all_banned() {
+        if let Some(words) = state.corrupt_everywhere(now) {
             return Some(End::Corrupt(words));
         }
         let still = now.since(state.last_progress);

@@ -1,0 +1,269 @@
+//! An owner of the test: it registers like any node and answers as its [`Acts`] say.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use parvi::base::chunk::{chunk_count, chunk_span};
+use parvi::base::{Bitmap, FileEntry, Manifest, Modified, PeerInfo, Ports, Range};
+use parvi::io::link::{self, Bulk, FileSlice, Link, LinkConfig, LinkError, Phase, StaticKey};
+use parvi::io::listen::{Listener, ServeLimits, serve};
+use parvi::io::threads::{Group, StopToken};
+use parvi::wire::message::search::SearchAnswer;
+use parvi::wire::message::size::SizeAnswer;
+use parvi::wire::message::tracker::{CatalogueDelta, Register, Stamp};
+use parvi::wire::message::transfer::{Chunk, Next, Opened, Stale};
+use parvi::wire::{List, Message};
+
+use super::swarm::{LONG, Swarm, name};
+
+/// The file an owner offers.
+pub struct Goods {
+    pub entry: FileEntry,
+    pub manifest: Manifest,
+    pub right: File,
+    pub wrong: File,
+}
+
+impl Goods {
+    pub fn of(wanted: &str, content: &[u8]) -> Goods {
+        let file = |bytes: &[u8]| {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(bytes).unwrap();
+            file
+        };
+        let manifest = Manifest::of(content);
+        let flipped: Vec<u8> = content.iter().map(|b| b ^ 0x55).collect();
+        Goods {
+            entry: FileEntry {
+                name: name(wanted),
+                size: content.len() as u64,
+                root: manifest.root(),
+                modified: Modified::default(),
+                executable: false,
+            },
+            right: file(content),
+            wrong: file(&flipped),
+            manifest,
+        }
+    }
+
+    pub fn chunks(&self) -> u32 {
+        chunk_count(self.entry.size)
+    }
+
+    fn slice<'a>(&self, file: &'a File, item: u32) -> FileSlice<'a> {
+        let span = chunk_span(self.entry.size, item).unwrap();
+        FileSlice { file, offset: span.offset, len: span.len }
+    }
+
+    /// Sends one chunk as it should be, or with wrong bytes.
+    pub fn send(&self, link: &mut Link, item: u32, right: bool) -> Result<(), LinkError> {
+        let slice = self.slice(if right { &self.right } else { &self.wrong }, item);
+        self.send_as(link, Range::one(item), slice.len, slice)
+    }
+
+    /// Sends a header that may lie about the bytes behind it.
+    pub fn send_as(
+        &self,
+        link: &mut Link,
+        items: Range,
+        len: u64,
+        slice: FileSlice<'_>,
+    ) -> Result<(), LinkError> {
+        link.writer.send_payload(&Chunk { items, len }.into(), &[slice], &mut |_| ())
+    }
+
+    /// Sends a header and the first `part` bytes of its chunk.
+    pub fn send_part(&self, link: &mut Link, item: u32, part: u64) -> Result<(), LinkError> {
+        let whole = self.slice(&self.right, item);
+        let (offset, len) = (whole.offset, part.min(whole.len));
+        self.send_as(
+            link,
+            Range::one(item),
+            whole.len,
+            FileSlice { file: &self.right, offset, len },
+        )
+    }
+}
+
+/// Answers one question; none closes the connection.
+pub type Answer = Arc<dyn Fn(&Goods, &Message) -> Option<Message> + Send + Sync>;
+/// One chunk connection, from its first message to its end.
+pub type Transfer = Arc<dyn Fn(&mut Link, &Goods) -> Result<(), LinkError> + Send + Sync>;
+
+/// How an owner behaves.
+#[derive(Clone)]
+pub struct Acts {
+    pub search: Answer,
+    pub size: Answer,
+    pub chunk: Transfer,
+}
+
+impl Acts {
+    pub fn honest() -> Acts {
+        Acts {
+            search: Arc::new(|goods, _| {
+                Some(
+                    SearchAnswer { files: List::of(vec![goods.entry.clone()]), more: false }.into(),
+                )
+            }),
+            size: Arc::new(|goods, _| {
+                let values = List::of(goods.manifest.values().to_vec());
+                let have = Bitmap::all(goods.chunks());
+                Some(SizeAnswer { size: goods.entry.size, have, values }.into())
+            }),
+            chunk: transfer(|link, goods, item| goods.send(link, item, true)),
+        }
+    }
+
+    /// Honest but for what it does instead of sending an item.
+    pub fn sending(
+        send: impl Fn(&mut Link, &Goods, u32) -> Result<(), LinkError> + Send + Sync + 'static,
+    ) -> Acts {
+        Acts { chunk: transfer(send), ..Acts::honest() }
+    }
+
+    pub fn transferring(
+        chunk: impl Fn(&mut Link, &Goods) -> Result<(), LinkError> + Send + Sync + 'static,
+    ) -> Acts {
+        Acts { chunk: Arc::new(chunk), ..Acts::honest() }
+    }
+}
+
+/// A transfer in which `send` is called for each item that is wanted.
+pub fn transfer(
+    send: impl Fn(&mut Link, &Goods, u32) -> Result<(), LinkError> + Send + Sync + 'static,
+) -> Transfer {
+    Arc::new(move |link, goods| {
+        opened(link, Bitmap::all(goods.chunks()))?;
+        let mut wanted = BTreeSet::new();
+        loop {
+            let within = if wanted.is_empty() { LONG } else { Duration::from_millis(1) };
+            match link.recv(within) {
+                Ok(Message::Want(want)) => {
+                    wanted.retain(|i| !want.remove.iter().any(|run| run.iter().contains(i)));
+                    wanted.extend(want.add.iter().flat_map(|run| run.iter()));
+                    continue;
+                }
+                Ok(Message::Skip(skip)) => wanted.retain(|i| !skip.items.iter().contains(i)),
+                Ok(Message::Done(_) | Message::Cancel(_)) => return Ok(()),
+                Ok(_) | Err(LinkError::Timeout(Phase::Header)) => {}
+                Err(e) => return Err(e),
+            }
+            if let Some(item) = wanted.pop_first() {
+                link.send(Next { items: Range::one(item) })?;
+                send(link, goods, item)?;
+            }
+        }
+    })
+}
+
+/// Takes the OPEN and says what is here.
+pub fn opened(link: &mut Link, have: Bitmap) -> Result<(), LinkError> {
+    match link.recv(LONG)? {
+        Message::Open(_) => link.send(Opened { attempt: 1, have }),
+        other => Err(LinkError::Unexpected(other.kind())),
+    }
+}
+
+/// Says that all of the file is gone, and listens on.
+pub fn stale(link: &mut Link, goods: &Goods) -> Result<(), LinkError> {
+    let items = List::of(vec![Range { first: 0, count: goods.chunks() }]);
+    link.send(Stale { items })
+}
+
+pub struct Eve {
+    /// What went over the chunk listener: how each connection ended.
+    pub ends: Arc<Mutex<Vec<String>>>,
+    stop: StopToken,
+    group: Group,
+    /// Kept, so that the tracker keeps her.
+    _tracker: Option<Link>,
+}
+
+/// How a peer of the test links: quick to look up, otherwise as everybody.
+pub fn link_config(key: StaticKey) -> LinkConfig {
+    let mut config = LinkConfig::new(key, None, Bulk::Private);
+    config.timeouts.poll = Duration::from_millis(5);
+    config
+}
+
+impl Eve {
+    /// An owner of `goods` at the tracker of `swarm`.
+    pub fn start(swarm: &Swarm, label: &str, goods: Goods, acts: &Acts) -> Eve {
+        let (stop, group, goods) = (StopToken::new(), Group::new("eve"), Arc::new(goods));
+        let config = Arc::new(link_config(StaticKey::generate().unwrap()));
+        let ends: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (chunk, chunk_goods, chunk_ends) = (acts.chunk.clone(), goods.clone(), ends.clone());
+        let listen = |name, handler| {
+            let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+            let port = listener.local_addr().port();
+            let limits = ServeLimits { connections_max: 256, pending_max: 64 };
+            serve(listener, name, limits, config.clone(), &group, &stop, handler).unwrap();
+            port
+        };
+        let ports = Ports {
+            search: listen("eve search", answering(goods.clone(), acts.search.clone())),
+            size: listen("eve size", answering(goods.clone(), acts.size.clone())),
+            chunk: listen(
+                "eve chunk",
+                Arc::new(move |mut link: Link| {
+                    let end = chunk(&mut link, &chunk_goods);
+                    chunk_ends.lock().push(format!("{end:?}"));
+                }),
+            ),
+        };
+        let id = config.key.public();
+        let info = PeerInfo {
+            id,
+            label: label.parse().unwrap(),
+            ip: Ipv4Addr::LOCALHOST.into(),
+            ports,
+            files: 0,
+        };
+        let tracker = register(swarm, &config, &info, std::slice::from_ref(&goods.entry));
+        Eve { ends, stop, group, _tracker: Some(tracker) }
+    }
+}
+
+impl Drop for Eve {
+    fn drop(&mut self) {
+        self.stop.stop();
+        self.group.join_all(LONG);
+    }
+}
+
+fn answering(goods: Arc<Goods>, answer: Answer) -> Arc<dyn Fn(Link) + Send + Sync> {
+    Arc::new(move |mut link| {
+        while let Ok(question) = link.recv(LONG) {
+            let Some(reply) = answer(&goods, &question) else { return };
+            if link.send(reply).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// Puts `info` on the tracker's list with its files, for as long as the link is kept.
+pub fn register(swarm: &Swarm, config: &LinkConfig, info: &PeerInfo, files: &[FileEntry]) -> Link {
+    let here = Ipv4Addr::LOCALHOST.into();
+    let mut link = link::dial(swarm.tracker.addr(), here, config, None).unwrap();
+    let register = Register {
+        instance: 1,
+        label: info.label.clone(),
+        ports: info.ports,
+        advertise: None,
+        heartbeat_s: 300,
+        catalogue: Stamp { epoch: 1, version: 1 },
+    };
+    let added = List::of(files.to_vec());
+    assert!(matches!(link.ask(register), Ok(Message::Registered(_))));
+    let page = CatalogueDelta { epoch: 1, from: 0, to: 1, added, removed: List::default() };
+    assert!(matches!(link.ask(page), Ok(Message::CatalogueAnswer(_))));
+    link
+}
