@@ -36,6 +36,8 @@ pub const BODY_RATE_MIN: u64 = 16 * 1024;
 /// A TCP connect.
 pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 
+/// A requester that has nothing else to say says WORKING so often.
+pub const WORKING_EVERY: Duration = Duration::from_secs(5);
 /// Unauthenticated connections kept at once by one listener; the oldest makes room.
 pub const PENDING_MAX: usize = 64;
 /// Corrupt chunks after which an owner is not asked again.

@@ -133,6 +133,15 @@ impl Owners {
         self.set_state(node, State::Banned);
     }
 
+    /// Whether an owner that could not be reached, or broke off, is waited for: it may still have
+    /// everything.
+    pub fn awaits_return(&self) -> bool {
+        let lost = |o: &Owner| {
+            matches!(o.state, State::Waiting { .. } | State::Dialling) && o.backoff.failures() > 0
+        };
+        self.owners.values().any(lost)
+    }
+
     /// Whether `node` is banned.
     pub fn is_banned(&self, node: NodeId) -> bool {
         self.owners.get(&node).is_some_and(|o| matches!(o.state, State::Banned))

@@ -25,8 +25,8 @@ use crate::wire::message::transfer::{Ack, Skip, Want};
 
 /// Most bytes of small files in one run: as much as the smallest chunk.
 pub const RUN_BYTES_MAX: u64 = CHUNK_SIZE_MIN;
-/// Most small files in one run.
-pub const RUN_FILES_MAX: u32 = 256;
+/// Most small files in one run: each is open while it is sent.
+pub const RUN_FILES_MAX: u32 = 64;
 /// Runs announced and not begun: the next one and the one after it.
 const READY_MAX: usize = 2;
 

@@ -44,6 +44,16 @@ pub(super) struct Context {
     pub(super) notices: Notices,
 }
 
+/// Slowest requester that keeps its connection, bytes per second: below the usual minimum, since one
+/// on a slow line may share it among many owners. One that reads nothing at all goes as soon.
+const REQUESTER_RATE_MIN: u64 = 4 * 1024;
+
+/// The link for serving chunks.
+pub(super) fn serve_link(link: &LinkConfig) -> Arc<LinkConfig> {
+    let timeouts = Timeouts { rate_min: REQUESTER_RATE_MIN, ..link.timeouts };
+    Arc::new(LinkConfig { timeouts, ..link.clone() })
+}
+
 /// Slowest owner whose connection is kept, bytes per second.
 const OWNER_RATE_MIN: u64 = 256;
 

@@ -42,16 +42,11 @@ impl Downloads {
     pub(super) fn begin(self: &Arc<Self>, name: &Name, from: From) -> Result<u64, Fault> {
         let job = {
             let mut jobs = self.jobs.lock();
-            if let Some(same) = jobs.values().find(|j| j.name == *name && !j.is_over()) {
+            if let Some(same) = jobs.values().find(|j| j.name == *name && j.goes_on()) {
                 same.control.say(Wish::Run);
                 return Ok(same.id);
             }
-            let running = jobs.values().filter(|j| !j.is_over()).count();
-            if running >= RUNNING_MAX {
-                return Err(Fault::other(format!(
-                    "{running} downloads are running; wait for one, or cancel one, before {name}"
-                )));
-            }
+            room(&jobs, name)?;
             forget_old(&mut jobs);
             let job = Job::new(self.ids.fetch_add(1, Ordering::Relaxed), name.clone(), from);
             jobs.insert(job.id, job.clone());
@@ -133,17 +128,25 @@ impl Downloads {
     pub(super) fn resume(self: &Arc<Self>, id: u64) -> Result<(), Fault> {
         let job = self.job(id)?;
         match job.wait(Duration::ZERO) {
-            None => job.control.say(Wish::Run),
-            Some(Ok(_)) => {
-                return Err(Fault::other(format!("download {id} of {} is complete", job.name)));
+            None => {
+                job.control.say(Wish::Run);
+                Ok(())
             }
+            Some(Ok(_)) => Err(Fault::other(format!("download {id} of {} is complete", job.name))),
             Some(Err(_)) => {
-                let again = Job::new(id, job.name.clone(), job.from.clone());
-                self.jobs.lock().insert(id, again.clone());
-                self.start(&again)?;
+                let again = {
+                    let mut jobs = self.jobs.lock();
+                    if jobs.get(&id).is_some_and(|j| j.goes_on()) {
+                        return Ok(());
+                    }
+                    room(&jobs, &job.name)?;
+                    let again = Job::new(id, job.name.clone(), job.from.clone());
+                    jobs.insert(id, again.clone());
+                    again
+                };
+                self.start(&again)
             }
         }
-        Ok(())
     }
 
     /// All rows, oldest first.
@@ -155,6 +158,17 @@ impl Downloads {
     pub(super) fn going_on(&self) -> Vec<TransferRow> {
         self.jobs.lock().values().filter(|job| !job.is_over()).map(|job| job.row()).collect()
     }
+}
+
+/// Whether one more may run.
+fn room(jobs: &BTreeMap<u64, Arc<Job>>, name: &Name) -> Result<(), Fault> {
+    let running = jobs.values().filter(|j| !j.is_over()).count();
+    if running < RUNNING_MAX {
+        return Ok(());
+    }
+    Err(Fault::other(format!(
+        "{running} downloads are running; wait for one, or cancel one, before {name}"
+    )))
 }
 
 fn forget_old(jobs: &mut BTreeMap<u64, Arc<Job>>) {

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use parking_lot::Mutex;
 
 use super::config::NodeConfig;
-use super::context::{Context, chunk_link};
+use super::context::{Context, chunk_link, serve_link};
 use super::counters::Counters;
 use super::downloads::Downloads;
 use super::fetch::place::Place;
@@ -24,7 +24,7 @@ use crate::base::{Fault, NodeId, NodeLabel, Ports};
 use crate::io::disk::{Beneath, DataDir, PartStore};
 use crate::io::index::{Index, IndexConfig};
 use crate::io::link::{LinkConfig, StaticKey};
-use crate::io::listen::{self, Listener};
+use crate::io::listen::{self, Handler, Listener};
 use crate::io::threads::{Group, StopToken};
 use crate::io::{clock, local};
 use crate::logic::peers::PeerBook;
@@ -112,30 +112,19 @@ impl Listeners {
     ) -> Result<(), Fault> {
         let owner = Owner { ctx: ctx.clone(), index: index.clone(), uploads: uploads.clone() };
         let (search_ctx, search_index, size_index) = (ctx.clone(), index.clone(), index.clone());
-        let start = |listener, name, limits, handler| {
-            listen::serve(listener, name, limits, ctx.link.clone(), &ctx.group, &ctx.stop, handler)
+        let usual = &ctx.link;
+        let start = |listener, name, limits, link: &Arc<LinkConfig>, handler| {
+            listen::serve(listener, name, limits, link.clone(), &ctx.group, &ctx.stop, handler)
                 .map_err(|e| Fault::other(format!("could not start the {name} listener: {e}")))
         };
-        start(
-            self.search,
-            "search",
-            QUESTIONS,
-            Arc::new(move |link| {
-                serve::search::serve(link, &search_index, &search_ctx.counters);
-            }),
-        )?;
-        start(
-            self.size,
-            "size",
-            QUESTIONS,
-            Arc::new(move |link| serve::size::serve(link, &size_index)),
-        )?;
-        start(
-            self.chunk,
-            "chunk",
-            TRANSFERS,
-            Arc::new(move |link| serve::chunk::serve(link, &owner)),
-        )
+        let search: Handler = Arc::new(move |link| {
+            serve::search::serve(link, &search_index, &search_ctx.counters);
+        });
+        let size: Handler = Arc::new(move |link| serve::size::serve(link, &size_index));
+        let chunk: Handler = Arc::new(move |link| serve::chunk::serve(link, &owner));
+        start(self.search, "search", QUESTIONS, usual, search)?;
+        start(self.size, "size", QUESTIONS, usual, size)?;
+        start(self.chunk, "chunk", TRANSFERS, &serve_link(usual), chunk)
     }
 }
 

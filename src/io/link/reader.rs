@@ -22,6 +22,9 @@ const READ_SMALL: usize = 4 * 1024;
 /// Read buffer of a link that carries private payloads, bytes.
 const READ_BULK: usize = 256 * 1024;
 
+/// Smallest step that can be asked for, bytes.
+const STEP_MIN: usize = 4 * 1024;
+
 /// The reading half of a [`super::Link`].
 pub struct LinkReader {
     session: Arc<Session>,
@@ -30,12 +33,20 @@ pub struct LinkReader {
     /// An opened message; also where the last record of a payload is opened.
     plain: Vec<u8>,
     carries_payload: bool,
+    /// Most bare payload bytes in one read.
+    step_max: usize,
 }
 
 impl LinkReader {
     pub(super) fn new(session: Arc<Session>) -> LinkReader {
         let (ahead, plain) = (Ahead::default(), Vec::new());
-        LinkReader { session, nonce: 0, ahead, plain, carries_payload: false }
+        LinkReader { session, nonce: 0, ahead, plain, carries_payload: false, step_max: usize::MAX }
+    }
+
+    /// Bounds how many payload bytes arrive between two calls of `on_bytes`, for a receiver that
+    /// waits in there to keep to a rate. At least 4 KiB; a record of the cipher stays whole.
+    pub fn set_step(&mut self, bytes: usize) {
+        self.step_max = bytes.max(STEP_MIN);
     }
 
     /// The next message. Waits for its first byte for at most `within`; then the message must come
@@ -159,7 +170,8 @@ impl LinkReader {
         }
         while done < buf.len() {
             let pipe = &*self.session.pipe;
-            let n = read_some(pipe, &mut buf[done..], &mut limit, Phase::Payload)?;
+            let end = buf.len().min(done.saturating_add(self.step_max));
+            let n = read_some(pipe, &mut buf[done..end], &mut limit, Phase::Payload)?;
             done += n;
             on_bytes(n);
         }

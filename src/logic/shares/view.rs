@@ -64,6 +64,15 @@ impl Shares {
         })
     }
 
+    /// Whether a connected owner holds nothing of what is missing, while something is missing that
+    /// no connected owner has: opening it anew may bring what it has meanwhile.
+    pub fn is_useless(&self, owner: OwnerKey) -> bool {
+        !self.orphans.is_empty()
+            && self.owners.get(&owner).is_some_and(|o| {
+                o.flying.is_empty() && o.have.iter().all(|item| self.verified.contains(item))
+            })
+    }
+
     /// Verified bytes from each node that sent any.
     pub fn sources(&self) -> impl Iterator<Item = (NodeId, u64)> + '_ {
         self.records

@@ -161,7 +161,10 @@ impl Run<'_> {
 
 /// Whether a fault concerns one file only, so that the rest of a folder goes on.
 fn is_own_fault(fault: &Fault) -> bool {
-    matches!(fault.kind, FaultKind::Exists | FaultKind::Integrity | FaultKind::NoOwner)
+    matches!(
+        fault.kind,
+        FaultKind::Exists | FaultKind::Integrity | FaultKind::NoOwner | FaultKind::NotFound
+    )
 }
 
 /// All reports, or the worst fault with how much did arrive.

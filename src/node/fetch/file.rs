@@ -4,6 +4,7 @@
 //! What passes by itself is waited for, and `transfers` says so: a full disk, a part that another
 //! download holds, owners that are away. Ends with the files named, `Halt::Stopped`, or a fault.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +14,10 @@ use super::run::{Halt, Run};
 use super::set::Fetch;
 use super::sink::{DiskError, Sink};
 use super::supervisor::{End, Order};
-use crate::base::{Bitmap, Fault, FaultKind, FileEntry, Manifest, PeerInfo};
+use crate::base::{Bitmap, Fault, FaultKind, FileEntry, Manifest, NodeLabel, PeerInfo};
 use crate::io::disk::{self, PartError, PartFile, verify_part};
 use crate::logic::items::Items;
-use crate::node::view::{DownloadReport, TransferState};
+use crate::node::view::{DownloadReport, Source, TransferState};
 use crate::wire::List;
 use crate::wire::message::transfer::{Content, Set};
 
@@ -29,62 +30,123 @@ pub(super) type Results = Vec<Result<DownloadReport, Fault>>;
 /// Fetches and names one large file.
 pub(super) fn fetch_file(run: &Run<'_>, wanted: &Wanted) -> Result<DownloadReport, Halt> {
     let entry = &wanted.entry;
+    let files = std::slice::from_ref(wanted);
     let manifest = obtain_manifest(run, wanted)?;
-    let mut counted = 0;
+    let mut tally = Tally::default();
     loop {
         let part = open_part(run, entry)?;
         let have = check_part(run, &part, &manifest)?;
-        let here: u64 = have.iter().map(|i| Items::chunks(entry.size).len(i)).sum();
-        run.progress().found(here.saturating_sub(counted));
-        counted = counted.max(here);
+        tally.found(run, have.iter().map(|i| Items::chunks(entry.size).len(i)).sum());
         let sink = Sink::File { part, manifest: manifest.clone() };
-        let set = Set::File(content(entry));
-        let fetch = begin(run, set, sink, have, std::slice::from_ref(wanted));
-        if !settled(run, fetch.run(&order(run, std::slice::from_ref(wanted))))? {
-            counted = counted.max(fetch.verified_bytes());
-            continue;
+        let fetch = begin(run, Set::File(content(entry)), sink, have, files);
+        let end = fetch.run(&order(run, files));
+        tally.fetched(&fetch);
+        match settle(run, end) {
+            Settled::Complete => {}
+            Settled::Again => {
+                fetch.halt();
+                continue;
+            }
+            Settled::Short(halt) => {
+                fetch.halt();
+                return Err(halt);
+            }
         }
         run.progress().set(TransferState::Finishing, "");
-        let sources = fetch.sources();
         let put = match fetch.take_sink() {
             Some(Sink::File { part, manifest }) => run.place.put(part, entry, &manifest),
-            _ => Err(Fault::other(format!("{entry_name} has no part", entry_name = entry.name))),
+            _ => Err(Fault::other(format!("{} has no part", entry.name))),
         };
         fetch.finish(put.is_ok());
-        return Ok(run.report(entry, put?, sources));
+        return Ok(run.report(entry, put?, tally.sources()));
     }
 }
 
-/// Fetches and names small files: each content once, each name with its own result.
+/// Fetches and names small files: each content once, each name with its own result. What cannot
+/// be had does not keep the rest from its names.
 pub(super) fn fetch_batch(
     run: &Run<'_>,
     contents: &[Content],
     files: &[Wanted],
 ) -> Result<Results, Halt> {
-    let mut counted = 0;
+    let mut tally = Tally::default();
     loop {
         let have = check_small(run, contents)?;
-        let here: u64 = have.iter().map(|i| contents[i as usize].size).sum();
-        run.progress().found(here.saturating_sub(counted));
-        counted = counted.max(here);
+        tally.found(run, have.iter().map(|i| contents[i as usize].size).sum());
         let sink = Sink::Batch { store: run.place.parts.clone(), contents: contents.to_vec() };
         let set = Set::Batch(List::of(contents.to_vec()));
         let fetch = begin(run, set, sink, have, files);
-        if !settled(run, fetch.run(&order(run, files)))? {
-            counted = counted.max(fetch.verified_bytes());
-            continue;
-        }
+        let end = fetch.run(&order(run, files));
+        tally.fetched(&fetch);
+        let missing = match settle(run, end) {
+            Settled::Complete => None,
+            Settled::Short(Halt::Fault(fault)) => Some(fault),
+            Settled::Again => {
+                fetch.halt();
+                continue;
+            }
+            Settled::Short(Halt::Stopped) => {
+                fetch.halt();
+                return Err(Halt::Stopped);
+            }
+        };
         run.progress().set(TransferState::Finishing, "");
         fetch.take_sink();
-        let entries: Vec<FileEntry> = files.iter().map(|w| w.entry.clone()).collect();
-        let put = run.place.put_batch(&entries);
-        fetch.finish(put.iter().all(Result::is_ok));
-        let reports = files.iter().zip(put).map(|(wanted, put)| {
-            let item = contents.iter().position(|c| c.root == wanted.entry.root);
-            let sources = item.map(|i| fetch.sources_of(i as u32)).unwrap_or_default();
-            put.map(|path| run.report(&wanted.entry, path, sources))
-        });
-        return Ok(reports.collect());
+        let results = name_batch(run, &fetch, contents, files, missing.as_ref());
+        fetch.finish(results.iter().all(Result::is_ok));
+        return Ok(results);
+    }
+}
+
+/// Names what has arrived of a batch; `missing` is why the rest has not.
+fn name_batch(
+    run: &Run<'_>,
+    fetch: &Fetch,
+    contents: &[Content],
+    files: &[Wanted],
+    missing: Option<&Fault>,
+) -> Results {
+    let item = |w: &Wanted| contents.iter().position(|c| c.root == w.entry.root);
+    let (here, absent): (Vec<&Wanted>, Vec<&Wanted>) =
+        files.iter().partition(|w| item(w).is_some_and(|i| fetch.has(i as u32)));
+    let entries: Vec<FileEntry> = here.iter().map(|w| w.entry.clone()).collect();
+    let put = run.place.put_batch(&entries);
+    let named = here.into_iter().zip(put).map(|(wanted, put)| {
+        let sources = item(wanted).map(|i| fetch.sources_of(i as u32)).unwrap_or_default();
+        put.map(|path| run.report(&wanted.entry, path, sources))
+    });
+    let failed = absent.into_iter().map(|wanted| {
+        let other = || Fault::other("did not arrive");
+        let fault = missing.cloned().unwrap_or_else(other);
+        Err(Fault::new(fault.kind, format!("{}: {}", wanted.entry.name, fault.text)))
+    });
+    named.chain(failed).collect()
+}
+
+/// What a set has brought over all its tries: each byte counts once.
+#[derive(Default)]
+struct Tally {
+    counted: u64,
+    sources: BTreeMap<NodeLabel, u64>,
+}
+
+impl Tally {
+    /// So many bytes are on the disk before a try.
+    fn found(&mut self, run: &Run<'_>, here: u64) {
+        run.progress().found(here.saturating_sub(self.counted));
+        self.counted = self.counted.max(here);
+    }
+
+    /// A try is over.
+    fn fetched(&mut self, fetch: &Fetch) {
+        self.counted += fetch.verified_bytes();
+        for source in fetch.sources() {
+            *self.sources.entry(source.node).or_default() += source.bytes;
+        }
+    }
+
+    fn sources(self) -> Vec<Source> {
+        self.sources.into_iter().map(|(node, bytes)| Source { node, bytes }).collect()
     }
 }
 
@@ -122,24 +184,39 @@ fn order<'a>(run: &'a Run<'_>, files: &[Wanted]) -> Order<'a> {
     Order { control: &run.job.control, give_up: run.give_up, find: run.finder(files) }
 }
 
-/// True: complete. False: again. What does not pass by itself is an error.
-fn settled(run: &Run<'_>, end: End) -> Result<bool, Halt> {
+/// What the end of a try means.
+enum Settled {
+    /// Everything is here.
+    Complete,
+    /// What was in the way has passed.
+    Again,
+    /// Not everything came, and waiting does not help.
+    Short(Halt),
+}
+
+fn settle(run: &Run<'_>, end: End) -> Settled {
     let name = &run.job.name;
+    let short = |kind, words: String| {
+        let text = format!("could not download {name}: {words}");
+        Settled::Short(Fault::new(kind, text).into())
+    };
     match end {
-        End::Complete => Ok(true),
-        End::Stopped => Err(Halt::Stopped),
-        End::Disk(DiskError::Full(words)) => disk_full(run, &words).map(|()| false),
-        End::Disk(DiskError::Other(e)) => {
-            Err(Fault::other(format!("could not write {name}: {e}")).into())
+        End::Complete => Settled::Complete,
+        End::Stopped => Settled::Short(Halt::Stopped),
+        End::Disk(DiskError::Full(words)) => match disk_full(run, &words) {
+            Ok(()) => Settled::Again,
+            Err(halt) => Settled::Short(halt),
+        },
+        End::Disk(DiskError::Other(words)) => short(FaultKind::Other, words),
+        End::Corrupt(words) => short(FaultKind::Integrity, words),
+        End::Gone => {
+            let words = "its owners changed or withdrew it; ask again for what is there now";
+            short(FaultKind::NotFound, words.into())
         }
-        End::Corrupt(words) => {
-            Err(Fault::new(FaultKind::Integrity, format!("could not download {name}: {words}"))
-                .into())
-        }
-        End::GaveUp { words, started } => {
-            let kind = if started { FaultKind::Unfinished } else { FaultKind::NoOwner };
-            let rest = if started { "; what arrived is kept, ask again to go on" } else { "" };
-            Err(Fault::new(kind, format!("could not download {name}: {words}{rest}")).into())
+        End::GaveUp { words, started: false } => short(FaultKind::NoOwner, words),
+        End::GaveUp { words, started: true } => {
+            let rest = "what arrived is kept, ask again to go on";
+            short(FaultKind::Unfinished, format!("{words}; {rest}"))
         }
     }
 }

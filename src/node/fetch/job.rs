@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::control::Control;
+use super::control::{Control, Wish};
 use super::progress::Progress;
 use crate::base::{Fault, FaultKind, Name, Time};
 use crate::io::clock;
@@ -72,6 +72,11 @@ impl Job {
 
     pub(in crate::node) fn is_over(&self) -> bool {
         self.outcome.lock().is_some()
+    }
+
+    /// Whether it runs or may run again by itself: not over, and not told to end.
+    pub(in crate::node) fn goes_on(&self) -> bool {
+        !self.is_over() && self.control.wish() != Wish::Cancel
     }
 
     pub(in crate::node) fn row(&self) -> TransferRow {

@@ -15,6 +15,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::set::Fetch;
 use super::sink::Written;
+use crate::base::limits::WORKING_EVERY;
 use crate::base::{Bitmap, PeerInfo, Range};
 use crate::io::clock;
 use crate::io::link::{self, Link, LinkError, LinkReader, LinkWriter, Phase};
@@ -22,12 +23,10 @@ use crate::io::threads;
 use crate::logic::owners::Standing;
 use crate::logic::shares::{Action, OwnerKey, Verdict};
 use crate::node::lookup::bind_for;
-use crate::wire::message::tracker::Why;
+use crate::wire::message::tracker::{Refused, Why};
 use crate::wire::message::transfer::{Ack, Chunk, Open, Working};
 use crate::wire::{List, Message};
 
-/// An idle writer says WORKING so often.
-const WORKING_EVERY: Duration = Duration::from_secs(5);
 /// Largest run of small files taken in one piece, bytes; owners send less at a time.
 const BATCH_RUN_MAX: u64 = 1024 * 1024;
 /// The reader waits for a message in slices of this.
@@ -63,6 +62,9 @@ fn connect_and_fetch(
         return Ok(());
     }
     let (mut reader, mut writer) = (link.reader, link.writer);
+    if let Some(step) = ctx.down.step() {
+        reader.set_step(step);
+    }
     std::thread::scope(|scope| {
         let write = || {
             let end = write_until_closed(&mut writer, outbox);
@@ -121,6 +123,10 @@ impl Lane<'_> {
                 // Silence is judged by the shares, which know whether anything is due.
                 Err(LinkError::Timeout(Phase::Header)) => {}
                 Err(e) => return Err(e),
+            }
+            if self.fetch.state.lock().shares.is_useless(self.key) {
+                let words = "it has nothing of what is missing";
+                return Err(LinkError::Refused(Refused::new(Why::NotHere, words)));
             }
         }
     }

@@ -65,6 +65,8 @@ pub(super) struct State {
     pub(super) last_progress: Time,
     /// Since when some item has come corrupt from every owner.
     hopeless_since: Option<Time>,
+    /// Since when items are missing that nobody has who can be reached.
+    gone_since: Option<Time>,
     /// Set at the end: no lane connects any more.
     closing: bool,
 }
@@ -98,6 +100,7 @@ impl Fetch {
             disk_error: None,
             last_progress: now,
             hopeless_since: None,
+            gone_since: None,
             closing: false,
         };
         Arc::new(Fetch {
@@ -212,6 +215,8 @@ impl Fetch {
     /// Stops in the middle: what is verified stays.
     pub(super) fn halt(&self) {
         self.close(&Cancel { reason: Text::of("stopped by the requester") }.into(), HALT_GRACE);
+        // Lanes that still dial keep the set alive for a while; the part is free at once.
+        self.take_sink();
     }
 
     /// The lanes' last word: everything is named, or it cannot be.
@@ -230,6 +235,11 @@ impl Fetch {
         let state = self.state.lock();
         let sent = (0_u32..).zip(&state.origins).filter(|(_, origin)| origin.is_some());
         sent.map(|(item, _)| self.items.len(item)).sum()
+    }
+
+    /// Whether an item is verified.
+    pub(super) fn has(&self, item: u32) -> bool {
+        self.state.lock().shares.verified().contains(item)
     }
 
     /// Who sent how much of the set.
@@ -278,6 +288,20 @@ impl State {
         }
         let since = *self.hopeless_since.get_or_insert(now);
         (now.since(since) >= EXCUSE_TIME).then(|| self.owners.all_corrupt())
+    }
+
+    /// Since when what is missing is gone: every owner was asked and says it has none of it.
+    pub(super) fn gone_for(&mut self, now: Time) -> Duration {
+        let useful =
+            |key: &OwnerKey, lane: &Handle| lane.closer.is_some() && !self.shares.is_useless(*key);
+        let hope = self.owners.awaits_return()
+            || self.lanes.iter().any(|(key, lane)| useful(key, lane))
+            || self.shares.unowned().is_empty();
+        if hope {
+            self.gone_since = None;
+            return Duration::ZERO;
+        }
+        now.since(*self.gone_since.get_or_insert(now))
     }
 
     /// Bytes of an owner moved: nobody gives up now.

@@ -19,6 +19,11 @@ use crate::logic::shares::{OwnerKey, TICK};
 use crate::node::view::TransferState;
 use crate::wire::Message;
 
+/// A file whose time or mode was changed is hashed again by its owner, at this rate at least, in
+/// bytes per second, before it is offered again.
+const REHASH_RATE: u64 = 50_000_000;
+/// What that takes besides.
+const REHASH_DELAY: Duration = Duration::from_secs(12);
 /// Connections of one set at once.
 const LANES_MAX: usize = 16;
 
@@ -33,6 +38,8 @@ pub(super) enum End {
     Disk(DiskError),
     /// Every owner there is has sent wrong bytes.
     Corrupt(String),
+    /// Every owner was asked and has nothing of what is missing: it was changed or withdrawn.
+    Gone,
     /// Nothing came for as long as the caller was willing to wait.
     GaveUp {
         /// Why nothing came.
@@ -52,14 +59,11 @@ pub(super) struct Order<'a> {
 }
 
 impl Fetch {
-    /// The supervisor. On `Complete` the lanes stay open, so that the owners hear `Done` once the
-    /// file is named; on any other end they are closed.
+    /// The supervisor. At its end the lanes are still open, so that the owners hear `Done` once the
+    /// set is named (`finish`), or that it is not (`halt`).
     pub(super) fn run(self: &Arc<Self>, order: &Order<'_>) -> End {
         loop {
             if let Some(end) = self.look_around(order) {
-                if !matches!(end, End::Complete) {
-                    self.halt();
-                }
                 return end;
             }
             self.start_lanes();
@@ -86,6 +90,9 @@ impl Fetch {
         }
         if let Some(words) = state.corrupt_everywhere(now) {
             return Some(End::Corrupt(words));
+        }
+        if state.gone_for(now) > gone_time(self.items.total()) {
+            return Some(End::Gone);
         }
         let still = now.since(state.last_progress);
         if order.give_up.is_some_and(|max| still > max) {
@@ -147,4 +154,9 @@ impl Fetch {
             self.state.lock().finding = false;
         }
     }
+}
+
+/// How long an owner that says "not here" may be busy hashing a file of `size` bytes anew.
+fn gone_time(size: u64) -> Duration {
+    REHASH_DELAY + Duration::from_secs(size / REHASH_RATE)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use crate::base::Time;
+use crate::base::limits::WORKING_EVERY;
 use crate::io::clock;
 use crate::io::index::Index;
 use crate::io::link::{LinkError, LinkReader, Phase};
@@ -47,6 +48,8 @@ impl Transfer<'_> {
     /// The reader: until DONE, CANCEL, or an error.
     pub(super) fn read(&self, reader: &mut LinkReader) -> Result<(), LinkError> {
         let mut heard: Time = clock::now();
+        // Shorter, and a requester that is busy receiving would be taken for dead.
+        let patience = self.owner.ctx.patience.max(WORKING_EVERY * 3);
         loop {
             match reader.recv(LISTEN_SLICE) {
                 Ok(message) => {
@@ -56,7 +59,7 @@ impl Transfer<'_> {
                     }
                 }
                 Err(LinkError::Timeout(Phase::Header)) => {
-                    if clock::now().since(heard) > self.owner.ctx.patience {
+                    if clock::now().since(heard) > patience {
                         return Err(LinkError::Timeout(Phase::Header));
                     }
                     if self.state.lock().ended {

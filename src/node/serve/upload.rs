@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use super::transfer::Transfer;
 use crate::base::chunk::chunk_span;
 use crate::base::{Range, Root};
-use crate::io::index::Served;
+use crate::io::index::{OpenError, Served};
 use crate::io::link::{FileSlice, LinkError, LinkWriter};
 use crate::logic::upload::Step;
 use crate::wire::message::transfer::{Chunk, Next, Stale};
@@ -65,8 +65,10 @@ fn send_chunk(
     let Some(content) = transfer.contents.first().copied() else { return Ok(()) };
     let Some(span) = chunk_span(content.size, items.first) else { return Ok(()) };
     let everything = Range { first: 0, count: transfer.state.lock().upload.items().count() };
-    if !current.as_ref().is_some_and(Served::unchanged) {
-        *current = transfer.owner.index.open(&content.root).ok();
+    let index = &transfer.owner.index;
+    if !(current.as_ref().is_some_and(Served::unchanged) && index.entry_of(&content.root).is_some())
+    {
+        *current = open(transfer, &content.root)?;
     }
     let Some(served) = current else { return stale(transfer, everything, &[content.root]) };
     let slice = FileSlice { file: &served.file, offset: span.offset, len: span.len };
@@ -84,11 +86,11 @@ fn send_files(
     writer: &mut LinkWriter,
     items: Range,
 ) -> Result<(), LinkError> {
-    let files: Vec<(u32, Root, u64, Option<Served>)> = items
-        .iter()
-        .filter_map(|i| transfer.contents.get(i as usize).map(|c| (i, c.root, c.size)))
-        .map(|(i, root, size)| (i, root, size, transfer.owner.index.open(&root).ok()))
-        .collect();
+    let mut files: Vec<(u32, Root, u64, Option<Served>)> = Vec::new();
+    for item in items.iter() {
+        let Some(content) = transfer.contents.get(item as usize) else { break };
+        files.push((item, content.root, content.size, open(transfer, &content.root)?));
+    }
     for run in files.chunk_by(|a, b| a.3.is_some() == b.3.is_some()) {
         let (first, count) = (run[0].0, run.len() as u32);
         let range = Range { first, count };
@@ -110,6 +112,16 @@ fn send_files(
         }
     }
     Ok(())
+}
+
+/// The file, if it is still shared as it was. Being out of descriptors says nothing of the file:
+/// it ends the connection, and the requester comes again.
+fn open(transfer: &Transfer<'_>, root: &Root) -> Result<Option<Served>, LinkError> {
+    match transfer.owner.index.open(root) {
+        Ok(served) => Ok(Some(served)),
+        Err(OpenError::Io { source, .. }) => Err(LinkError::Io(source)),
+        Err(_) => Ok(None),
+    }
 }
 
 fn send_run(
