@@ -170,3 +170,34 @@ fn an_owner_that_repeats_its_page_is_not_asked_again() {
     let _mallory = Eve::start(&swarm, "mallory", Goods::of("film", b"x"), &acts);
     assert_eq!(carol.lookup(&name("film")).unwrap()[0].owners.len(), 1);
 }
+
+#[test]
+fn a_tracker_that_never_answers_holds_up_neither_a_lookup_nor_the_end() {
+    let (swarm, group, stop) = (Swarm::new(), Group::new("silent"), StopToken::new());
+    swarm.sharing("alice", &[("film", b"seven samurai")]);
+    let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let (addr, config) = (listener.local_addr(), link_config(StaticKey::generate().unwrap()));
+    let limits = ServeLimits { connections_max: 64, pending_max: 64 };
+    let met = Arc::new(AtomicU64::new(0));
+    let count = met.clone();
+    let silent = Arc::new(move |mut link: Link| {
+        count.fetch_add(1, Relaxed);
+        while link.recv(LONG).is_ok() {}
+    });
+    serve(listener, "silent", limits, Arc::new(config), &group, &stop, silent).unwrap();
+    let mut config = swarm.config("carol");
+    config.trackers.push(addr.to_string());
+    let carol = swarm.start(&config);
+    until("carol asks the silent tracker", LONG, || met.load(Relaxed) > 0);
+    until("carol knows alice", LONG, || carol.peers().len() == 1);
+    let began = clock::now();
+    assert_eq!(carol.lookup(&name("film")).unwrap().len(), 1);
+    let took = clock::now().since(began);
+    assert!(took.as_secs() < 5, "the lookup took {took:?}");
+    let began = clock::now();
+    carol.stop();
+    let took = clock::now().since(began);
+    assert!(took.as_secs() < 5, "the node took {took:?} to stop");
+    stop.stop();
+    group.join_all(LONG);
+}
