@@ -84,6 +84,8 @@ pub struct PeerInfo {
     pub ip: IpAddr,
     /// Its listeners.
     pub ports: Ports,
+    /// Files it shares, as far as the tracker knows.
+    pub files: u32,
 }
 
 impl PeerInfo {
@@ -98,6 +100,10 @@ impl PeerInfo {
     /// The chunk listener.
     pub fn chunk(&self) -> SocketAddr {
         SocketAddr::new(self.ip, self.ports.chunk)
+    }
+    /// Whether both say the same place.
+    pub fn is_at_same_place(&self, other: &PeerInfo) -> bool {
+        self.ip == other.ip && self.ports == other.ports
     }
     /// Label and address, as shown to people.
     pub fn shown(&self) -> String {

@@ -82,7 +82,7 @@ impl Owners {
                 state: due(),
                 backoff: Backoff::new(RETRY_FIRST, RETRY_MAX),
             });
-            if owner.info != info {
+            if !owner.info.is_at_same_place(&info) {
                 owner.info = info;
                 if matches!(owner.state, State::Waiting { .. }) {
                     owner.state = due();
@@ -213,6 +213,7 @@ mod tests {
             label: ["alice", "bob", "eve"][n as usize].parse().unwrap(),
             ip: [10, 0, 0, n].into(),
             ports: Ports { search: 1, size: 2, chunk: 3 },
+            files: 1,
         }
     }
 

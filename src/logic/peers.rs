@@ -99,6 +99,7 @@ mod tests {
             label: format!("node{n}").parse().unwrap(),
             ip: ip.into(),
             ports: Ports { search: 1, size: 2, chunk: 3 },
+            files: 1,
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,7 +10,7 @@ use super::counters::Counters;
 use super::notices::Notices;
 use super::throttle::Throttle;
 use crate::base::NodeId;
-use crate::io::link::LinkConfig;
+use crate::io::link::{LinkConfig, Timeouts};
 use crate::io::threads::{Group, StopToken};
 use crate::logic::peers::PeerBook;
 
@@ -19,6 +18,8 @@ use crate::logic::peers::PeerBook;
 pub(super) struct Context {
     /// Our identity, the swarm's key, private or clear.
     pub(super) link: Arc<LinkConfig>,
+    /// The same for fetching chunks: there a slow peer is the scheduler's matter, not the link's.
+    pub(super) chunk_link: Arc<LinkConfig>,
     /// Our identity's public half.
     pub(super) me: NodeId,
     /// Outgoing sockets are bound to it.
@@ -31,8 +32,6 @@ pub(super) struct Context {
     pub(super) group: Group,
     /// Says that all is over.
     pub(super) stop: StopToken,
-    /// The person has said `exit`: nothing new is begun.
-    pub(super) leaving: AtomicBool,
     /// How long a transfer may stand still before its connection is given up.
     pub(super) patience: Duration,
     /// All uploads together.
@@ -43,4 +42,14 @@ pub(super) struct Context {
     pub(super) counters: Counters,
     /// For the prompt.
     pub(super) notices: Notices,
+}
+
+/// Slowest owner whose connection is kept, bytes per second.
+const OWNER_RATE_MIN: u64 = 256;
+
+/// The link for fetching chunks: an owner may be as slow as it likes as long as it does not fall
+/// silent for `patience`; faster owners take its share over.
+pub(super) fn chunk_link(link: &LinkConfig, patience: Duration) -> Arc<LinkConfig> {
+    let timeouts = Timeouts { grace: patience, rate_min: OWNER_RATE_MIN, ..link.timeouts };
+    Arc::new(LinkConfig { timeouts, ..link.clone() })
 }

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::context::Context;
 use super::fetch::control::Wish;
+use super::fetch::download::download;
 use super::fetch::job::{Job, Outcome};
 use super::fetch::place::Place;
 use super::view::{DownloadReport, From, Summary, TransferRow};
@@ -63,7 +64,7 @@ impl Downloads {
     fn start(self: &Arc<Self>, job: &Arc<Job>) -> Result<(), Fault> {
         let (this, task) = (self.clone(), job.clone());
         let run = move || {
-            task.run(&this.ctx, &this.place, None);
+            download(&task, &this.ctx, &this.place, None);
             if let Some(outcome) = task.wait(Duration::ZERO) {
                 this.tell(&task, &outcome);
             }

@@ -2,15 +2,15 @@
 //! its registration and its index. What arrived before an interruption is kept in `OUT/.parvi`.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::config::GetConfig;
-use super::context::Context;
+use super::context::{Context, chunk_link};
 use super::counters::Counters;
 use super::fetch::control::Wish;
+use super::fetch::download::download;
 use super::fetch::job::Job;
 use super::fetch::place::Place;
 use super::notices::Notices;
@@ -62,7 +62,7 @@ fn run(
 ) -> Result<Vec<DownloadReport>, Fault> {
     let (ctx2, job2, place2) = (ctx.clone(), job.clone(), place.clone());
     ctx.group
-        .spawn("get", move || job2.run(&ctx2, &place2, Some(give_up)))
+        .spawn("get", move || download(&job2, &ctx2, &place2, Some(give_up)))
         .map_err(|e| Fault::other(format!("could not start a thread: {e}")))?;
     loop {
         if let Some(outcome) = job.wait(PROGRESS_EVERY) {
@@ -79,14 +79,15 @@ fn run(
 fn context(config: GetConfig) -> Result<Arc<Context>, Fault> {
     let key = StaticKey::generate().map_err(|e| Fault::other(e.to_string()))?;
     let (me, stop) = (key.public(), StopToken::new());
+    let link = LinkConfig::new(key, config.swarm_key, config.bulk);
     Ok(Arc::new(Context {
-        link: Arc::new(LinkConfig::new(key, config.swarm_key, config.bulk)),
+        chunk_link: chunk_link(&link, config.ack_timeout),
+        link: Arc::new(link),
         me,
         bind: config.listen,
         peers: Mutex::new(PeerBook::new(me, config.trackers.len())),
         trackers: config.trackers,
         group: Group::new("get"),
-        leaving: AtomicBool::new(false),
         patience: config.ack_timeout,
         up: Throttle::new(None, stop.clone()),
         down: Throttle::new(config.down, stop.clone()),

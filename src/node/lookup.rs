@@ -108,6 +108,9 @@ pub(super) fn lookup(ctx: &Arc<Context>, name: &Name) -> Lookup {
         }
     }
     result.hits = hits.into_values().collect();
+    for hit in &mut result.hits {
+        hit.owners.sort_by(|a, b| (&a.label, a.id).cmp(&(&b.label, b.id)));
+    }
     result
 }
 

@@ -28,7 +28,6 @@ pub mod view;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -46,7 +45,7 @@ use view::{
     TransferRow, TransferState,
 };
 
-use crate::base::{Fault, FaultKind, Name, NodeLabel, Time};
+use crate::base::{Fault, FaultKind, FileEntry, Name, NodeLabel, Time};
 use crate::io::clock;
 use crate::io::disk::DataDir;
 use crate::io::index::{Index, IndexError, Shelf};
@@ -125,15 +124,12 @@ impl Node {
 
     /// What `list` tells.
     pub fn list(&self, which: Listing) -> Vec<FileRow> {
-        let row = |entry: crate::base::FileEntry| FileRow {
-            name: entry.name,
-            size: entry.size,
-            root: entry.root,
-        };
+        let row =
+            |entry: FileEntry| FileRow { name: entry.name, size: entry.size, root: entry.root };
         self.index.list(shelf(which)).into_iter().map(row).collect()
     }
 
-    /// The peers that trackers list.
+    /// The peers that trackers list, by name.
     pub fn peers(&self) -> Vec<PeerRow> {
         let now = clock::now();
         let known = self.ctx.peers.lock().all();
@@ -141,10 +137,12 @@ impl Node {
             node: peer.info.label.clone(),
             id: peer.info.id,
             addr: peer.info.chunk(),
-            files: None,
+            files: u64::from(peer.info.files),
             last_seen_s: now.since(peer.heard).as_secs(),
         };
-        known.into_iter().map(row).collect()
+        let mut rows: Vec<PeerRow> = known.into_iter().map(row).collect();
+        rows.sort_by(|a, b| (&a.node, a.id).cmp(&(&b.node, b.id)));
+        rows
     }
 
     /// Downloads and uploads, oldest first.
@@ -184,12 +182,49 @@ impl Node {
         let found = lookup::lookup(&self.ctx, name);
         let took = clock::now().since(began);
         self.stats.lock().search_ms.add(took.as_secs_f64() * 1e3);
-        if found.hits.is_empty() {
+        let mine = self.own_files(name);
+        if found.hits.is_empty() && mine.is_empty() {
             return Err(found.nothing_found(name));
         }
-        let names = found.hits.iter().map(|hit| hit.entry.name.clone());
+        let mut hits: Vec<LookupHit> = found.hits.into_iter().map(hit_view).collect();
+        self.add_own(&mut hits, mine);
+        let names = hits.iter().map(|hit| hit.name.clone());
         self.remember(names.take(SEEN_NAMES_MAX - 1).chain([name.clone()]));
-        Ok(found.hits.into_iter().map(hit_view).collect())
+        Ok(hits)
+    }
+
+    /// What this node has under a name.
+    fn own_files(&self, name: &Name) -> Vec<FileEntry> {
+        let mut all: Vec<FileEntry> = Vec::new();
+        loop {
+            let after = all.last().map(|entry| entry.name.clone());
+            let (mut page, more) = self.index.find(name, after.as_ref());
+            let empty = page.is_empty();
+            all.append(&mut page);
+            if !more || empty {
+                return all;
+            }
+        }
+    }
+
+    /// The asker is an owner like any other.
+    fn add_own(&self, hits: &mut Vec<LookupHit>, mine: Vec<FileEntry>) {
+        for entry in mine {
+            let me = Owner {
+                node: self.label.clone(),
+                id: self.ctx.me,
+                addr: self.ready.chunk,
+                complete: true,
+                here: true,
+            };
+            match hits.binary_search_by(|h| (&h.name, &h.root).cmp(&(&entry.name, &entry.root))) {
+                Ok(at) => hits[at].owners.push(me),
+                Err(at) => {
+                    let FileEntry { name, size, root, .. } = entry;
+                    hits.insert(at, LookupHit { name, size, root, owners: vec![me] });
+                }
+            }
+        }
     }
 
     /// Begins a download in the background and returns its id; one of the same name that is going
@@ -198,9 +233,6 @@ impl Node {
     /// # Errors
     /// Too many downloads are running.
     pub fn download(&self, name: &Name, from: From) -> Result<u64, Fault> {
-        if self.ctx.leaving.load(Ordering::Relaxed) {
-            return Err(Fault::other("this node is leaving; nothing new is begun"));
-        }
         self.remember([name.clone()]);
         self.downloads.begin(name, from)
     }
@@ -267,11 +299,6 @@ impl Node {
         seen.truncate(SEEN_NAMES_MAX);
     }
 
-    /// Begins to leave: nothing new is begun, for nobody; what moves goes on.
-    pub fn drain(&self) {
-        self.ctx.leaving.store(true, Ordering::Relaxed);
-    }
-
     /// Transfers that are moving: what `exit` waits for.
     pub fn moving(&self) -> Vec<TransferRow> {
         let active = |row: &TransferRow| {
@@ -319,6 +346,7 @@ fn hit_view(hit: lookup::Hit) -> LookupHit {
         id: peer.id,
         node: peer.label,
         complete: true,
+        here: false,
     };
     LookupHit {
         name: hit.entry.name,

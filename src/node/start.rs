@@ -3,18 +3,18 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
 
 use super::config::NodeConfig;
-use super::context::Context;
+use super::context::{Context, chunk_link};
 use super::counters::Counters;
 use super::downloads::Downloads;
 use super::fetch::place::Place;
 use super::notices::Notices;
 use super::registration::{Card, Registration};
-use super::serve::chunk::Owner;
+use super::serve::transfer::Owner;
 use super::serve::{self, QUESTIONS, TRANSFERS};
 use super::throttle::Throttle;
 use super::uploads::Uploads;
@@ -30,7 +30,7 @@ use crate::io::{clock, local};
 use crate::logic::peers::PeerBook;
 
 pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
-    let data = DataDir::open(&config.data).map_err(|e| Fault::other(e.to_string()))?;
+    let data = DataDir::open(&config.data)?;
     let key =
         StaticKey::load_or_create(&data.private("id")).map_err(|e| Fault::other(e.to_string()))?;
     let listeners = Listeners::bind(config)?;
@@ -48,7 +48,7 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
     let ports = listeners.ports();
     let ip = own_address(config);
     listeners.serve(&ctx, &index, &uploads)?;
-    register(&ctx, &index, &registrations, card(config, &label, ports))?;
+    register(&ctx, &index, &registrations, &card(config, &label, ports))?;
     let ready = Ready {
         node: label.clone(),
         id: ctx.me,
@@ -141,14 +141,15 @@ impl Listeners {
 
 fn context(config: &NodeConfig, key: StaticKey) -> Arc<Context> {
     let (me, stop) = (key.public(), StopToken::new());
+    let link = LinkConfig::new(key, config.swarm_key.clone(), config.bulk);
     Arc::new(Context {
-        link: Arc::new(LinkConfig::new(key, config.swarm_key.clone(), config.bulk)),
+        chunk_link: chunk_link(&link, config.ack_timeout),
+        link: Arc::new(link),
         me,
         bind: config.listen,
         trackers: config.trackers.clone(),
         peers: Mutex::new(PeerBook::new(me, config.trackers.len())),
         group: Group::new("node"),
-        leaving: AtomicBool::new(false),
         patience: config.ack_timeout,
         up: Throttle::new(config.up, stop.clone()),
         down: Throttle::new(config.down, stop.clone()),
@@ -197,7 +198,7 @@ fn register(
     ctx: &Arc<Context>,
     index: &Arc<Index>,
     registrations: &[Arc<Registration>],
-    card: Arc<Card>,
+    card: &Arc<Card>,
 ) -> Result<(), Fault> {
     for registration in registrations {
         let (registration, ctx2) = (registration.clone(), ctx.clone());

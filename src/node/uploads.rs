@@ -19,7 +19,6 @@ use crate::logic::attempts::{Attempts, Connection, SetKey};
 /// One upload, as `transfers` shows it.
 pub(super) struct UploadStatus {
     pub(super) peer: NodeId,
-    pub(super) shown_peer: String,
     pub(super) name: String,
     pub(super) attempt: u32,
     pub(super) total: u64,
@@ -55,12 +54,9 @@ impl Uploads {
     ) -> (u64, u32) {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let opened = self.attempts.lock().open(peer, key, Connection(id));
-        let known = self.ctx.peers.lock().get(&peer);
-        let shown_peer = known.map_or_else(|| peer.short(), |info| info.label.to_string());
         let now = clock::now();
         let status = UploadStatus {
             peer,
-            shown_peer,
             name,
             attempt: opened.attempt,
             total,
@@ -97,10 +93,22 @@ impl Uploads {
         }
     }
 
-    /// All rows, oldest first.
+    /// All rows, oldest first. A requester may have opened before its name came from a tracker, so
+    /// names are looked up here.
     pub(super) fn rows(&self) -> Vec<TransferRow> {
         let now = clock::now();
-        self.open.lock().iter().map(|(id, status)| status.row(*id, now)).collect()
+        let rows = self.open.lock().iter().map(|(id, s)| (s.peer, s.row(*id, now))).collect();
+        self.named(rows)
+    }
+
+    fn named(&self, rows: Vec<(NodeId, TransferRow)>) -> Vec<TransferRow> {
+        let peers = self.ctx.peers.lock();
+        let name = |(peer, mut row): (NodeId, TransferRow)| {
+            let known = peers.get(&peer);
+            row.peer = known.map_or_else(|| peer.short(), |info| info.label.to_string());
+            row
+        };
+        rows.into_iter().map(name).collect()
     }
 }
 
@@ -119,7 +127,7 @@ impl UploadStatus {
             id,
             dir: Direction::Up,
             name: self.name.clone(),
-            peer: self.shown_peer.clone(),
+            peer: String::new(),
             state: if moving { TransferState::Moving } else { TransferState::Waiting },
             reason,
             done: self.acked,

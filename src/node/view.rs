@@ -32,6 +32,9 @@ pub struct Owner {
     pub addr: SocketAddr,
     /// Whether it has every chunk.
     pub complete: bool,
+    /// Whether it is the asking node itself.
+    #[serde(skip)]
+    pub here: bool,
 }
 
 /// One content under one name, and who has it.
@@ -142,8 +145,8 @@ pub struct PeerRow {
     pub id: NodeId,
     /// Its chunk listener.
     pub addr: SocketAddr,
-    /// Files it shares, where the teller knows.
-    pub files: Option<u64>,
+    /// Files it shares, as far as its tracker knows.
+    pub files: u64,
     /// Seconds since it was heard.
     pub last_seen_s: u64,
 }

@@ -38,9 +38,9 @@ use parking_lot::Mutex;
 
 pub use view::{FileRow, PeerRow, TrackerStats};
 
-use crate::base::{Fault, FaultKind, Name, NodeId};
+use crate::base::{Fault, Name, NodeId};
 use crate::io::clock;
-use crate::io::disk::{DataDir, DataDirError};
+use crate::io::disk::DataDir;
 use crate::io::link::{Bulk, LinkConfig, StaticKey, SwarmKey};
 use crate::io::listen::Listener;
 use crate::io::threads::{Group, StopToken};
@@ -84,7 +84,7 @@ impl Tracker {
     /// The data directory is in use or cannot be used, a key cannot be read, the address is taken.
     pub fn start(config: TrackerConfig) -> Result<Arc<Tracker>, Fault> {
         let TrackerConfig { listen, data, swarm_key, bulk } = config;
-        let data = DataDir::open_private(&data).map_err(|e| data_fault(&e))?;
+        let data = DataDir::open_private(&data)?;
         let link = link_config(&data, swarm_key, bulk)?;
         let listener = Listener::bind(listen).map_err(|e| Fault::other(e.to_string()))?;
         let (addr, id) = (listener.local_addr(), link.key.public());
@@ -178,17 +178,6 @@ fn link_config(data: &DataDir, swarm: Option<SwarmKey>, bulk: Bulk) -> Result<Li
     let key = StaticKey::load_or_create(&data.private("id"));
     let key = key.map_err(|e| Fault::other(e.to_string()))?;
     Ok(LinkConfig::new(key, swarm, bulk))
-}
-
-fn data_fault(error: &DataDirError) -> Fault {
-    let kind = match error {
-        DataDirError::Locked { .. } => FaultKind::Exists,
-        DataDirError::Io { source, .. } if crate::io::disk::is_disk_full(source) => {
-            FaultKind::DiskFull
-        }
-        DataDirError::Io { .. } => FaultKind::Other,
-    };
-    Fault::new(kind, error.to_string())
 }
 
 #[cfg(test)]

@@ -178,6 +178,7 @@ impl Service {
         }
     }
 
+    /// By name, for people.
     pub(super) fn peers(&self) -> Vec<PeerRow> {
         let registry = self.registry.read();
         let rows = registry.nodes(clock::now()).map(|row| PeerRow {
@@ -188,7 +189,10 @@ impl Service {
             last_seen_s: row.silence.as_secs(),
             reachable: row.reachable,
         });
-        rows.collect()
+        let mut rows: Vec<PeerRow> = rows.collect();
+        drop(registry);
+        rows.sort_by(|a, b| (&a.node, a.id).cmp(&(&b.node, b.id)));
+        rows
     }
 
     pub(super) fn files(&self, after: Option<&Name>) -> (Vec<FileRow>, bool) {

@@ -118,7 +118,7 @@ pub struct NodeArgs {
     /// Search, size and chunk ports: PORT and the two after it [default: free ones].
     #[arg(long, value_name = "PORT", allow_negative_numbers = true, value_parser = values::port_base)]
     pub port_base: Option<u16>,
-    /// How long an upload may go without an acknowledgement before it is taken up again.
+    /// How long a transfer may stand still before its connection is given up and made anew.
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value = "20", value_parser = values::seconds)]
     pub ack_timeout: Duration,
     /// How often the tracker is told that this node lives.

@@ -36,10 +36,11 @@ impl History {
         self.lines.lock().iter().cloned().collect()
     }
 
-    /// One more line; a repetition of the last is not kept.
+    /// One more line; a repetition of the last is not kept, nor a number: an answer, no command.
     pub(super) fn add(&self, line: &str) {
         let mut lines = self.lines.lock();
-        if line.trim().is_empty() || lines.back().is_some_and(|last| last == line) {
+        let number = line.trim().parse::<i64>().is_ok();
+        if line.trim().is_empty() || number || lines.back().is_some_and(|last| last == line) {
             return;
         }
         if lines.len() == LINES_MAX {
@@ -70,16 +71,16 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         std::fs::create_dir(data.path().join(PRIVATE_FOLDER)).unwrap();
         let history = History::load(data.path());
-        for line in ["peers", "peers", " ", "lookup x"] {
+        for line in ["peers", "peers", " ", "-2", "lookup x"] {
             history.add(line);
         }
         history.save().unwrap();
         let again = History::load(data.path());
         assert_eq!(again.lines(), ["peers", "lookup x"]);
         for n in 0..LINES_MAX {
-            again.add(&n.to_string());
+            again.add(&format!("pause {n}"));
         }
         assert_eq!(again.lines().len(), LINES_MAX);
-        assert_eq!(again.lines()[0], "0", "the oldest make room");
+        assert_eq!(again.lines()[0], "pause 0", "the oldest make room");
     }
 }

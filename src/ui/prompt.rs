@@ -105,6 +105,11 @@ fn choose(
 ) -> Result<Option<From>, Fault> {
     let found = shell.daemon.run(Command::Lookup(download.name.clone()), reply)?;
     let Outcome::Found { hits, .. } = found else { return Ok(Some(From::All)) };
+    let hits = at_others(hits);
+    if hits.is_empty() {
+        let text = format!("only this node has {}", download.name);
+        return Err(Fault::new(FaultKind::NotFound, text));
+    }
     let owners = owners(&hits);
     reply.out(&question(&hits, &owners));
     loop {
@@ -124,6 +129,13 @@ fn choose(
             _ => reply.err("there is no such number; -1 cancels\n"),
         }
     }
+}
+
+/// What can be fetched: what others have.
+fn at_others(mut hits: Vec<LookupHit>) -> Vec<LookupHit> {
+    hits.iter_mut().for_each(|hit| hit.owners.retain(|owner| !owner.here));
+    hits.retain(|hit| !hit.owners.is_empty());
+    hits
 }
 
 /// Each owner once, with how many of the files it has.

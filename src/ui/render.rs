@@ -135,7 +135,11 @@ fn report_text(report: &DownloadReport) -> String {
 fn hit_text(hit: &LookupHit) -> String {
     let mut out = format!("{}  {}  {}\n", hit.name, size(hit.size), hit.root);
     let rows = hit.owners.iter().map(|o| {
-        let held = if o.complete { "complete" } else { "in part" };
+        let held = match (o.here, o.complete) {
+            (true, _) => "here",
+            (false, true) => "complete",
+            (false, false) => "in part",
+        };
         [format!("  {}", o.node), o.addr.to_string(), held.into()]
     });
     out.push_str(&table(None, rows));
@@ -192,7 +196,7 @@ fn file_table<'a>(rows: impl Iterator<Item = (&'a Name, u64, String, String)>) -
 
 fn peers_text(rows: &[PeerRow]) -> String {
     let rows = rows.iter().map(|p| {
-        let files = p.files.map_or_else(|| "?".into(), |n| n.to_string());
+        let files = p.files.to_string();
         [p.node.to_string(), p.addr.to_string(), files, format!("{} s ago", p.last_seen_s)]
     });
     table(Some(["NODE", "ADDRESS", "FILES", "SEEN"]), rows)

@@ -14,6 +14,7 @@ fn hit(text: &str, partial: bool) -> LookupHit {
         id: NodeId::from_bytes([n; 32]),
         addr: ([10, 0, 0, n], 5002).into(),
         complete,
+        here: false,
     };
     let owners = vec![owner(1, "alice", true), owner(2, "bob", !partial)];
     LookupHit { name: name(text), size: 3 << 20, root: Root::of(b""), owners }
@@ -144,18 +145,18 @@ fn lists_and_peers_are_tables_for_people_and_arrays_for_programs() {
         node: "bob".parse().unwrap(),
         id: NodeId::from_bytes([2; 32]),
         addr: ([10, 0, 0, 2], 5002).into(),
-        files: None,
+        files: 3,
         last_seen_s: 4,
     }]);
     assert_eq!(
         text(&peers),
-        "NODE  ADDRESS        FILES  SEEN\nbob   10.0.0.2:5002  ?      4 s ago\n"
+        "NODE  ADDRESS        FILES  SEEN\nbob   10.0.0.2:5002  3      4 s ago\n"
     );
     let id = "02".repeat(32);
     assert_eq!(
         json(&peers),
         format!(
-            "[{{\"node\":\"bob\",\"id\":\"{id}\",\"addr\":\"10.0.0.2:5002\",\"files\":null,\
+            "[{{\"node\":\"bob\",\"id\":\"{id}\",\"addr\":\"10.0.0.2:5002\",\"files\":3,\
              \"last_seen_s\":4}}]\n"
         )
     );

@@ -220,7 +220,7 @@ fn register(label: &str, advertise: Option<IpAddr>) -> Register {
 
 fn peer(label: &str, ip: IpAddr) -> PeerInfo {
     let ports = Ports { search: 40_000, size: 40_001, chunk: 40_002 };
-    PeerInfo { id: id(1), label: label.parse().unwrap(), ip, ports }
+    PeerInfo { id: id(1), label: label.parse().unwrap(), ip, ports, files: 7 }
 }
 
 fn entry(path: &str) -> FileEntry {

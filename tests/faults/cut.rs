@@ -91,7 +91,8 @@ fn behind_a_proxy(
     let ready = alice.ready();
     let chunk = proxy(ready.chunk, left.clone(), &group, &stop);
     let ports = Ports { search: ready.search.port(), size: ready.size.port(), chunk };
-    let info = PeerInfo { id: key.public(), label: ready.node, ip: ready.search.ip(), ports };
+    let info =
+        PeerInfo { id: key.public(), label: ready.node, ip: ready.search.ip(), ports, files: 0 };
     let entries: Vec<_> = files.iter().map(|(f, c)| Goods::of(f, c).entry).collect();
     let _link = register(&swarm, &link_config(key), &info, &entries);
     f(&swarm, &left);

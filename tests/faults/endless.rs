@@ -31,6 +31,7 @@ fn always_more(question: &Message, n: u64) -> Message {
             label: format!("node{n}").parse().unwrap(),
             ip: Ipv4Addr::LOCALHOST.into(),
             ports: Ports { search: 1, size: 1, chunk: 1 },
+            files: 0,
         }]),
         gone: List::default(),
     };

@@ -219,8 +219,13 @@ impl Eve {
             ),
         };
         let id = config.key.public();
-        let info =
-            PeerInfo { id, label: label.parse().unwrap(), ip: Ipv4Addr::LOCALHOST.into(), ports };
+        let info = PeerInfo {
+            id,
+            label: label.parse().unwrap(),
+            ip: Ipv4Addr::LOCALHOST.into(),
+            ports,
+            files: 0,
+        };
         let tracker = register(swarm, &config, &info, std::slice::from_ref(&goods.entry));
         Eve { ends, stop, group, _tracker: Some(tracker) }
     }

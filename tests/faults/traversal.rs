@@ -208,6 +208,7 @@ fn the_identity_of_hand_made_peers_is_the_one_they_prove() {
         label: "eve".parse().unwrap(),
         ip: Ipv4Addr::LOCALHOST.into(),
         ports: Ports { search: 1, size: 2, chunk: 3 },
+        files: 0,
     };
     let swarm = Swarm::new();
     let (offer, group, stop) =

@@ -126,7 +126,15 @@ fn links_raced_into_place_never_lead_outside() {
     symlink("../secret", world.path("file-link")).unwrap();
     std::fs::write(world.path("flat"), "public").unwrap();
     let done = AtomicBool::new(false);
+    /// Ends the racing thread however the test ends.
+    struct End<'a>(&'a AtomicBool);
+    impl Drop for End<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Relaxed);
+        }
+    }
     std::thread::scope(|scope| {
+        let _end = End(&done);
         scope.spawn(|| {
             let swap = |a: &str, b: &str| {
                 let flags = RenameFlags::EXCHANGE;
@@ -154,7 +162,6 @@ fn links_raced_into_place_never_lead_outside() {
                 drop(made);
             }
         }
-        done.store(true, Relaxed);
         assert!(opened > 0, "the race never let anything through: nothing was tried");
     });
     let outside: Vec<_> = std::fs::read_dir(world.home.path().join("outside")).unwrap().collect();

@@ -15,7 +15,9 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use super::is_disk_full;
 use crate::base::name::PRIVATE_FOLDER;
+use crate::base::{Fault, FaultKind};
 
 /// A data directory that is ours as long as the value lives.
 #[derive(Debug)]
@@ -52,6 +54,17 @@ pub enum DataDirError {
 
 fn owner(pid: Option<u32>) -> String {
     pid.map_or_else(|| "pid unknown".to_owned(), |pid| format!("pid {pid}"))
+}
+
+impl From<DataDirError> for Fault {
+    fn from(error: DataDirError) -> Fault {
+        let kind = match &error {
+            DataDirError::Locked { .. } => FaultKind::Exists,
+            DataDirError::Io { source, .. } if is_disk_full(source) => FaultKind::DiskFull,
+            DataDirError::Io { .. } => FaultKind::Other,
+        };
+        Fault::new(kind, error.to_string())
+    }
 }
 
 impl DataDir {

@@ -8,7 +8,7 @@
 //! beneath      a folder, and the only way to open, make or name anything below it
 //! fingerprint  what tells that a file has changed since it was hashed
 //! hash         manifests of files, on all cores
-//! part         files that are still arriving, in `.parvi/parts`
+//! part         files that are still arriving, in `.parvi/parts`     part_file   one of them, open
 //! verify       which chunks of a part are already right
 //! publish      part -> final name, never over another file
 //! ```
@@ -18,6 +18,7 @@ pub mod datadir;
 pub mod fingerprint;
 pub mod hash;
 pub mod part;
+pub mod part_file;
 pub mod publish;
 pub mod verify;
 
@@ -25,7 +26,8 @@ pub use beneath::Beneath;
 pub use datadir::{DataDir, DataDirError};
 pub use fingerprint::Fingerprint;
 pub use hash::{HashError, hash_file};
-pub use part::{PartError, PartFile, PartStore};
+pub use part::{PartError, PartStore};
+pub use part_file::PartFile;
 pub use publish::{PublishError, Published, existing, publish, publish_batch};
 pub use verify::verify_part;
 

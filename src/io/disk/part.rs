@@ -14,19 +14,19 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
-use std::ops::Range;
 use std::os::fd::BorrowedFd;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, SeekFrom};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::beneath::Beneath;
 use super::hash::hash_small;
 use super::is_disk_full;
+use super::part_file::PartFile;
 use crate::base::{Root, chunk::chunk_count};
 
 /// What is taken away from this by the umask becomes the final file's mode.
@@ -68,15 +68,6 @@ pub enum PartError {
 /// The folder of parts. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct PartStore(Arc<Beneath>);
-
-/// A part, open and locked. Dropping it keeps what was written for the next attempt.
-#[derive(Debug)]
-pub struct PartFile {
-    store: PartStore,
-    file: File,
-    root: Root,
-    size: u64,
-}
 
 impl PartStore {
     /// Opens the folder `dir`, made if it is missing, and clears what a killed process left.
@@ -121,8 +112,8 @@ impl PartStore {
             }
             // Published or removed between open and lock: what we hold has lost its name.
             if self.is_named(&file, root).map_err(io("look at"))? {
-                let part = PartFile { store: self.clone(), file, root: *root, size };
-                return part.take_room().map(|()| part).map_err(io("take room for"));
+                let part = PartFile::with_room(self.clone(), file, *root, size);
+                return part.map_err(io("take room for"));
             }
         }
         Err(PartError::Busy { root: *root })
@@ -243,7 +234,7 @@ impl PartStore {
         }
     }
 
-    fn unlink(&self, name: &str) -> io::Result<()> {
+    pub(super) fn unlink(&self, name: &str) -> io::Result<()> {
         match rustix::fs::unlinkat(self.folder(), name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(error.into()),
@@ -281,110 +272,6 @@ impl PartStore {
             PartError::DiskFull { folder: self.path().to_owned(), size }
         } else {
             PartError::Io { what, path: self.path().join(part_name(root)), source }
-        }
-    }
-}
-
-impl PartFile {
-    /// The file it becomes.
-    pub fn root(&self) -> Root {
-        self.root
-    }
-
-    /// Bytes of the whole file.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// The open file, to be read at explicit offsets.
-    pub fn file(&self) -> &File {
-        &self.file
-    }
-
-    /// Writes verified `bytes` at `offset`.
-    ///
-    /// # Errors
-    /// What write says; a run that reaches beyond the file (`InvalidInput`).
-    pub fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > self.size) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "beyond the end of the file"));
-        }
-        self.file.write_all_at(bytes, offset)
-    }
-
-    /// Fills `bytes` from `offset`.
-    ///
-    /// # Errors
-    /// What read says; fewer bytes than that (`UnexpectedEof`).
-    pub fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(bytes, offset)
-    }
-
-    /// Brings what was written to the disk. Early calls leave little to do at the end.
-    ///
-    /// # Errors
-    /// What fdatasync says; what was written must then be taken as lost.
-    pub fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
-    }
-
-    /// Where bytes were written, ascending; between them are holes, which read as zeros.
-    ///
-    /// # Errors
-    /// What lseek says.
-    pub fn data_ranges(&self) -> io::Result<Vec<Range<u64>>> {
-        let (mut ranges, mut at) = (Vec::new(), 0);
-        while at < self.size {
-            let start = match rustix::fs::seek(&self.file, SeekFrom::Data(at)) {
-                Ok(start) => start,
-                Err(Errno::NXIO) => break,
-                // A file system that does not know of holes: all of it is data.
-                Err(Errno::INVAL | Errno::OPNOTSUPP) => at,
-                Err(error) => return Err(error.into()),
-            };
-            let end = rustix::fs::seek(&self.file, SeekFrom::Hole(start)).unwrap_or(self.size);
-            if end <= start {
-                break;
-            }
-            ranges.push(start..end);
-            at = end;
-        }
-        Ok(ranges)
-    }
-
-    /// Forgets all that has arrived.
-    ///
-    /// # Errors
-    /// What unlink says.
-    pub fn remove(self) -> io::Result<()> {
-        self.store.unlink(&part_name(&self.root))
-    }
-
-    pub(super) fn store(&self) -> &PartStore {
-        &self.store
-    }
-
-    /// Makes the file `size` bytes long, with blocks for all of them.
-    fn take_room(&self) -> io::Result<()> {
-        let before = self.file.metadata()?.len();
-        if before > self.size {
-            self.file.set_len(self.size)?;
-        }
-        if self.size == 0 {
-            return Ok(());
-        }
-        match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, self.size) {
-            Ok(()) => Ok(()),
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.file.set_len(self.size),
-            Err(error) => {
-                // What was taken in vain is given back; what had arrived earlier is kept.
-                if before == 0 {
-                    self.store.unlink(&part_name(&self.root))?;
-                } else {
-                    self.file.set_len(before.min(self.size))?;
-                }
-                Err(error.into())
-            }
         }
     }
 }

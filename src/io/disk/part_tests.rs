@@ -2,7 +2,7 @@ use super::*;
 use crate::base::chunk::{chunk_size, chunk_span};
 use crate::base::{Bitmap, Manifest};
 use crate::io::disk::verify_part;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{FileExt, symlink};
 
 const CHUNK: usize = 256 * 1024;
 

@@ -24,7 +24,8 @@ use super::beneath::{Beneath, rename_noreplace};
 use super::fingerprint::Fingerprint;
 use super::hash::{HashError, hash_file, threads_max};
 use super::is_disk_full;
-use super::part::{PartFile, PartStore, part_name};
+use super::part::{PartStore, part_name};
+use super::part_file::PartFile;
 use crate::base::{FileEntry, Modified, Name, Root};
 
 /// Times that file systems can keep, seconds since 1970: 1901 to 2446.

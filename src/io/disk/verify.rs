@@ -12,7 +12,7 @@ use std::ops::Range;
 use parking_lot::Mutex;
 
 use super::hash::{HashError, READ_SIZE, each_chunk, hash_chunk, threads_max};
-use super::part::PartFile;
+use super::part_file::PartFile;
 use crate::base::chunk::{chunk_count, chunk_size};
 use crate::base::{Bitmap, Manifest};
 

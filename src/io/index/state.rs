@@ -345,3 +345,70 @@ impl State {
 fn head(root: &Root) -> u64 {
     root.as_bytes().iter().take(8).fold(0, |head, byte| head << 8 | u64::from(*byte))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Modified;
+
+    const SHARED: FolderId = FolderId { kind: Kind::Shared, nth: 0 };
+    const DOWNLOADED: FolderId = FolderId { kind: Kind::Downloaded, nth: 0 };
+
+    fn state() -> State {
+        let mut state = State::new(1);
+        for id in [SHARED, DOWNLOADED] {
+            let place = Place { path: PathBuf::from("/data"), prefix: None, only: None };
+            state.add_folder(id, place);
+        }
+        state
+    }
+
+    fn key(id: FolderId, name: &str) -> FileKey {
+        (id, Name::parse(name).unwrap())
+    }
+
+    fn record(content: u8) -> Record {
+        let moment = Modified::default();
+        let print = Fingerprint { size: 1, modified: moment, changed: moment, inode: 1 };
+        Record { print, root: Root::of(&[content]), executable: false, live: true, scan: 0 }
+    }
+
+    #[test]
+    fn a_file_that_arrives_during_a_scan_survives_it_but_not_the_next() {
+        let mut state = state();
+        let scan = state.begin_scan();
+        state.insert(&key(DOWNLOADED, "a"), record(1), None);
+        state.sweep(DOWNLOADED, scan);
+        assert_eq!(state.catalogue.len(), 1, "the scan that could not see it took it away");
+        let scan = state.begin_scan();
+        state.sweep(DOWNLOADED, scan);
+        assert_eq!(state.catalogue.len(), 0);
+        assert!(state.sources(&record(1).root).is_empty() && state.roots.is_empty());
+    }
+
+    #[test]
+    fn the_catalogue_follows_the_first_folder_that_has_the_name() {
+        let mut state = state();
+        let root = |state: &State| state.catalogue.get(&key(SHARED, "a").1).map(|file| file.root);
+        state.insert(&key(DOWNLOADED, "a"), record(1), None);
+        state.insert(&key(SHARED, "a"), record(2), None);
+        assert_eq!(root(&state), Some(record(2).root));
+        state.insert(&key(DOWNLOADED, "a"), record(3), None);
+        assert_eq!(root(&state), Some(record(2).root));
+        state.forget(&key(SHARED, "a"));
+        assert_eq!(root(&state), Some(record(3).root));
+    }
+
+    #[test]
+    fn what_is_withheld_while_it_is_hashed_is_not_taken_in() {
+        let mut state = state();
+        state.withhold(&key(SHARED, "folder").1);
+        state.insert(&key(SHARED, "folder/a"), record(1), None);
+        state.insert(&key(SHARED, "folders"), record(2), None);
+        assert_eq!(state.catalogue.len(), 1);
+        assert!(state.entry_of(&record(1).root).is_none());
+        state.remove_folder(SHARED);
+        state.insert(&key(SHARED, "b"), record(3), None);
+        assert_eq!(state.catalogue.len(), 0, "its folder is not shared any more");
+    }
+}

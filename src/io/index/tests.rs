@@ -159,13 +159,15 @@ fn large_files_have_manifests_that_survive_a_restart() {
 #[test]
 fn a_restart_hashes_nothing_and_a_damaged_cache_is_hashed_anew() {
     let mut world = World::new();
+    world.stop();
     for i in 0..50 {
         world.put(&format!("shared/{i}"), &format!("file {i}"));
     }
-    world.settle();
+    world.restart();
     assert_eq!(world.index().status().hashed, 50);
     world.restart();
     assert_eq!((world.index().status().hashed, world.names().len()), (0, 50));
+    world.stop();
     world.put("shared/7", "changed while it was not looking");
     world.restart();
     assert_eq!((world.index().status().hashed, world.names().len()), (1, 50));

@@ -40,7 +40,7 @@ pub struct ListenError {
 fn words(e: &io::Error) -> String {
     let advice = match e.kind() {
         io::ErrorKind::AddrInUse => {
-            "the port is in use: stop the program that has it, or choose another port"
+            "the port is in use: stop the program that has it, or choose another port (--listen of a tracker, --port-base of a node)"
         }
         io::ErrorKind::AddrNotAvailable => "this machine does not have that address",
         io::ErrorKind::PermissionDenied => {

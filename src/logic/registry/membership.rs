@@ -38,7 +38,7 @@ impl Registry {
         effects.extend(dial(&mut self.dials, now, &mut node));
         *self.per_address.entry(remote).or_default() += 1;
         self.sessions.insert(session, id);
-        self.peers.list(node.info());
+        self.peers.list(node.info(self.index.files_of(&node.id)));
         self.nodes.insert(id, node);
         let catalogue = self.index.stamp(&id);
         Ok((Registered { seen_as: remote, catalogue }, effects))
@@ -167,7 +167,8 @@ impl Registry {
             self.dials.on_outcome(addr, outcome);
         }
         node.probes.on_outcome(now, addr, outcome);
-        self.peers.list(node.info());
+        let info = node.info(self.index.files_of(id));
+        self.peers.list(info);
     }
 }
 

@@ -170,11 +170,21 @@ impl Registry {
     ) -> Result<CatalogueAnswer, Refused> {
         let id = self.heard(now, session)?;
         match self.index.apply(id, page) {
-            Ok(catalogue) => Ok(CatalogueAnswer { catalogue }),
+            Ok(catalogue) => {
+                self.relist(&id);
+                Ok(CatalogueAnswer { catalogue })
+            }
             Err(why @ IndexError::Backwards { .. }) => {
                 Err(Refused::new(Why::Unexpected, why.to_string()))
             }
             Err(why) => Err(Refused::new(Why::Busy, why.to_string())),
+        }
+    }
+
+    /// The number of files of a node has changed.
+    fn relist(&mut self, id: &NodeId) {
+        if let Some(node) = self.nodes.get(id) {
+            self.peers.list(node.info(self.index.files_of(id)));
         }
     }
 

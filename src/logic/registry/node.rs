@@ -60,10 +60,11 @@ impl Node {
         }
     }
 
-    /// As others see it.
-    pub(super) fn info(&self) -> PeerInfo {
+    /// As others see it, with the number of files that the index has of it.
+    pub(super) fn info(&self, files: usize) -> PeerInfo {
         let (id, label, ports) = (self.id, self.label.clone(), self.ports);
-        PeerInfo { id, label, ip: self.probes.listed().addr.ip(), ports }
+        let files = u32::try_from(files).unwrap_or(u32::MAX);
+        PeerInfo { id, label, ip: self.probes.listed().addr.ip(), ports, files }
     }
 
     /// Its chunk listener.

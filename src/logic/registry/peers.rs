@@ -192,6 +192,7 @@ mod tests {
             label: "alice".parse().unwrap(),
             ip: [10, 0, 0, 1].into(),
             ports: Ports { search: port, size: port, chunk: port },
+            files: 0,
         }
     }
 

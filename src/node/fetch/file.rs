@@ -7,11 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::job::Run;
 use super::manifest;
 use super::resolve::Wanted;
-use super::set::{End, Fetch, Order};
+use super::run::{Halt, Run};
+use super::set::Fetch;
 use super::sink::{DiskError, Sink};
+use super::supervisor::{End, Order};
 use crate::base::{Bitmap, Fault, FaultKind, FileEntry, Manifest, PeerInfo};
 use crate::io::disk::{self, PartError, PartFile, verify_part};
 use crate::logic::items::Items;
@@ -24,20 +25,6 @@ const WAIT: Duration = Duration::from_secs(2);
 
 /// One result a file.
 pub(super) type Results = Vec<Result<DownloadReport, Fault>>;
-
-/// Why a set did not arrive.
-pub(super) enum Halt {
-    /// The person, or the node's end.
-    Stopped,
-    /// Something that does not pass by itself.
-    Fault(Fault),
-}
-
-impl From<Fault> for Halt {
-    fn from(fault: Fault) -> Halt {
-        Halt::Fault(fault)
-    }
-}
 
 /// Fetches and names one large file.
 pub(super) fn fetch_file(run: &Run<'_>, wanted: &Wanted) -> Result<DownloadReport, Halt> {

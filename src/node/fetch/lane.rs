@@ -20,7 +20,7 @@ use crate::io::clock;
 use crate::io::link::{self, Link, LinkError, LinkReader, LinkWriter, Phase};
 use crate::io::threads;
 use crate::logic::owners::Standing;
-use crate::logic::shares::{OwnerKey, Verdict};
+use crate::logic::shares::{Action, OwnerKey, Verdict};
 use crate::node::lookup::bind_for;
 use crate::wire::message::tracker::Why;
 use crate::wire::message::transfer::{Ack, Chunk, Open, Working};
@@ -55,7 +55,8 @@ fn connect_and_fetch(
     outbox: &Receiver<Message>,
 ) -> Result<(), LinkError> {
     let ctx = &fetch.ctx;
-    let mut link = link::dial(peer.chunk(), bind_for(ctx, peer.chunk()), &ctx.link, Some(peer.id))?;
+    let mut link =
+        link::dial(peer.chunk(), bind_for(ctx, peer.chunk()), &ctx.chunk_link, Some(peer.id))?;
     let have = open(fetch, &mut link)?;
     let closer = link.closer();
     if !fetch.lane_connected(key, closer.clone()) {
@@ -200,8 +201,8 @@ impl Lane<'_> {
                 return Err(LinkError::Closed);
             }
         };
-        self.acknowledge(&written);
-        let (actions, complete) = self.decide(&written);
+        let (fresh, actions, complete) = self.decide(&written);
+        self.acknowledge(&written, &fresh);
         self.fetch.carry_out(actions);
         if complete {
             self.fetch.changed.notify_all();
@@ -209,13 +210,17 @@ impl Lane<'_> {
         Ok(())
     }
 
-    fn decide(&self, written: &Written) -> (Vec<crate::logic::shares::Action>, bool) {
+    /// Tells the shares; returns the items that nobody had brought before, what is to be done, and
+    /// whether the set is complete.
+    fn decide(&self, written: &Written) -> (Vec<u32>, Vec<Action>, bool) {
         let (now, key) = (clock::now(), self.key);
         let mut state = self.fetch.state.lock();
-        let mut actions = Vec::new();
+        let (mut fresh, mut actions) = (Vec::new(), Vec::new());
         for item in &written.good {
-            let origin = &mut state.origins[*item as usize];
-            origin.get_or_insert_with(|| self.peer.label.clone());
+            if !state.shares.verified().contains(*item) {
+                fresh.push(*item);
+                state.origins[*item as usize] = Some(self.peer.label.clone());
+            }
         }
         for items in Range::collect(written.good.iter().copied()) {
             actions.extend(state.shares.on_verified(now, key, items));
@@ -223,12 +228,12 @@ impl Lane<'_> {
         for item in &written.corrupt {
             actions.extend(state.shares.on_corrupt(now, key, *item));
         }
-        (actions, state.shares.is_complete())
+        (fresh, actions, state.shares.is_complete())
     }
 
-    fn acknowledge(&self, written: &Written) {
+    fn acknowledge(&self, written: &Written, fresh: &[u32]) {
         let ctx = &self.fetch.ctx;
-        for item in &written.good {
+        for item in fresh {
             let bytes = self.fetch.items.len(*item);
             self.fetch.progress.verified(self.peer.id, self.peer.label.as_str(), bytes);
             ctx.counters.bytes_down.add(bytes);

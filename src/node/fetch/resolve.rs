@@ -109,6 +109,7 @@ mod tests {
             label: ["alice", "bob", "eve"][n as usize].parse().unwrap(),
             ip: [10, 0, 0, n].into(),
             ports: Ports { search: 1, size: 2, chunk: 3 },
+            files: 1,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Fetches one set from all its owners at once.
+//! One set on its way: what its lanes and its supervisor share.
 //!
 //! ```text
 //!              supervisor (the caller's thread)
@@ -10,9 +10,8 @@
 //!      +---> Shares <-----+                  who sends what: decided under one lock, done after it
 //! ```
 //!
-//! Ends when every item is verified and written, when the control says stop, when the disk is
-//! full, or when every owner has sent wrong bytes. Whatever the end, all lanes are closed and no
-//! longer touch the sink once `run` has returned.
+//! Invariant: one lock, held for decisions only; what was decided is carried out after it. Once
+//! the sink is taken, or `close` has returned, no lane writes any more.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,8 +20,6 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::{Condvar, Mutex, RwLock};
 
-use super::control::{Control, Wish};
-use super::lane;
 use super::progress::Progress;
 use super::sink::{DiskError, Sink};
 use crate::base::{Bitmap, NodeId, NodeLabel, PeerInfo, Time};
@@ -30,46 +27,15 @@ use crate::io::clock;
 use crate::io::link::Closer;
 use crate::logic::items::Items;
 use crate::logic::owners::{Owners, Standing};
-use crate::logic::shares::{Action, DropReason, OwnerKey, Shares, TICK};
+use crate::logic::shares::{Action, DropReason, OwnerKey, Shares};
 use crate::node::context::Context;
-use crate::node::view::{Source, TransferState};
+use crate::node::view::Source;
 use crate::wire::Message;
 use crate::wire::message::transfer::{Cancel, Done, Set, Skip, Want};
 use crate::wire::{List, Text};
 
-/// Connections of one set at once.
-const LANES_MAX: usize = 16;
 /// Messages waiting to be sent to one owner; an owner that reads more slowly is dropped.
 const OUTBOX_MAX: usize = 512;
-
-/// How a set's fetch ended.
-#[derive(Debug)]
-pub(super) enum End {
-    /// Every item is verified and written. The lanes are still open until `finish`.
-    Complete,
-    /// The control said so.
-    Stopped,
-    /// Verified bytes could not be written.
-    Disk(DiskError),
-    /// Every owner there is has sent wrong bytes.
-    Corrupt(String),
-    /// Nothing came for as long as the caller was willing to wait.
-    GaveUp {
-        /// Why nothing came.
-        words: String,
-        /// Whether anything had come before.
-        started: bool,
-    },
-}
-
-/// What a set's supervisor is told.
-pub(super) struct Order<'a> {
-    pub(super) control: &'a Control,
-    /// End with `GaveUp` when nothing moves for so long; `None` waits for ever.
-    pub(super) give_up: Option<Duration>,
-    /// Asks again who has it. Called from a thread of its own.
-    pub(super) find: Arc<dyn Fn() -> Vec<PeerInfo> + Send + Sync>,
-}
 
 /// One set on its way. Shared by its lanes.
 pub(super) struct Fetch {
@@ -93,12 +59,13 @@ pub(super) struct State {
     pub(super) origins: Vec<Option<NodeLabel>>,
     lanes: BTreeMap<OwnerKey, Handle>,
     next_key: u64,
-    finding: bool,
-    disk_error: Option<DiskError>,
-    last_progress: Time,
+    /// A search for more owners is going on.
+    pub(super) finding: bool,
+    pub(super) disk_error: Option<DiskError>,
+    pub(super) last_progress: Time,
     /// Since when some item has come corrupt from every owner.
     hopeless_since: Option<Time>,
-    /// Set at the end: lanes stop without being an owner's fault.
+    /// Set at the end: no lane connects any more.
     closing: bool,
 }
 
@@ -143,96 +110,6 @@ impl Fetch {
             state: state.into(),
             changed: Condvar::new(),
         })
-    }
-
-    /// The supervisor. On `Complete` the lanes stay open, so that the owners hear `Done` once the
-    /// file is named; on any other end they are closed.
-    pub(super) fn run(self: &Arc<Self>, order: &Order<'_>) -> End {
-        loop {
-            if let Some(end) = self.look_around(order) {
-                if !matches!(end, End::Complete) {
-                    self.close(&Cancel { reason: Text::of("stopped by the requester") }.into());
-                }
-                return end;
-            }
-            self.start_lanes();
-            self.find_owners(order);
-            let mut state = self.state.lock();
-            if !state.shares.is_complete() && state.disk_error.is_none() {
-                self.changed.wait_for(&mut state, TICK);
-            }
-        }
-    }
-
-    /// Whether it is over; otherwise re-balances and says where it stands.
-    fn look_around(&self, order: &Order<'_>) -> Option<End> {
-        let now = clock::now();
-        let mut state = self.state.lock();
-        if let Some(error) = state.disk_error.take() {
-            return Some(End::Disk(error));
-        }
-        if state.shares.is_complete() {
-            return Some(End::Complete);
-        }
-        if self.ctx.stop.is_stopped() || order.control.wish() != Wish::Run {
-            return Some(End::Stopped);
-        }
-        if let Some(words) = state.corrupt_everywhere(now) {
-            return Some(End::Corrupt(words));
-        }
-        let still = now.since(state.last_progress);
-        if order.give_up.is_some_and(|max| still > max) {
-            let started = state.origins.iter().any(Option::is_some);
-            return Some(End::GaveUp { words: state.owners.why_waiting(now), started });
-        }
-        let actions = state.shares.on_tick(now);
-        let moving = state.owners.connected() > 0;
-        let words = if moving { String::new() } else { state.owners.why_waiting(now) };
-        drop(state);
-        self.carry_out(actions);
-        let state = if moving { TransferState::Moving } else { TransferState::Waiting };
-        self.progress.set(state, words);
-        None
-    }
-
-    /// A lane for every owner that is due, up to the bound.
-    fn start_lanes(self: &Arc<Self>) {
-        let due: Vec<(OwnerKey, PeerInfo, Receiver<Message>)> = {
-            let mut state = self.state.lock();
-            let room = LANES_MAX.saturating_sub(state.lanes.len());
-            let peers = state.owners.due(clock::now(), room);
-            peers.into_iter().map(|peer| state.open_lane(peer)).collect()
-        };
-        for (key, peer, outbox) in due {
-            let (fetch, owner) = (self.clone(), peer.clone());
-            let run = move || lane::run(&fetch, key, &owner, &outbox);
-            if let Err(e) = self.ctx.group.spawn(format!("fetch {}", peer.label), run) {
-                self.lane_ended(key, Standing::Lost(format!("cannot start a thread: {e}")));
-            }
-        }
-    }
-
-    /// Looks for more owners in a thread of its own, at most one at a time.
-    fn find_owners(self: &Arc<Self>, order: &Order<'_>) {
-        {
-            let mut state = self.state.lock();
-            if state.finding || !state.owners.search_due(clock::now(), clock::random_u64()) {
-                return;
-            }
-            state.finding = true;
-        }
-        let (fetch, find) = (self.clone(), order.find.clone());
-        let run = move || {
-            let found = find();
-            let mut state = fetch.state.lock();
-            state.owners.found(clock::now(), found);
-            state.finding = false;
-            fetch.changed.notify_all();
-        };
-        if let Err(e) = self.ctx.group.spawn("find owners", run) {
-            log::warn!(target: "fetch", "cannot look for owners: {e}");
-            self.state.lock().finding = false;
-        }
     }
 
     /// Does what was decided. Call it without holding the lock.
@@ -292,6 +169,7 @@ impl Fetch {
         let mut state = self.state.lock();
         let actions = state.shares.on_lost(now, key);
         if let Some(lane) = state.lanes.remove(&key) {
+            self.ctx.down.leave();
             state.owners.ended(now, lane.node, how, clock::random_u64());
         }
         drop(state);
@@ -311,8 +189,9 @@ impl Fetch {
         self.changed.notify_all();
     }
 
-    /// Tells every owner `last` and closes all lanes; returns when no lane is left.
-    pub(super) fn close(&self, last: &Message) {
+    /// Tells every owner `last` and closes all lanes; returns when none is connected. Those that are
+    /// still dialling find out by themselves and touch nothing.
+    pub(super) fn close(&self, last: &Message, grace: Duration) {
         let mut state = self.state.lock();
         state.closing = true;
         for lane in state.lanes.values_mut() {
@@ -321,8 +200,8 @@ impl Fetch {
                 outbox.try_send(last.clone()).ok();
             }
         }
-        let deadline = clock::now() + CLOSE_GRACE;
-        while !state.lanes.is_empty() {
+        let deadline = clock::now() + grace;
+        while state.lanes.values().any(|lane| lane.closer.is_some()) {
             if clock::now() >= deadline {
                 state.lanes.values().filter_map(|l| l.closer.as_ref()).for_each(Closer::close);
             }
@@ -330,10 +209,15 @@ impl Fetch {
         }
     }
 
+    /// Stops in the middle: what is verified stays.
+    pub(super) fn halt(&self) {
+        self.close(&Cancel { reason: Text::of("stopped by the requester") }.into(), HALT_GRACE);
+    }
+
     /// The lanes' last word: everything is named, or it cannot be.
     pub(super) fn finish(&self, named: bool) {
         let cancel = || Cancel { reason: Text::of("could not be named at the requester") }.into();
-        self.close(&if named { Done.into() } else { cancel() });
+        self.close(&if named { Done.into() } else { cancel() }, DONE_GRACE);
     }
 
     /// The sink, for naming: from now on no lane writes.
@@ -368,16 +252,23 @@ impl Fetch {
     }
 }
 
-/// Owners have so long to read the last word before their connections are cut.
-const CLOSE_GRACE: Duration = Duration::from_millis(500);
+/// Owners have so long to read DONE before their connections are cut.
+const DONE_GRACE: Duration = Duration::from_millis(500);
+/// The same for a CANCEL in the middle of things: bytes still arrive meanwhile.
+const HALT_GRACE: Duration = Duration::from_millis(100);
 const CLOSE_POLL: Duration = Duration::from_millis(20);
 
 /// An owner whose file was edited under its hands has so long to say that it is stale.
 const EXCUSE_TIME: Duration = Duration::from_secs(1);
 
 impl State {
+    /// How many connections there are, or are being made.
+    pub(super) fn lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
     /// The words when no owner is left who could send what is missing as it should be.
-    fn corrupt_everywhere(&mut self, now: Time) -> Option<String> {
+    pub(super) fn corrupt_everywhere(&mut self, now: Time) -> Option<String> {
         if let Some(words) = self.owners.all_banned() {
             return Some(words);
         }
@@ -394,7 +285,8 @@ impl State {
         self.last_progress = now;
     }
 
-    fn open_lane(&mut self, peer: PeerInfo) -> (OwnerKey, PeerInfo, Receiver<Message>) {
+    /// Lists a lane that is about to dial.
+    pub(super) fn open_lane(&mut self, peer: PeerInfo) -> (OwnerKey, PeerInfo, Receiver<Message>) {
         let key = OwnerKey(self.next_key);
         self.next_key += 1;
         let (outbox, receive) = bounded(OUTBOX_MAX);

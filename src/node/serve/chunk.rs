@@ -6,53 +6,21 @@
 //! transfer, or the node's end; the writer is joined before the reader returns.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Condvar;
 
+use super::transfer::{Owner, State, Transfer};
 use super::upload;
+use crate::base::Bitmap;
 use crate::base::limits::HEADER_TIME_MAX;
-use crate::base::{Bitmap, Time};
-use crate::io::index::Index;
-use crate::io::link::{Link, LinkError, LinkReader, Phase};
-use crate::io::{clock, threads};
+use crate::io::link::{Link, LinkError};
+use crate::io::threads;
 use crate::logic::batch::set_key;
 use crate::logic::items::Items;
 use crate::logic::upload::Upload;
-use crate::node::context::Context;
-use crate::node::uploads::Uploads;
 use crate::wire::Message;
 use crate::wire::message::tracker::{Refused, Why};
 use crate::wire::message::transfer::{Content, Opened, Set};
-
-/// The reader looks at the clock at least so often.
-const LISTEN_SLICE: Duration = Duration::from_secs(1);
-
-/// What every transfer of this node uses.
-pub(in crate::node) struct Owner {
-    pub(in crate::node) ctx: Arc<Context>,
-    pub(in crate::node) index: Arc<Index>,
-    pub(in crate::node) uploads: Arc<Uploads>,
-}
-
-/// One open transfer, shared by its reader and its writer.
-pub(super) struct Transfer<'a> {
-    pub(super) owner: &'a Owner,
-    pub(super) id: u64,
-    pub(super) contents: Vec<Content>,
-    pub(super) batch: bool,
-    pub(super) state: Mutex<State>,
-    pub(super) wake: Condvar,
-}
-
-pub(super) struct State {
-    pub(super) upload: Upload,
-    /// Messages that are not part of the upload's own steps.
-    pub(super) outbox: VecDeque<Message>,
-    pub(super) ended: bool,
-}
 
 /// One connection.
 pub(in crate::node) fn serve(mut link: Link, owner: &Owner) {
@@ -72,9 +40,6 @@ pub(in crate::node) fn serve(mut link: Link, owner: &Owner) {
 }
 
 fn transfer(mut link: Link, owner: &Owner, set: &Set) -> Result<(), LinkError> {
-    if owner.ctx.leaving.load(Ordering::Relaxed) {
-        return link.send(Refused::new(Why::Stopping, "the owner is leaving"));
-    }
     let (items, contents) = (Items::of(set), contents(set));
     let have = match what_is_here(owner, set, &contents, &items) {
         Ok(have) => have,
@@ -156,69 +121,5 @@ fn name_of(owner: &Owner, contents: &[Content]) -> String {
     match contents.len() {
         1 => first,
         n => format!("{first} and {} more", n - 1),
-    }
-}
-
-impl Transfer<'_> {
-    /// The reader: until DONE, CANCEL, or an error.
-    fn read(&self, reader: &mut LinkReader) -> Result<(), LinkError> {
-        let mut heard: Time = clock::now();
-        loop {
-            match reader.recv(LISTEN_SLICE) {
-                Ok(message) => {
-                    heard = clock::now();
-                    if self.hear(message)? {
-                        return Ok(());
-                    }
-                }
-                Err(LinkError::Timeout(Phase::Header)) => {
-                    if clock::now().since(heard) > self.owner.ctx.patience {
-                        return Err(LinkError::Timeout(Phase::Header));
-                    }
-                    if self.state.lock().ended {
-                        return Err(LinkError::Closed);
-                    }
-                }
-                Err(e) => return Err(e),
-            }
-        }
-    }
-
-    /// One message; true when the transfer is over.
-    fn hear(&self, message: Message) -> Result<bool, LinkError> {
-        let kind = message.kind();
-        let mut state = self.state.lock();
-        let violation = match message {
-            Message::Want(want) => state.upload.on_want(&want).err(),
-            Message::Skip(skip) => state.upload.on_skip(&skip).err(),
-            Message::Ack(ack) => match state.upload.on_ack(&ack) {
-                Ok(bytes) => {
-                    drop(state);
-                    self.owner.uploads.moved(self.id, 0, bytes);
-                    state = self.state.lock();
-                    None
-                }
-                Err(violation) => Some(violation),
-            },
-            Message::Working(_) => None,
-            Message::Done(_) => return Ok(true),
-            Message::Cancel(cancel) => {
-                log::info!(target: "upload", "cancelled: {}", cancel.reason.shown());
-                return Ok(true);
-            }
-            _ => return Err(LinkError::Unexpected(kind)),
-        };
-        if let Some(violation) = violation {
-            log::info!(target: "upload", "{violation}");
-            return Err(LinkError::Unexpected(kind));
-        }
-        drop(state);
-        self.wake.notify_all();
-        Ok(false)
-    }
-
-    fn end(&self) {
-        self.state.lock().ended = true;
-        self.wake.notify_all();
     }
 }

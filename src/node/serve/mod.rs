@@ -7,6 +7,7 @@
 pub(super) mod chunk;
 pub(super) mod search;
 pub(super) mod size;
+pub(super) mod transfer;
 mod upload;
 
 use std::time::Duration;

@@ -6,7 +6,7 @@
 
 use std::ops::ControlFlow;
 
-use super::chunk::Transfer;
+use super::transfer::Transfer;
 use crate::base::chunk::chunk_span;
 use crate::base::{Range, Root};
 use crate::io::index::Served;
@@ -23,6 +23,9 @@ enum Work {
 
 /// The writer: until the transfer ends or the link breaks.
 pub(super) fn write(transfer: &Transfer<'_>, writer: &mut LinkWriter) -> Result<(), LinkError> {
+    if let Some(step) = transfer.owner.ctx.up.step() {
+        writer.set_step(step);
+    }
     let mut current = None;
     while let ControlFlow::Continue(work) = next(transfer) {
         match work {

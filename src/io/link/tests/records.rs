@@ -240,7 +240,7 @@ pub(super) fn one_of_each() -> Vec<Message> {
     let id = NodeId::from_bytes([9; 32]);
     let (root, label) = (Root::of(b"x"), "node-1".parse().unwrap());
     let ports = Ports { search: 1, size: 2, chunk: 65_535 };
-    let peer = PeerInfo { id, label: "p".parse().unwrap(), ip: LOOPBACK, ports };
+    let peer = PeerInfo { id, label: "p".parse().unwrap(), ip: LOOPBACK, ports, files: 0 };
     let peers = t::PeersDelta {
         stamp,
         reset: true,

@@ -1,0 +1,188 @@
+//! Fetches everything a job stands for: who has it, what is there already, which sets, a few of
+//! them at a time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::control::Wish;
+use super::file::{self, Results};
+use super::job::{Job, Outcome};
+use super::place::{Place, There};
+use super::resolve::{Wanted, resolve};
+use super::run::{Halt, Run};
+use crate::base::{Fault, FaultKind, Name};
+use crate::io::threads;
+use crate::logic::batch::{self, PlannedSet};
+use crate::node::context::Context;
+use crate::node::view::TransferState;
+use crate::wire::message::transfer::Set;
+
+/// Sets of one download fetched at the same time, to hide the ends of each behind the others.
+const SETS_AT_ONCE: usize = 3;
+
+/// Fetches a job, however long that takes; its outcome is there when this returns.
+pub(in crate::node) fn download(
+    job: &Job,
+    ctx: &Arc<Context>,
+    place: &Place,
+    give_up: Option<Duration>,
+) {
+    let run = Run { ctx, place, job, give_up };
+    let outcome = loop {
+        match run.once() {
+            Ok(reports) => break reports,
+            Err(Halt::Fault(fault)) => break Err(fault),
+            Err(Halt::Stopped) if ctx.stop.is_stopped() => {
+                break Err(unfinished(job, "stopped"));
+            }
+            Err(Halt::Stopped) => match rest(job, ctx) {
+                Wish::Run => {}
+                _ => break Err(unfinished(job, "cancelled")),
+            },
+        }
+    };
+    job.end(outcome);
+}
+
+/// Stands still while the person wants that.
+fn rest(job: &Job, ctx: &Context) -> Wish {
+    let words = format!("by you; `resume {}` goes on", job.id);
+    job.progress.set(TransferState::Paused, words);
+    loop {
+        match job.control.wait(Duration::from_millis(500)) {
+            Wish::Pause if !ctx.stop.is_stopped() => {}
+            Wish::Pause => return Wish::Cancel,
+            other => return other,
+        }
+    }
+}
+
+fn unfinished(job: &Job, how: &str) -> Fault {
+    Fault::new(
+        FaultKind::Unfinished,
+        format!("{} was {how}; what arrived is kept, download it again to go on", job.name),
+    )
+}
+
+impl Run<'_> {
+    /// One go at the whole download.
+    fn once(&self) -> Result<Outcome, Halt> {
+        self.progress().set(TransferState::Preparing, "looking for owners");
+        let wanted = resolve(self.ctx, &self.job.name, &self.job.from)?;
+        if self.stopped() {
+            return Err(Halt::Stopped);
+        }
+        let total = wanted.iter().map(|w| w.entry.size).sum();
+        self.progress().begin(total, 0);
+        let (mut results, missing) = self.look_around(wanted);
+        results.extend(self.fetch_all(&missing)?);
+        Ok(sum_up(&self.job.name, results))
+    }
+
+    /// What is there already, what is in the way, and what is missing.
+    fn look_around(&self, wanted: Vec<Wanted>) -> (Results, Vec<Wanted>) {
+        let (mut results, mut missing) = (Vec::new(), Vec::new());
+        for w in wanted {
+            let path = self.place.path_of(&w.entry.name);
+            match self.place.look(&w.entry) {
+                There::Nothing => missing.push(w),
+                There::Same => {
+                    self.progress().found(w.entry.size);
+                    results.push(Ok(self.report(&w.entry, path, Vec::new())));
+                }
+                There::Other(words) => results.push(Err(Fault::new(
+                    FaultKind::Exists,
+                    format!(
+                        "{} was not downloaded: {words}; move it away and ask again",
+                        w.entry.name
+                    ),
+                ))),
+            }
+        }
+        (results, missing)
+    }
+
+    /// A few sets at a time, in the order of the plan.
+    fn fetch_all(&self, wanted: &[Wanted]) -> Result<Results, Halt> {
+        let files = wanted.iter().enumerate().map(|(index, w)| batch::Wanted {
+            index,
+            size: w.entry.size,
+            root: w.entry.root,
+        });
+        let plan = batch::plan(&files.collect::<Vec<_>>());
+        let pick = |indices: &[usize]| -> Vec<Wanted> {
+            indices.iter().filter_map(|i| wanted.get(*i).cloned()).collect()
+        };
+        let results = Mutex::new(file::make_empty(self, &pick(&plan.empty)));
+        let (next, halted) = (AtomicUsize::new(0), Mutex::new(None));
+        let work = || {
+            while let Some(set) = plan.sets.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if halted.lock().is_some() {
+                    return;
+                }
+                match self.fetch_set(set, &pick(&set.files.concat())) {
+                    Ok(mut some) => results.lock().append(&mut some),
+                    Err(halt) => *halted.lock() = Some(halt),
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for n in 1..plan.sets.len().min(SETS_AT_ONCE) {
+                let name = format!("download {}.{n}", self.job.id);
+                if let Err(e) = threads::spawn_scoped(scope, name, work) {
+                    log::warn!(target: "fetch", "{e}; goes on with fewer threads");
+                }
+            }
+            work();
+        });
+        match halted.into_inner() {
+            Some(halt) => Err(halt),
+            None => Ok(results.into_inner()),
+        }
+    }
+
+    fn fetch_set(&self, planned: &PlannedSet, files: &[Wanted]) -> Result<Results, Halt> {
+        match &planned.set {
+            Set::Batch(contents) => file::fetch_batch(self, contents, files),
+            // Twins of a large file are fetched one after the other; each is a file of its own.
+            Set::File(_) => files
+                .iter()
+                .map(|w| match file::fetch_file(self, w) {
+                    Err(Halt::Fault(fault)) if is_own_fault(&fault) => Ok(Err(fault)),
+                    other => other.map(Ok),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Whether a fault concerns one file only, so that the rest of a folder goes on.
+fn is_own_fault(fault: &Fault) -> bool {
+    matches!(fault.kind, FaultKind::Exists | FaultKind::Integrity | FaultKind::NoOwner)
+}
+
+/// All reports, or the worst fault with how much did arrive.
+fn sum_up(name: &Name, results: Results) -> Outcome {
+    let (mut reports, mut faults) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(report) => reports.push(report),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    reports.sort_by(|a, b| a.name.cmp(&b.name));
+    let Some(first) = faults.first() else { return Ok(reports) };
+    if reports.is_empty() && faults.len() == 1 {
+        return Err(first.clone());
+    }
+    let text = format!(
+        "{name}: {} files are here, {} are not; the first: {}",
+        reports.len(),
+        faults.len(),
+        first.text
+    );
+    Err(Fault::new(first.kind, text))
+}

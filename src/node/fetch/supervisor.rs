@@ -1,0 +1,150 @@
+//! Watches over one set: starts and restarts its lanes, looks for more owners, says why it waits.
+//!
+//! Ends when every item is verified and written, when the control says stop, when the disk fails,
+//! when every owner has sent wrong bytes, or when nothing moves for longer than the caller waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+
+use super::control::{Control, Wish};
+use super::lane;
+use super::set::Fetch;
+use super::sink::DiskError;
+use crate::base::PeerInfo;
+use crate::io::clock;
+use crate::logic::owners::Standing;
+use crate::logic::shares::{OwnerKey, TICK};
+use crate::node::view::TransferState;
+use crate::wire::Message;
+
+/// Connections of one set at once.
+const LANES_MAX: usize = 16;
+
+/// How a set's fetch ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// Every item is verified and written. The lanes are still open until `finish`.
+    Complete,
+    /// The control said so.
+    Stopped,
+    /// Verified bytes could not be written.
+    Disk(DiskError),
+    /// Every owner there is has sent wrong bytes.
+    Corrupt(String),
+    /// Nothing came for as long as the caller was willing to wait.
+    GaveUp {
+        /// Why nothing came.
+        words: String,
+        /// Whether anything had come before.
+        started: bool,
+    },
+}
+
+/// What a set's supervisor is told.
+pub(super) struct Order<'a> {
+    pub(super) control: &'a Control,
+    /// End with `GaveUp` when nothing moves for so long; `None` waits for ever.
+    pub(super) give_up: Option<Duration>,
+    /// Asks again who has it. Called from a thread of its own.
+    pub(super) find: Arc<dyn Fn() -> Vec<PeerInfo> + Send + Sync>,
+}
+
+impl Fetch {
+    /// The supervisor. On `Complete` the lanes stay open, so that the owners hear `Done` once the
+    /// file is named; on any other end they are closed.
+    pub(super) fn run(self: &Arc<Self>, order: &Order<'_>) -> End {
+        loop {
+            if let Some(end) = self.look_around(order) {
+                if !matches!(end, End::Complete) {
+                    self.halt();
+                }
+                return end;
+            }
+            self.start_lanes();
+            self.find_owners(order);
+            let mut state = self.state.lock();
+            if !state.shares.is_complete() && state.disk_error.is_none() {
+                self.changed.wait_for(&mut state, TICK);
+            }
+        }
+    }
+
+    /// Whether it is over; otherwise re-balances and says where it stands.
+    fn look_around(&self, order: &Order<'_>) -> Option<End> {
+        let now = clock::now();
+        let mut state = self.state.lock();
+        if let Some(error) = state.disk_error.take() {
+            return Some(End::Disk(error));
+        }
+        if state.shares.is_complete() {
+            return Some(End::Complete);
+        }
+        if self.ctx.stop.is_stopped() || order.control.wish() != Wish::Run {
+            return Some(End::Stopped);
+        }
+        if let Some(words) = state.corrupt_everywhere(now) {
+            return Some(End::Corrupt(words));
+        }
+        let still = now.since(state.last_progress);
+        if order.give_up.is_some_and(|max| still > max) {
+            let started = state.origins.iter().any(Option::is_some);
+            return Some(End::GaveUp { words: state.owners.why_waiting(now), started });
+        }
+        let actions = state.shares.on_tick(now);
+        let moving = state.owners.connected() > 0;
+        let words = match moving {
+            true => String::new(),
+            false if state.lanes() == 0 && self.ctx.down.is_full() => {
+                "other downloads use all that --down allows".into()
+            }
+            false => state.owners.why_waiting(now),
+        };
+        drop(state);
+        self.carry_out(actions);
+        let state = if moving { TransferState::Moving } else { TransferState::Waiting };
+        self.progress.set(state, words);
+        None
+    }
+
+    /// A lane for every owner that is due, up to the bound.
+    fn start_lanes(self: &Arc<Self>) {
+        let due: Vec<(OwnerKey, PeerInfo, Receiver<Message>)> = {
+            let mut state = self.state.lock();
+            let room = LANES_MAX.saturating_sub(state.lanes());
+            let peers = state.owners.due(clock::now(), room).into_iter();
+            peers.take_while(|_| self.ctx.down.enter()).map(|peer| state.open_lane(peer)).collect()
+        };
+        for (key, peer, outbox) in due {
+            let (fetch, owner) = (self.clone(), peer.clone());
+            let run = move || lane::run(&fetch, key, &owner, &outbox);
+            if let Err(e) = self.ctx.group.spawn(format!("fetch {}", peer.label), run) {
+                self.lane_ended(key, Standing::Lost(format!("cannot start a thread: {e}")));
+            }
+        }
+    }
+
+    /// Looks for more owners in a thread of its own, at most one at a time.
+    fn find_owners(self: &Arc<Self>, order: &Order<'_>) {
+        {
+            let mut state = self.state.lock();
+            if state.finding || !state.owners.search_due(clock::now(), clock::random_u64()) {
+                return;
+            }
+            state.finding = true;
+        }
+        let (fetch, find) = (self.clone(), order.find.clone());
+        let run = move || {
+            let found = find();
+            let mut state = fetch.state.lock();
+            state.owners.found(clock::now(), found);
+            state.finding = false;
+            fetch.changed.notify_all();
+        };
+        if let Err(e) = self.ctx.group.spawn("find owners", run) {
+            log::warn!(target: "fetch", "cannot look for owners: {e}");
+            self.state.lock().finding = false;
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! One open transfer, shared by its reader and its writer, and the reader.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::base::Time;
+use crate::io::clock;
+use crate::io::index::Index;
+use crate::io::link::{LinkError, LinkReader, Phase};
+use crate::logic::upload::Upload;
+use crate::node::context::Context;
+use crate::node::uploads::Uploads;
+use crate::wire::Message;
+use crate::wire::message::transfer::Content;
+
+/// The reader looks at the clock at least so often.
+const LISTEN_SLICE: Duration = Duration::from_secs(1);
+
+/// What every transfer of this node uses.
+pub(in crate::node) struct Owner {
+    pub(in crate::node) ctx: Arc<Context>,
+    pub(in crate::node) index: Arc<Index>,
+    pub(in crate::node) uploads: Arc<Uploads>,
+}
+
+/// One open transfer, shared by its reader and its writer.
+pub(super) struct Transfer<'a> {
+    pub(super) owner: &'a Owner,
+    pub(super) id: u64,
+    pub(super) contents: Vec<Content>,
+    pub(super) batch: bool,
+    pub(super) state: Mutex<State>,
+    pub(super) wake: Condvar,
+}
+
+pub(super) struct State {
+    pub(super) upload: Upload,
+    /// Messages that are not part of the upload's own steps.
+    pub(super) outbox: VecDeque<Message>,
+    pub(super) ended: bool,
+}
+
+impl Transfer<'_> {
+    /// The reader: until DONE, CANCEL, or an error.
+    pub(super) fn read(&self, reader: &mut LinkReader) -> Result<(), LinkError> {
+        let mut heard: Time = clock::now();
+        loop {
+            match reader.recv(LISTEN_SLICE) {
+                Ok(message) => {
+                    heard = clock::now();
+                    if self.hear(message)? {
+                        return Ok(());
+                    }
+                }
+                Err(LinkError::Timeout(Phase::Header)) => {
+                    if clock::now().since(heard) > self.owner.ctx.patience {
+                        return Err(LinkError::Timeout(Phase::Header));
+                    }
+                    if self.state.lock().ended {
+                        return Err(LinkError::Closed);
+                    }
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// One message; true when the transfer is over.
+    fn hear(&self, message: Message) -> Result<bool, LinkError> {
+        let kind = message.kind();
+        let mut state = self.state.lock();
+        let violation = match message {
+            Message::Want(want) => state.upload.on_want(&want).err(),
+            Message::Skip(skip) => state.upload.on_skip(&skip).err(),
+            Message::Ack(ack) => match state.upload.on_ack(&ack) {
+                Ok(bytes) => {
+                    drop(state);
+                    self.owner.uploads.moved(self.id, 0, bytes);
+                    state = self.state.lock();
+                    None
+                }
+                Err(violation) => Some(violation),
+            },
+            Message::Working(_) => None,
+            Message::Done(_) => return Ok(true),
+            Message::Cancel(cancel) => {
+                log::info!(target: "upload", "cancelled: {}", cancel.reason.shown());
+                return Ok(true);
+            }
+            _ => return Err(LinkError::Unexpected(kind)),
+        };
+        if let Some(violation) = violation {
+            log::info!(target: "upload", "{violation}");
+            return Err(LinkError::Unexpected(kind));
+        }
+        drop(state);
+        self.wake.notify_all();
+        Ok(false)
+    }
+
+    /// The writer is to end.
+    pub(super) fn end(&self) {
+        self.state.lock().ended = true;
+        self.wake.notify_all();
+    }
+}

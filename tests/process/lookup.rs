@@ -1,0 +1,86 @@
+//! A tracker and four nodes with real files in subfolders: everybody finds everything.
+
+use crate::harness::{Daemon, Swarm, column, noise, read, root, until};
+
+const PEOPLE: [&str; 4] = ["alice", "bob", "carol", "dave"];
+
+fn four(swarm: &Swarm) -> (Daemon, Vec<Daemon>) {
+    for (n, name) in (0..).zip(PEOPLE) {
+        swarm.put(name, &format!("papers/of/{name}.pdf"), noise(n, 300_000));
+        swarm.put(name, "common/rules.txt", "be kind");
+    }
+    let tracker = swarm.tracker();
+    let nodes = PEOPLE.map(|name| swarm.node(name, &tracker)).into();
+    (tracker, nodes)
+}
+
+#[test]
+fn everybody_finds_everything_of_the_others_by_its_path() {
+    let swarm = Swarm::new();
+    let (_tracker, nodes) = four(&swarm);
+    for (who, node) in PEOPLE.iter().zip(&nodes) {
+        for (n, owner) in (0..).zip(PEOPLE).filter(|(_, owner)| owner != who) {
+            let name = format!("papers/of/{owner}.pdf");
+            let found = node.finds(&name, 1);
+            assert_eq!(found["name"], name.as_str());
+            assert_eq!(found["size"], 300_000);
+            assert_eq!(found["root"], root(&noise(n, 300_000)).as_str());
+            let only = &found["owners"][0];
+            assert_eq!((&only["node"], &only["complete"]), (&owner.into(), &true.into()));
+            assert_eq!(only["addr"], nodes[n as usize].addr().as_str());
+        }
+    }
+}
+
+#[test]
+fn a_folder_stands_for_what_is_below_it_and_one_name_may_have_several_contents() {
+    let swarm = Swarm::new();
+    swarm.put("eve", "common/rules.txt", "be unkind");
+    let (tracker, nodes) = four(&swarm);
+    let _eve = swarm.node("eve", &tracker);
+    let dave = &nodes[3];
+    let papers = until("three papers", || {
+        let answer = dave.ctl(&["lookup", "--json", "papers"]);
+        let papers = (answer.code == 0).then(|| answer.json())?;
+        (papers.as_array()?.len() == 3).then_some(papers)
+    });
+    let names: Vec<String> = PEOPLE[..3].iter().map(|p| format!("papers/of/{p}.pdf")).collect();
+    assert_eq!(column(&papers, "name"), names);
+    let rules = until("two contents", || {
+        let answer = dave.ctl(&["--json", "lookup", "common/rules.txt"]);
+        let rules = (answer.code == 0).then(|| answer.json())?;
+        let owners = |n: usize| rules[n]["owners"].as_array().map_or(0, Vec::len);
+        (owners(0) + owners(1) == 4).then_some(rules)
+    });
+    let mut roots = column(&rules, "root");
+    roots.sort_unstable();
+    let mut wanted = [root(b"be kind"), root(b"be unkind")];
+    wanted.sort();
+    assert_eq!(roots, wanted);
+    dave.ctl(&["download", "common/rules.txt", "--wait"])
+        .refused(13, "choose one with --from NODE");
+    dave.json(&["download", "common/rules.txt", "--from", "eve"]);
+    assert_eq!(read(&swarm.downloaded("dave", "common/rules.txt")), b"be unkind");
+}
+
+#[test]
+fn what_nobody_has_is_exit_code_3_and_nonsense_is_2() {
+    let swarm = Swarm::new();
+    let tracker = swarm.tracker();
+    let alice = swarm.node("alice", &tracker);
+    alice.ctl(&["lookup", "nothing"]).refused(3, "nobody has nothing");
+    alice.ctl(&["download", "nothing", "--wait"]).refused(3, "nobody has nothing");
+    alice.ctl(&["lookup", "../etc/passwd"]).refused(2, "usage: lookup NAME");
+    alice.ctl(&["lokup", "x"]).refused(2, "did you mean lookup?");
+    alice.ctl(&["cancel", "99"]).refused(3, "there is no download 99");
+    tracker.ctl(&["lookup", "x"]).refused(2, "there is no command lookup");
+}
+
+#[test]
+fn who_asks_for_what_he_alone_has_is_told_that_it_is_his() {
+    let swarm = Swarm::new();
+    swarm.put("alice", "diary.txt", "dear diary");
+    let tracker = swarm.tracker();
+    let alice = swarm.node("alice", &tracker);
+    assert_eq!(alice.finds("diary.txt", 1)["owners"][0]["node"], "alice");
+}

@@ -1,0 +1,25 @@
+//! The real binary on loopback: a tracker and nodes as processes, driven as a script drives them.
+//!
+//! Every test has a swarm of its own in a temporary folder, on ports that the system chose. What
+//! takes time is waited for with a deadline, never slept through; a test that fails shows what its
+//! processes said.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test program")]
+#![allow(unreachable_pub, reason = "the harness is used by the modules beside it")]
+
+mod bad_input;
+mod commands;
+mod daemon;
+mod disk_full;
+mod download;
+mod ends;
+mod get;
+mod harness;
+mod identity;
+mod liar;
+mod lookup;
+mod prompt;
+mod real_input;
+mod resume;
+mod shares;
+mod trackers;
