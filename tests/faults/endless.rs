@@ -9,6 +9,7 @@ use parvi::io::clock;
 use parvi::io::link::{Link, StaticKey};
 use parvi::io::listen::{Listener, ServeLimits, serve};
 use parvi::io::threads::{Group, StopToken};
+use parvi::node::Node;
 use parvi::wire::message::search::SearchAnswer;
 use parvi::wire::message::tracker::{
     CatalogueAnswer, Found, HeartbeatAnswer, LookupAnswer, PeersAnswer, PeersDelta, Registered,
@@ -170,4 +171,49 @@ fn an_owner_that_repeats_its_page_is_not_asked_again() {
     acts.search = Arc::new(|_, _| Some(SearchAnswer { files: List::default(), more: true }.into()));
     let _mallory = Eve::start(&swarm, "mallory", Goods::of("film", b"x"), &acts);
     assert_eq!(carol.lookup(&name("film")).unwrap()[0].owners.len(), 1);
+}
+
+/// What `f` does with a node, one of whose trackers shakes hands and never answers.
+fn beside_a_silent_tracker(f: impl FnOnce(&Node)) {
+    let (swarm, group, stop) = (Swarm::new(), Group::new("silent"), StopToken::new());
+    swarm.sharing("alice", &[("film", b"seven samurai")]);
+    let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let (addr, config) = (listener.local_addr(), link_config(StaticKey::generate().unwrap()));
+    let limits = ServeLimits { connections_max: 64, pending_max: 64 };
+    let met = Arc::new(AtomicU64::new(0));
+    let count = met.clone();
+    let silent = Arc::new(move |mut link: Link| {
+        count.fetch_add(1, Relaxed);
+        while link.recv(LONG).is_ok() {}
+    });
+    serve(listener, "silent", limits, Arc::new(config), &group, &stop, silent).unwrap();
+    let mut config = swarm.config("carol");
+    config.trackers.push(addr.to_string());
+    let carol = swarm.start(&config);
+    until("carol asks the silent tracker", LONG, || met.load(Relaxed) > 0);
+    until("carol knows alice", LONG, || carol.peers().len() == 1);
+    f(&carol);
+    stop.stop();
+    group.join_all(LONG);
+}
+
+#[test]
+fn a_tracker_that_never_answers_does_not_hold_up_a_lookup() {
+    beside_a_silent_tracker(|carol| {
+        let began = clock::now();
+        assert_eq!(carol.lookup(&name("film")).unwrap().len(), 1);
+        let took = clock::now().since(began);
+        assert!(took.as_secs() < 5, "the lookup took {took:?}");
+    });
+}
+
+#[test]
+#[ignore = "the registration waits 10 s for an answer and does not hear the stop: 8 s, then a straggler"]
+fn a_tracker_that_never_answers_does_not_hold_up_the_end_of_a_node() {
+    beside_a_silent_tracker(|carol| {
+        let began = clock::now();
+        carol.stop();
+        let took = clock::now().since(began);
+        assert!(took.as_secs() < 5, "the node took {took:?} to stop");
+    });
 }

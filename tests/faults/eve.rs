@@ -64,31 +64,25 @@ impl Goods {
     /// Sends one chunk as it should be, or with wrong bytes.
     pub fn send(&self, link: &mut Link, item: u32, right: bool) -> Result<(), LinkError> {
         let slice = self.slice(if right { &self.right } else { &self.wrong }, item);
-        self.send_as(link, Range::one(item), slice.len, slice)
-    }
-
-    /// Sends a header that may lie about the bytes behind it.
-    pub fn send_as(
-        &self,
-        link: &mut Link,
-        items: Range,
-        len: u64,
-        slice: FileSlice<'_>,
-    ) -> Result<(), LinkError> {
-        link.writer.send_payload(&Chunk { items, len }.into(), &[slice], &mut |_| ())
+        send_as(link, Range::one(item), slice.len, slice)
     }
 
     /// Sends a header and the first `part` bytes of its chunk.
     pub fn send_part(&self, link: &mut Link, item: u32, part: u64) -> Result<(), LinkError> {
         let whole = self.slice(&self.right, item);
         let (offset, len) = (whole.offset, part.min(whole.len));
-        self.send_as(
-            link,
-            Range::one(item),
-            whole.len,
-            FileSlice { file: &self.right, offset, len },
-        )
+        send_as(link, Range::one(item), whole.len, FileSlice { file: &self.right, offset, len })
     }
+}
+
+/// Sends a header that may lie about the bytes behind it.
+pub fn send_as(
+    link: &mut Link,
+    items: Range,
+    len: u64,
+    slice: FileSlice<'_>,
+) -> Result<(), LinkError> {
+    link.writer.send_payload(&Chunk { items, len }.into(), &[slice], &mut |_| ())
 }
 
 /// Answers one question; none closes the connection.

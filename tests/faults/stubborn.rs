@@ -7,7 +7,7 @@ use parvi::wire::List;
 use parvi::wire::message::tracker::{Refused, Why};
 use parvi::wire::message::transfer::{Ack, Done, Next, Opened, Stale};
 
-use super::eve::{Acts, Eve, Goods, opened, stale};
+use super::eve::{Acts, Eve, Goods, opened, send_as, stale};
 use super::swarm::{LONG, Swarm, bytes, download_equal, from_node};
 
 const MIB: usize = 1 << 20;
@@ -29,7 +29,7 @@ fn after_open(
 fn header(items: Range, len: u64) -> Acts {
     Acts::sending(move |link, goods, _| {
         let slice = FileSlice { file: &goods.right, offset: 0, len: 1024 };
-        goods.send_as(link, items, len, slice)
+        send_as(link, items, len, slice)
     })
 }
 
@@ -124,7 +124,7 @@ fn open_lies() -> Vec<(&'static str, Acts)> {
 }
 
 /// With alice honest and eve as each of `acts`, every file arrives.
-fn all_arrive(acts: Vec<(&'static str, Acts)>) {
+fn all_arrive(acts: &[(&'static str, Acts)]) {
     let swarm = Swarm::new();
     let content = bytes(3 * MIB, 9);
     let files: Vec<String> = acts.iter().map(|(how, _)| format!("film/{how}")).collect();
@@ -145,12 +145,12 @@ fn all_arrive(acts: Vec<(&'static str, Acts)>) {
 
 #[test]
 fn lies_about_chunks_cost_the_liar_its_connection_and_nothing_else() {
-    all_arrive(chunk_lies());
+    all_arrive(&chunk_lies());
 }
 
 #[test]
 fn an_owner_that_lies_about_what_it_has_or_hangs_up_at_any_step_is_done_without() {
-    all_arrive(open_lies());
+    all_arrive(&open_lies());
 }
 
 #[test]
