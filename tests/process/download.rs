@@ -72,8 +72,7 @@ fn request_takes_all_owners_in_the_background_and_the_file_is_served_on() {
     eve.transfer("the request is done", |t| t["state"] == "done");
     assert!(read(&swarm.downloaded("eve", FILM)) == film);
     assert!(eve.said().contains("done: 3.0 MiB"), "{}", eve.said());
-    // alice does not count herself.
-    owners[0].finds(FILM, 3);
+    owners[0].finds(FILM, 4);
 }
 
 #[test]

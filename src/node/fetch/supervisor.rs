@@ -23,7 +23,7 @@ use crate::wire::Message;
 /// bytes per second, before it is offered again.
 const REHASH_RATE: u64 = 50_000_000;
 /// What that takes besides.
-const REHASH_DELAY: Duration = Duration::from_secs(12);
+const REHASH_DELAY: Duration = Duration::from_secs(5);
 /// Connections of one set at once.
 const LANES_MAX: usize = 16;
 
