@@ -427,6 +427,16 @@ fn a_shared_folder_that_cannot_be_read_keeps_its_files_and_their_hashes() {
 }
 
 #[test]
+fn want_of_descriptors_says_nothing_of_a_file() {
+    let print = Fingerprint::new(&std::fs::metadata(".").unwrap());
+    let found = |errno: rustix::io::Errno| Err(errno.into());
+    assert!(may_be_unchanged(&found(rustix::io::Errno::MFILE), &print));
+    assert!(may_be_unchanged(&Ok(print), &print));
+    assert!(!may_be_unchanged(&found(rustix::io::Errno::NOENT), &print));
+    assert!(!may_be_unchanged(&Ok(Fingerprint { inode: !print.inode, ..print }), &print));
+}
+
+#[test]
 fn a_shared_folder_exchanged_for_a_link_leads_nowhere_new() {
     let world = World::new();
     world.put("shared/folder/a", "public");
