@@ -437,6 +437,24 @@ fn want_of_descriptors_says_nothing_of_a_file() {
 }
 
 #[test]
+fn what_is_unshared_is_not_served_from_another_folder_instead() {
+    let mut world = World::new();
+    world.put("downloaded/photos/b", "downloaded");
+    write(&world.outside("photos/a"), "a photo");
+    world.index().share(&world.outside("photos")).unwrap();
+    world.settle();
+    assert_eq!(world.names(), ["photos/a", "photos/b"]);
+    world.index().unshare(&name("photos")).unwrap();
+    assert!(world.served("downloaded").is_err());
+    assert_eq!(world.names(), [""; 0]);
+    world.restart();
+    assert_eq!(world.names(), [""; 0]);
+    world.index().share(&world.outside("photos")).unwrap();
+    world.settle();
+    assert_eq!(world.names(), ["photos/a", "photos/b"]);
+}
+
+#[test]
 fn a_shared_folder_exchanged_for_a_link_leads_nowhere_new() {
     let world = World::new();
     world.put("shared/folder/a", "public");
