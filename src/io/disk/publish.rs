@@ -154,14 +154,19 @@ pub fn publish_batch(
 /// a conflict.
 ///
 /// # Errors
-/// What open and read say; something that is not a regular file.
-pub fn existing(into: &Beneath, name: &Name) -> io::Result<Option<(u64, Root)>> {
+/// What open and read say; something that is not a regular file; `stop`
+/// (`ErrorKind::Interrupted`).
+pub fn existing(
+    into: &Beneath,
+    name: &Name,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> io::Result<Option<(u64, Root)>> {
     let file = match into.open_file(name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
     let size = file.metadata()?.len();
-    match hash_file(&file, size, threads_max(), &|| false) {
+    match hash_file(&file, size, threads_max(), stop) {
         Ok(manifest) => Ok(Some((size, manifest.root()))),
         Err(HashError::Io(error)) => Err(error),
         Err(HashError::Stopped) => Err(io::ErrorKind::Interrupted.into()),

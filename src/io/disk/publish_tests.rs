@@ -191,10 +191,16 @@ fn a_batch_over_many_folders_is_published() {
 #[test]
 fn what_exists_is_told_by_size_and_root() {
     let world = World::new();
+    let go: &(dyn Fn() -> bool + Sync) = &|| false;
     world.publish(b"here", "folder/here").unwrap();
-    assert_eq!(existing(&world.into, &name("folder/here")).unwrap(), Some((4, Root::of(b"here"))));
-    assert_eq!(existing(&world.into, &name("folder/none")).unwrap(), None);
-    assert!(existing(&world.into, &name("folder")).is_err());
+    assert_eq!(
+        existing(&world.into, &name("folder/here"), go).unwrap(),
+        Some((4, Root::of(b"here")))
+    );
+    assert_eq!(existing(&world.into, &name("folder/none"), go).unwrap(), None);
+    assert!(existing(&world.into, &name("folder"), go).is_err());
+    let stopped = existing(&world.into, &name("folder/here"), &|| true).unwrap_err();
+    assert_eq!(stopped.kind(), io::ErrorKind::Interrupted);
 }
 
 #[test]

@@ -191,10 +191,9 @@ impl Index {
         for source in sources {
             let open = source.beneath.open_file(&source.relative);
             let print = open.and_then(|file| Fingerprint::of(&file));
-            if print.is_ok_and(|print| print == source.print) {
-                continue;
+            if !may_be_unchanged(&print, &source.print) {
+                self.forget(&source.key, &source.print);
             }
-            self.forget(&source.key, &source.print);
         }
         self.tell();
     }
@@ -310,6 +309,14 @@ fn add_folders(state: &mut State, data: &DataDir, shares: &Shares) {
     }
     for (name, target) in &shares.share {
         state.add_share(target.place(name));
+    }
+}
+
+/// Whether what was `found` lets a file hashed in the state `hashed` still be what it was.
+fn may_be_unchanged(found: &std::io::Result<Fingerprint>, hashed: &Fingerprint) -> bool {
+    match found {
+        Ok(print) => print == hashed,
+        Err(error) => is_out_of_files(error),
     }
 }
 

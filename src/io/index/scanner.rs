@@ -25,7 +25,7 @@ use super::pace::Pace;
 use super::problem::Problems;
 use super::settling::Settling;
 use super::state::{FolderId, Kind, Place};
-use super::walk::walk;
+use super::walk::{Unread, is_gone, walk};
 use super::watch::Watch;
 use crate::base::{Name, Time};
 use crate::io::clock;
@@ -91,12 +91,19 @@ impl Scanner {
         let mut fresh = Vec::new();
         for (id, place) in &places {
             let beneath = Beneath::open(&place.path).map(Arc::new);
-            let beneath = beneath.inspect_err(|error| problems.add(&place.path, error)).ok();
-            self.index.state.lock().set_beneath(*id, beneath.clone());
-            let whole = beneath.is_none_or(|b| self.walk_one(*id, place, &b, &mut fresh, problems));
-            if whole {
-                self.index.state.lock().sweep(*id, self.scan);
-            }
+            let unread = match beneath.inspect_err(|error| problems.add(&place.path, error)) {
+                Ok(beneath) => {
+                    self.index.state.lock().set_beneath(*id, Some(Arc::clone(&beneath)));
+                    self.walk_one(*id, place, &beneath, &mut fresh, problems)
+                }
+                Err(error) if is_gone(&error) => {
+                    self.index.state.lock().set_beneath(*id, None);
+                    Unread::default()
+                }
+                // The folder as it was opened before may still serve.
+                Err(_) => Unread::all(),
+            };
+            self.index.state.lock().sweep(*id, self.scan, &unread);
         }
         self.settling.sweep(self.scan);
         self.pace.on_walked(began, clock::now(), clock::random_u64());
@@ -110,7 +117,7 @@ impl Scanner {
         beneath: &Arc<Beneath>,
         fresh: &mut Vec<Candidate>,
         problems: &mut Problems,
-    ) -> bool {
+    ) -> Unread {
         let patterns = matches!(id.kind, Kind::Shared | Kind::Share);
         let index = Arc::clone(&self.index);
         let (now, wall) = (clock::now(), clock::unix_now());

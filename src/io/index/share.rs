@@ -6,9 +6,13 @@
 use std::path::Path;
 
 use super::shares::{Shares, Target};
+use super::walk::is_gone;
 use super::{Index, IndexError};
 use crate::base::Name;
 use crate::base::name::PRIVATE_FOLDER;
+
+/// The data directory's folders that are indexed.
+const OWN_FOLDERS: [&str; 3] = ["shared", "downloaded", "replicated"];
 
 impl Index {
     /// Shares the file or folder at `path`, wherever it is, under its own last component; links in
@@ -36,7 +40,10 @@ impl Index {
         let mut shares = self.shares.lock();
         let mut wanted = shares.clone();
         let was_path = wanted.share.remove(name).is_some();
-        if !was_path {
+        if was_path {
+            // What has the name in one of the folders would answer for it from now on.
+            wanted.withheld.extend(self.is_in_folders(name).then(|| name.clone()));
+        } else {
             let known = !self.find(name, None).0.is_empty();
             if !known && self.data.join("shared").join(name.as_path()).symlink_metadata().is_err() {
                 return Err(IndexError::NotShared { name: name.clone() });
@@ -45,9 +52,11 @@ impl Index {
         }
         self.keep(&mut shares, wanted)?;
         let mut state = self.state.lock();
-        match state.share_id(name).filter(|_| was_path) {
-            Some(id) => state.remove_folder(id),
-            None => state.withhold(name),
+        if let Some(id) = state.share_id(name).filter(|_| was_path) {
+            state.remove_folder(id);
+        }
+        if shares.withheld.contains(name) {
+            state.withhold(name);
         }
         drop(state);
         drop(shares);
@@ -56,11 +65,16 @@ impl Index {
         Ok(())
     }
 
+    /// Whether something in the data directory's folders has the name, or may have it.
+    fn is_in_folders(&self, name: &Name) -> bool {
+        let meta = |folder| self.data.join(folder).join(name.as_path()).symlink_metadata();
+        OWN_FOLDERS.iter().any(|folder| !meta(folder).is_err_and(|error| is_gone(&error)))
+    }
+
     fn share_inside(&self, path: &Path, inside: &Path) -> Result<Name, IndexError> {
         let mut parts = inside.components();
         let folder = parts.next().map(std::path::Component::as_os_str);
-        let ours = ["shared", "downloaded", "replicated"];
-        if !ours.iter().any(|our| folder.is_some_and(|f| f == *our)) {
+        if !OWN_FOLDERS.iter().any(|our| folder.is_some_and(|f| f == *our)) {
             let why = "it is parvi's own; put files into shared/";
             return Err(IndexError::NotShareable { path: path.to_owned(), why });
         }

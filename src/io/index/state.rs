@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::walk::Unread;
 use crate::base::chunk::chunk_count;
 use crate::base::{FileEntry, Manifest, Name, Root};
 use crate::io::disk::{Beneath, Fingerprint};
@@ -253,9 +254,10 @@ impl State {
         ids.into_iter().for_each(|id| self.remove_where(id, |_, _| true));
     }
 
-    /// Forgets the files of a folder that scan number `scan` has not seen.
-    pub(super) fn sweep(&mut self, id: FolderId, scan: u32) {
-        self.remove_where(id, |_, record| record.scan != scan);
+    /// Forgets the files of a folder that scan number `scan` has not seen, but for those it could
+    /// not look at.
+    pub(super) fn sweep(&mut self, id: FolderId, scan: u32, unread: &Unread) {
+        self.remove_where(id, |name, record| record.scan != scan && !unread.covers(name));
     }
 
     /// Shares nothing under `name` any more.
@@ -378,10 +380,12 @@ mod tests {
         let mut state = state();
         let scan = state.begin_scan();
         state.insert(&key(DOWNLOADED, "a"), record(1), None);
-        state.sweep(DOWNLOADED, scan);
+        state.sweep(DOWNLOADED, scan, &Unread::default());
         assert_eq!(state.catalogue.len(), 1, "the scan that could not see it took it away");
         let scan = state.begin_scan();
-        state.sweep(DOWNLOADED, scan);
+        state.sweep(DOWNLOADED, scan, &Unread::all());
+        assert_eq!(state.catalogue.len(), 1, "nothing was looked at");
+        state.sweep(DOWNLOADED, scan, &Unread::default());
         assert_eq!(state.catalogue.len(), 0);
         assert!(state.sources(&record(1).root).is_empty() && state.roots.is_empty());
     }

@@ -407,6 +407,54 @@ fn a_shared_folder_that_goes_away_takes_its_files_and_brings_them_back() {
 }
 
 #[test]
+fn a_shared_folder_that_cannot_be_read_keeps_its_files_and_their_hashes() {
+    let mut world = World::new();
+    write(&world.outside("photos/a"), "a photo");
+    world.index().share(&world.outside("photos")).unwrap();
+    world.settle();
+    std::fs::rename(world.outside("photos"), world.outside("away")).unwrap();
+    // A link to itself: there is something, but the system cannot tell what.
+    symlink(world.outside("photos"), world.outside("photos")).unwrap();
+    world.settle();
+    assert_eq!(world.names(), ["photos/a"]);
+    assert_eq!(world.served("a photo").unwrap(), "a photo");
+    world.restart();
+    assert_eq!(world.names(), [""; 0], "not seen since the start");
+    std::fs::remove_file(world.outside("photos")).unwrap();
+    std::fs::rename(world.outside("away"), world.outside("photos")).unwrap();
+    world.restart();
+    assert_eq!((world.index().status().hashed, world.names().len()), (0, 1));
+}
+
+#[test]
+fn want_of_descriptors_says_nothing_of_a_file() {
+    let print = Fingerprint::new(&std::fs::metadata(".").unwrap());
+    let found = |errno: rustix::io::Errno| Err(errno.into());
+    assert!(may_be_unchanged(&found(rustix::io::Errno::MFILE), &print));
+    assert!(may_be_unchanged(&Ok(print), &print));
+    assert!(!may_be_unchanged(&found(rustix::io::Errno::NOENT), &print));
+    assert!(!may_be_unchanged(&Ok(Fingerprint { inode: !print.inode, ..print }), &print));
+}
+
+#[test]
+fn what_is_unshared_is_not_served_from_another_folder_instead() {
+    let mut world = World::new();
+    world.put("downloaded/photos/b", "downloaded");
+    write(&world.outside("photos/a"), "a photo");
+    world.index().share(&world.outside("photos")).unwrap();
+    world.settle();
+    assert_eq!(world.names(), ["photos/a", "photos/b"]);
+    world.index().unshare(&name("photos")).unwrap();
+    assert!(world.served("downloaded").is_err());
+    assert_eq!(world.names(), [""; 0]);
+    world.restart();
+    assert_eq!(world.names(), [""; 0]);
+    world.index().share(&world.outside("photos")).unwrap();
+    world.settle();
+    assert_eq!(world.names(), ["photos/a", "photos/b"]);
+}
+
+#[test]
 fn a_shared_folder_exchanged_for_a_link_leads_nowhere_new() {
     let world = World::new();
     world.put("shared/folder/a", "public");

@@ -77,17 +77,18 @@ impl Run<'_> {
         }
         let total = wanted.iter().map(|w| w.entry.size).sum();
         self.progress().begin(total, 0);
-        let (mut results, missing) = self.look_around(wanted);
+        let (mut results, missing) = self.look_around(wanted)?;
         results.extend(self.fetch_all(&missing)?);
         Ok(sum_up(&self.job.name, results))
     }
 
     /// What is there already, what is in the way, and what is missing.
-    fn look_around(&self, wanted: Vec<Wanted>) -> (Results, Vec<Wanted>) {
+    fn look_around(&self, wanted: Vec<Wanted>) -> Result<(Results, Vec<Wanted>), Halt> {
         let (mut results, mut missing) = (Vec::new(), Vec::new());
         for w in wanted {
             let path = self.place.path_of(&w.entry.name);
-            match self.place.look(&w.entry) {
+            match self.place.look(&w.entry, &|| self.stopped()) {
+                There::Stopped => return Err(Halt::Stopped),
                 There::Nothing => missing.push(w),
                 There::Same => {
                     self.progress().found(w.entry.size);
@@ -102,7 +103,7 @@ impl Run<'_> {
                 ))),
             }
         }
-        (results, missing)
+        Ok((results, missing))
     }
 
     /// A few sets at a time, in the order of the plan.

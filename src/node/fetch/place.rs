@@ -1,5 +1,6 @@
 //! Where a download arrives: the folder, its part files, and how a file gets its final name.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -29,17 +30,24 @@ pub(in crate::node) enum There {
     Same,
     /// Something else, in words.
     Other(String),
+    /// The caller stops.
+    Stopped,
 }
 
 impl Place {
-    /// What lies under the entry's name.
-    pub(in crate::node) fn look(&self, entry: &FileEntry) -> There {
-        match disk::existing(&self.into, &entry.name) {
+    /// What lies under the entry's name; a file there is hashed, until `stop` says so.
+    pub(in crate::node) fn look(
+        &self,
+        entry: &FileEntry,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> There {
+        match disk::existing(&self.into, &entry.name, stop) {
             Ok(None) => There::Nothing,
             Ok(Some((_, root))) if root == entry.root => There::Same,
             Ok(Some((size, root))) => {
                 There::Other(format!("another file is there ({size} bytes, root {})", root.short()))
             }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => There::Stopped,
             Err(e) => There::Other(e.to_string()),
         }
     }
