@@ -89,19 +89,12 @@ pub(super) fn lookup(ctx: &Arc<Context>, name: &Name) -> Lookup {
     let named = ask_trackers(ctx, name, &mut result);
     let peers = whom_to_ask(ctx, &named);
     let answers = ask_peers(ctx, name, &peers, &named);
-    let mut hits: BTreeMap<(Name, Root), Hit> = BTreeMap::new();
+    let mut hits = Hits::new();
     for (peer, answer) in answers {
         match answer {
             Ok(files) => {
                 result.answered += 1;
-                for entry in files {
-                    let key = (entry.name.clone(), entry.root);
-                    let hit = hits.entry(key).or_insert_with(|| Hit { entry, owners: Vec::new() });
-                    // A peer may name a file twice; it is one owner all the same.
-                    if hit.owners.last().is_none_or(|last| last.id != peer.id) {
-                        hit.owners.push(peer.clone());
-                    }
-                }
+                add_hits(&mut hits, &peer, files);
             }
             Err(why) if named.contains(&peer.id) => result.unreachable.push((peer, why)),
             Err(why) => log::debug!(target: "lookup", "{}: {why}", peer.shown()),
@@ -112,6 +105,21 @@ pub(super) fn lookup(ctx: &Arc<Context>, name: &Name) -> Lookup {
         hit.owners.sort_by(|a, b| (&a.label, a.id).cmp(&(&b.label, b.id)));
     }
     result
+}
+
+/// The size belongs to the key: one peer's wrong size must not spoil what the others say.
+type Hits = BTreeMap<(Name, Root, u64), Hit>;
+
+/// Adds what one peer has.
+fn add_hits(hits: &mut Hits, peer: &PeerInfo, files: Vec<FileEntry>) {
+    for entry in files {
+        let key = (entry.name.clone(), entry.root, entry.size);
+        let hit = hits.entry(key).or_insert_with(|| Hit { entry, owners: Vec::new() });
+        // A peer may name a file twice; it is one owner all the same.
+        if hit.owners.last().is_none_or(|last| last.id != peer.id) {
+            hit.owners.push(peer.clone());
+        }
+    }
 }
 
 /// The nodes that the trackers' indexes name; brings the list of peers up to date on the way, for
@@ -314,5 +322,41 @@ fn ask_peer(ctx: &Context, peer: &PeerInfo, name: &Name) -> Result<Vec<FileEntry
             }
             other => return Err(LinkError::Unexpected(other.kind())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Modified, Ports};
+
+    fn peer(n: u8) -> PeerInfo {
+        PeerInfo {
+            id: NodeId::from_bytes([n; 32]),
+            label: ["alice", "bob", "eve"][n as usize].parse().unwrap(),
+            ip: [10, 0, 0, n].into(),
+            ports: Ports { search: 1, size: 2, chunk: 3 },
+            files: 1,
+        }
+    }
+
+    fn entry(name: &str, size: u64) -> FileEntry {
+        FileEntry {
+            name: name.parse().unwrap(),
+            size,
+            root: Root::of(b"film"),
+            modified: Modified::default(),
+            executable: false,
+        }
+    }
+
+    #[test]
+    fn a_wrong_size_does_not_spoil_what_honest_owners_say() {
+        let mut hits = Hits::new();
+        add_hits(&mut hits, &peer(2), vec![entry("film", 9)]);
+        add_hits(&mut hits, &peer(0), vec![entry("film", 4), entry("film", 4)]);
+        add_hits(&mut hits, &peer(1), vec![entry("film", 4)]);
+        let seen: Vec<_> = hits.into_values().map(|h| (h.entry.size, h.owners)).collect();
+        assert_eq!(seen, [(4, vec![peer(0), peer(1)]), (9, vec![peer(2)])]);
     }
 }
