@@ -275,7 +275,7 @@ fn ask_peers(
         }
     }
     drop(done);
-    collect(&answers, peers.len(), named)
+    collect(&answers, peers, named)
 }
 
 fn ask_some(ctx: &Context, name: &Name, work: &Receiver<PeerInfo>, done: &Sender<Answer>) {
@@ -287,21 +287,37 @@ fn ask_some(ctx: &Context, name: &Name, work: &Receiver<PeerInfo>, done: &Sender
     }
 }
 
-fn collect(answers: &Receiver<Answer>, asked: usize, named: &BTreeSet<NodeId>) -> Vec<Answer> {
-    let mut got: Vec<Answer> = Vec::with_capacity(asked);
+/// Collects answers until all are there or it is over. Those who were named and did not answer in
+/// time are part of the result: they may have the file.
+fn collect(
+    answers: &Receiver<Answer>,
+    asked: &[PeerInfo],
+    named: &BTreeSet<NodeId>,
+) -> Vec<Answer> {
+    let mut got: Vec<Answer> = Vec::with_capacity(asked.len());
     let mut deadline: Time = clock::now() + LOOKUP_TIME_MAX;
-    let mut named_left = named.len();
-    while got.len() < asked {
+    let mut awaited = awaited(asked, named);
+    // An index may name nobody but us: it has spoken all the same.
+    if awaited.is_empty() && !named.is_empty() {
+        deadline = clock::now() + STRAGGLERS_WAIT;
+    }
+    while got.len() < asked.len() {
         let Ok(answer) = answers.recv_timeout(deadline.since(clock::now())) else { break };
-        if named.contains(&answer.0.id) {
-            named_left = named_left.saturating_sub(1);
-            if named_left == 0 {
-                deadline = deadline.min(clock::now() + STRAGGLERS_WAIT);
-            }
+        if awaited.remove(&answer.0.id).is_some() && awaited.is_empty() {
+            deadline = deadline.min(clock::now() + STRAGGLERS_WAIT);
         }
         got.push(answer);
     }
+    let silent = awaited.into_values().map(|peer| (peer, Err("does not answer".to_owned())));
+    got.extend(silent);
     got
+}
+
+/// Whose answers are waited for: those asked whom an index named. The index may also name us, and
+/// nodes that nobody told us of.
+fn awaited(asked: &[PeerInfo], named: &BTreeSet<NodeId>) -> BTreeMap<NodeId, PeerInfo> {
+    let known = asked.iter().filter(|peer| named.contains(&peer.id));
+    known.map(|peer| (peer.id, peer.clone())).collect()
 }
 
 /// Everything one peer has under `name`.
@@ -358,5 +374,18 @@ mod tests {
         add_hits(&mut hits, &peer(1), vec![entry("film", 4)]);
         let seen: Vec<_> = hits.into_values().map(|h| (h.entry.size, h.owners)).collect();
         assert_eq!(seen, [(4, vec![peer(0), peer(1)]), (9, vec![peer(2)])]);
+    }
+
+    #[test]
+    fn one_who_was_named_and_does_not_answer_is_unreachable_and_strangers_are_not_awaited() {
+        let (alice, bob, eve) = (peer(0), peer(1), peer(2));
+        let asked = [alice.clone(), bob.clone()];
+        let named = BTreeSet::from([bob.id, eve.id]);
+        assert_eq!(awaited(&asked, &named).into_keys().collect::<Vec<_>>(), [bob.id]);
+        let (send, answers) = unbounded::<Answer>();
+        send.send((alice.clone(), Ok(vec![]))).unwrap();
+        drop(send);
+        let got = collect(&answers, &asked, &named);
+        assert_eq!(got, [(alice, Ok(vec![])), (bob, Err("does not answer".into()))]);
     }
 }
