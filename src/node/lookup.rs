@@ -11,11 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use parking_lot::Mutex;
 
 use super::context::Context;
 use crate::base::{Fault, FaultKind, FileEntry, Name, NodeId, PeerInfo, Root, Time};
 use crate::io::clock;
 use crate::io::link::{self, Link, LinkError, Phase};
+use crate::io::threads::StopToken;
 use crate::wire::Message;
 use crate::wire::message::search::SearchQuestion;
 use crate::wire::message::tracker::{Found, LookupQuestion, PeersQuestion};
@@ -30,8 +32,10 @@ const TRACKER_WAIT: Duration = Duration::from_millis(1_500);
 const ASKING_MAX: usize = 16;
 /// Peers asked although no index named them.
 const UNNAMED_MAX: usize = 128;
-/// Most files below one folder that a lookup brings together.
-const FILES_MAX: usize = 200_000;
+/// Most files below one folder that a lookup takes from one peer, and most bytes of their names.
+const PEER_ROOM: Room = Room { files: 200_000, name_bytes: 32 << 20 };
+/// The same for all peers of a lookup together.
+const LOOKUP_ROOM: Room = Room { files: 1_000_000, name_bytes: 128 << 20 };
 
 /// One content under one name, and who said that he has it.
 #[derive(Debug, Clone)]
@@ -249,6 +253,47 @@ fn whom_to_ask(ctx: &Context, named: &BTreeSet<NodeId>) -> Vec<PeerInfo> {
     first
 }
 
+/// How many files still fit.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    files: usize,
+    name_bytes: usize,
+}
+
+impl Room {
+    /// Whether `file` fits; if so it counts.
+    fn take(&mut self, file: &FileEntry) -> bool {
+        let left = self.files.checked_sub(1);
+        let bytes_left = self.name_bytes.checked_sub(file.name.as_str().len());
+        let (Some(files), Some(name_bytes)) = (left, bytes_left) else { return false };
+        *self = Room { files, name_bytes };
+        true
+    }
+}
+
+/// What the threads of one lookup share.
+struct Search {
+    name: Name,
+    deadline: Time,
+    /// Nobody waits for answers any more.
+    over: StopToken,
+    room: Mutex<Room>,
+}
+
+impl Search {
+    /// Takes a page's files as far as there is room; false: there is no more.
+    fn take(&self, files: &mut Vec<FileEntry>, page: Vec<FileEntry>, own: &mut Room) -> bool {
+        let mut room = self.room.lock();
+        for file in page.into_iter().filter(|f| f.name.answers(&self.name)) {
+            if !own.take(&file) || !room.take(&file) {
+                return false;
+            }
+            files.push(file);
+        }
+        true
+    }
+}
+
 type Answer = (PeerInfo, Result<Vec<FileEntry>, String>);
 
 /// Asks `peers` on a few threads; returns what came in time.
@@ -258,6 +303,12 @@ fn ask_peers(
     peers: &[PeerInfo],
     named: &BTreeSet<NodeId>,
 ) -> Vec<Answer> {
+    let search = Arc::new(Search {
+        name: name.clone(),
+        deadline: clock::now() + LOOKUP_TIME_MAX,
+        over: StopToken::new(),
+        room: LOOKUP_ROOM.into(),
+    });
     let (work_send, work) = unbounded::<PeerInfo>();
     let (done, answers) = unbounded::<Answer>();
     for peer in peers {
@@ -268,20 +319,22 @@ fn ask_peers(
     }
     drop(work_send);
     for _ in 0..peers.len().min(ASKING_MAX) {
-        let (ctx2, name, work, done) = (ctx.clone(), name.clone(), work.clone(), done.clone());
-        let spawned = ctx.group.spawn("lookup", move || ask_some(&ctx2, &name, &work, &done));
+        let (ctx2, search, work, done) = (ctx.clone(), search.clone(), work.clone(), done.clone());
+        let spawned = ctx.group.spawn("lookup", move || ask_some(&ctx2, &search, &work, &done));
         if let Err(e) = spawned {
             log::warn!(target: "lookup", "cannot start a thread to ask peers: {e}");
         }
     }
     drop(done);
-    collect(&answers, peers, named)
+    let got = collect(&answers, peers, named);
+    search.over.stop();
+    got
 }
 
-fn ask_some(ctx: &Context, name: &Name, work: &Receiver<PeerInfo>, done: &Sender<Answer>) {
+fn ask_some(ctx: &Context, search: &Search, work: &Receiver<PeerInfo>, done: &Sender<Answer>) {
     while let Ok(peer) = work.try_recv() {
-        let answer = ask_peer(ctx, &peer, name).map_err(|e| e.to_string());
-        if ctx.stop.is_stopped() || done.send((peer, answer)).is_err() {
+        let answer = ask_peer(ctx, &peer, search).map_err(|e| e.to_string());
+        if ctx.stop.is_stopped() || search.over.is_stopped() || done.send((peer, answer)).is_err() {
             return;
         }
     }
@@ -320,19 +373,25 @@ fn awaited(asked: &[PeerInfo], named: &BTreeSet<NodeId>) -> BTreeMap<NodeId, Pee
     known.map(|peer| (peer.id, peer.clone())).collect()
 }
 
-/// Everything one peer has under `name`.
-fn ask_peer(ctx: &Context, peer: &PeerInfo, name: &Name) -> Result<Vec<FileEntry>, LinkError> {
-    let (addr, deadline) = (peer.search(), clock::now() + LOOKUP_TIME_MAX);
+/// Everything one peer has under the name, as far as there is room and somebody waits for it.
+fn ask_peer(ctx: &Context, peer: &PeerInfo, search: &Search) -> Result<Vec<FileEntry>, LinkError> {
+    let addr = peer.search();
     let mut link = link::dial(addr, bind_for(ctx, addr), &ctx.link, Some(peer.id))?;
-    let mut files: Vec<FileEntry> = Vec::new();
+    let (mut files, mut own): (Vec<FileEntry>, Room) = (Vec::new(), PEER_ROOM);
     loop {
-        in_time(ctx, deadline)?;
+        in_time(ctx, search.deadline)?;
+        if search.over.is_stopped() {
+            return Ok(files);
+        }
         let after = files.last().map(|f| f.name.clone());
-        match link.ask(SearchQuestion { name: name.clone(), after: after.clone() })? {
+        match link.ask(SearchQuestion { name: search.name.clone(), after: after.clone() })? {
             Message::SearchAnswer(page) => {
                 let grows = page.files.first().is_some_and(|f| after.is_none_or(|a| f.name > a));
-                files.extend(page.files.into_vec().into_iter().filter(|f| f.name.answers(name)));
-                if !page.more || !grows || files.len() > FILES_MAX {
+                let room = search.take(&mut files, page.files.into_vec(), &mut own);
+                if !room {
+                    log::warn!(target: "lookup", "{}: lists too many files", peer.shown());
+                }
+                if !page.more || !grows || !room {
                     return Ok(files);
                 }
             }
@@ -387,5 +446,26 @@ mod tests {
         drop(send);
         let got = collect(&answers, &asked, &named);
         assert_eq!(got, [(alice, Ok(vec![])), (bob, Err("does not answer".into()))]);
+    }
+
+    #[test]
+    fn files_are_taken_up_to_the_bounds_of_a_peer_and_of_the_whole_lookup() {
+        let search = |files, name_bytes| Search {
+            name: "d".parse().unwrap(),
+            deadline: Time::ZERO,
+            over: StopToken::new(),
+            room: Room { files, name_bytes }.into(),
+        };
+        let page = || vec![entry("d/a", 1), entry("other", 1), entry("d/b", 1), entry("d/c", 1)];
+        let taken = |search: &Search, mut own: Room| {
+            let mut files = Vec::new();
+            (search.take(&mut files, page(), &mut own), files.len())
+        };
+        let wide = Room { files: 99, name_bytes: 99 };
+        assert_eq!(taken(&search(99, 99), wide), (true, 3));
+        assert_eq!(taken(&search(99, 99), Room { files: 2, ..wide }), (false, 2));
+        assert_eq!(taken(&search(99, 99), Room { name_bytes: 5, ..wide }), (false, 1));
+        let full = search(4, 99);
+        assert_eq!((taken(&full, wide), taken(&full, wide)), ((true, 3), (false, 1)));
     }
 }
