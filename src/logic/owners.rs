@@ -9,7 +9,8 @@
 //!                                      ban, from anywhere ----------> Banned (for this download)
 //! ```
 //!
-//! Invariant: an owner has at most one connection; a banned one never gets another.
+//! Invariant: an owner has at most one connection; a banned one never gets another. The wait grows
+//! with every connection that brought no verified item, and is short again after one that did.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -105,13 +106,18 @@ impl Owners {
         self.set_state(node, State::Dialling);
     }
 
-    /// The owner has accepted the transfer.
+    /// The owner has accepted the transfer. That alone does not shorten the next wait: one that
+    /// accepts and then breaks the protocol is dialled less and less often.
     pub fn connected_to(&mut self, node: NodeId) {
         self.set_state(node, State::Connected);
+        self.search_backoff.succeed();
+    }
+
+    /// The owner sent an item that was verified: should it be lost, it is dialled again soon.
+    pub fn useful(&mut self, node: NodeId) {
         if let Some(owner) = self.owners.get_mut(&node) {
             owner.backoff.succeed();
         }
-        self.search_backoff.succeed();
     }
 
     /// Its connection ended; `random` jitters the wait until the next one.
@@ -249,6 +255,27 @@ mod tests {
             owners.why_waiting(at(250)),
             "alice (10.0.0.0:3): connection refused; next try in 0 s"
         );
+    }
+
+    #[test]
+    fn an_owner_that_accepts_and_brings_nothing_is_dialled_less_and_less_often() {
+        let (mut owners, alice) = (Owners::new(at(0), vec![peer(0)]), peer(0).id);
+        for _ in 0..5 {
+            owners.connected_to(alice);
+            owners.ended(at(0), alice, lost(), u64::MAX);
+        }
+        assert!(owners.due(at(3_999), 9).is_empty(), "250 ms, doubled four times");
+        assert_eq!(owners.due(at(4_000), 9).len(), 1);
+        for _ in 0..5 {
+            owners.connected_to(alice);
+            owners.ended(at(0), alice, lost(), u64::MAX);
+        }
+        assert!(owners.due(at(14_999), 9).is_empty());
+        assert_eq!(owners.due(at(15_000), 9).len(), 1, "never longer than that");
+        owners.connected_to(alice);
+        owners.useful(alice);
+        owners.ended(at(0), alice, lost(), u64::MAX);
+        assert_eq!(owners.due(at(250), 9).len(), 1, "it has brought something");
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use crate::base::{NodeId, PeerInfo, Time};
 use crate::wire::message::tracker::{PeersDelta, Stamp};
 
-/// Most peers taken from one tracker; trackers list no more than 10,000.
-const PEERS_MAX: usize = 16_384;
+/// Most peers taken from one tracker, which lists no more; what goes beyond is not taken.
+const PEERS_MAX: usize = 10_000;
 
 /// One tracker's list, as far as the node has followed it.
 #[derive(Debug, Default)]
@@ -133,6 +133,25 @@ mod tests {
         assert_eq!(book.get(&new.id), Some(new.clone()));
         book.apply(at(6), 1, delta(2, false, vec![], vec![new.id]));
         assert_eq!(book.get(&old.id), Some(old), "the other tracker still lists it");
+    }
+
+    #[test]
+    fn a_tracker_that_lists_ever_more_peers_is_followed_up_to_the_bound() {
+        let numbered = |n: usize| {
+            let mut id = [9; 32];
+            id[..8].copy_from_slice(&n.to_be_bytes());
+            PeerInfo { id: NodeId::from_bytes(id), ..peer(1, [1; 4]) }
+        };
+        let mut book = PeerBook::new(NodeId::from_bytes([0; 32]), 1);
+        for page in 0..11_u64 {
+            let first = page as usize * 1_000;
+            let peers = (first..first + 1_000).map(numbered).collect();
+            book.apply(at(page), 0, delta(page, false, peers, vec![]));
+        }
+        assert_eq!(book.all().len(), PEERS_MAX);
+        let moved = PeerInfo { ip: [7; 4].into(), ..numbered(0) };
+        book.apply(at(99), 0, delta(99, false, vec![moved.clone()], vec![]));
+        assert_eq!(book.get(&moved.id), Some(moved), "those that are known still move");
     }
 
     #[test]

@@ -11,11 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use parking_lot::Mutex;
 
 use super::context::Context;
 use crate::base::{Fault, FaultKind, FileEntry, Name, NodeId, PeerInfo, Root, Time};
 use crate::io::clock;
 use crate::io::link::{self, Link, LinkError, Phase};
+use crate::io::threads::StopToken;
 use crate::wire::Message;
 use crate::wire::message::search::SearchQuestion;
 use crate::wire::message::tracker::{Found, LookupQuestion, PeersQuestion};
@@ -30,8 +32,10 @@ const TRACKER_WAIT: Duration = Duration::from_millis(1_500);
 const ASKING_MAX: usize = 16;
 /// Peers asked although no index named them.
 const UNNAMED_MAX: usize = 128;
-/// Most files below one folder that a lookup brings together.
-const FILES_MAX: usize = 200_000;
+/// Most files below one folder that a lookup takes from one peer, and most bytes of their names.
+const PEER_ROOM: Room = Room { files: 200_000, name_bytes: 32 << 20 };
+/// The same for all peers of a lookup together.
+const LOOKUP_ROOM: Room = Room { files: 1_000_000, name_bytes: 128 << 20 };
 
 /// One content under one name, and who said that he has it.
 #[derive(Debug, Clone)]
@@ -89,19 +93,12 @@ pub(super) fn lookup(ctx: &Arc<Context>, name: &Name) -> Lookup {
     let named = ask_trackers(ctx, name, &mut result);
     let peers = whom_to_ask(ctx, &named);
     let answers = ask_peers(ctx, name, &peers, &named);
-    let mut hits: BTreeMap<(Name, Root), Hit> = BTreeMap::new();
+    let mut hits = Hits::new();
     for (peer, answer) in answers {
         match answer {
             Ok(files) => {
                 result.answered += 1;
-                for entry in files {
-                    let key = (entry.name.clone(), entry.root);
-                    let hit = hits.entry(key).or_insert_with(|| Hit { entry, owners: Vec::new() });
-                    // A peer may name a file twice; it is one owner all the same.
-                    if hit.owners.last().is_none_or(|last| last.id != peer.id) {
-                        hit.owners.push(peer.clone());
-                    }
-                }
+                add_hits(&mut hits, &peer, files);
             }
             Err(why) if named.contains(&peer.id) => result.unreachable.push((peer, why)),
             Err(why) => log::debug!(target: "lookup", "{}: {why}", peer.shown()),
@@ -112,6 +109,21 @@ pub(super) fn lookup(ctx: &Arc<Context>, name: &Name) -> Lookup {
         hit.owners.sort_by(|a, b| (&a.label, a.id).cmp(&(&b.label, b.id)));
     }
     result
+}
+
+/// The size belongs to the key: one peer's wrong size must not spoil what the others say.
+type Hits = BTreeMap<(Name, Root, u64), Hit>;
+
+/// Adds what one peer has.
+fn add_hits(hits: &mut Hits, peer: &PeerInfo, files: Vec<FileEntry>) {
+    for entry in files {
+        let key = (entry.name.clone(), entry.root, entry.size);
+        let hit = hits.entry(key).or_insert_with(|| Hit { entry, owners: Vec::new() });
+        // A peer may name a file twice; it is one owner all the same.
+        if hit.owners.last().is_none_or(|last| last.id != peer.id) {
+            hit.owners.push(peer.clone());
+        }
+    }
 }
 
 /// The nodes that the trackers' indexes name; brings the list of peers up to date on the way, for
@@ -241,6 +253,47 @@ fn whom_to_ask(ctx: &Context, named: &BTreeSet<NodeId>) -> Vec<PeerInfo> {
     first
 }
 
+/// How many files still fit.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    files: usize,
+    name_bytes: usize,
+}
+
+impl Room {
+    /// Whether `file` fits; if so it counts.
+    fn take(&mut self, file: &FileEntry) -> bool {
+        let left = self.files.checked_sub(1);
+        let bytes_left = self.name_bytes.checked_sub(file.name.as_str().len());
+        let (Some(files), Some(name_bytes)) = (left, bytes_left) else { return false };
+        *self = Room { files, name_bytes };
+        true
+    }
+}
+
+/// What the threads of one lookup share.
+struct Search {
+    name: Name,
+    deadline: Time,
+    /// Nobody waits for answers any more.
+    over: StopToken,
+    room: Mutex<Room>,
+}
+
+impl Search {
+    /// Takes a page's files as far as there is room; false: there is no more.
+    fn take(&self, files: &mut Vec<FileEntry>, page: Vec<FileEntry>, own: &mut Room) -> bool {
+        let mut room = self.room.lock();
+        for file in page.into_iter().filter(|f| f.name.answers(&self.name)) {
+            if !own.take(&file) || !room.take(&file) {
+                return false;
+            }
+            files.push(file);
+        }
+        true
+    }
+}
+
 type Answer = (PeerInfo, Result<Vec<FileEntry>, String>);
 
 /// Asks `peers` on a few threads; returns what came in time.
@@ -250,6 +303,12 @@ fn ask_peers(
     peers: &[PeerInfo],
     named: &BTreeSet<NodeId>,
 ) -> Vec<Answer> {
+    let search = Arc::new(Search {
+        name: name.clone(),
+        deadline: clock::now() + LOOKUP_TIME_MAX,
+        over: StopToken::new(),
+        room: LOOKUP_ROOM.into(),
+    });
     let (work_send, work) = unbounded::<PeerInfo>();
     let (done, answers) = unbounded::<Answer>();
     for peer in peers {
@@ -260,59 +319,153 @@ fn ask_peers(
     }
     drop(work_send);
     for _ in 0..peers.len().min(ASKING_MAX) {
-        let (ctx2, name, work, done) = (ctx.clone(), name.clone(), work.clone(), done.clone());
-        let spawned = ctx.group.spawn("lookup", move || ask_some(&ctx2, &name, &work, &done));
+        let (ctx2, search, work, done) = (ctx.clone(), search.clone(), work.clone(), done.clone());
+        let spawned = ctx.group.spawn("lookup", move || ask_some(&ctx2, &search, &work, &done));
         if let Err(e) = spawned {
             log::warn!(target: "lookup", "cannot start a thread to ask peers: {e}");
         }
     }
     drop(done);
-    collect(&answers, peers.len(), named)
+    let got = collect(&answers, peers, named);
+    search.over.stop();
+    got
 }
 
-fn ask_some(ctx: &Context, name: &Name, work: &Receiver<PeerInfo>, done: &Sender<Answer>) {
+fn ask_some(ctx: &Context, search: &Search, work: &Receiver<PeerInfo>, done: &Sender<Answer>) {
     while let Ok(peer) = work.try_recv() {
-        let answer = ask_peer(ctx, &peer, name).map_err(|e| e.to_string());
-        if ctx.stop.is_stopped() || done.send((peer, answer)).is_err() {
+        let answer = ask_peer(ctx, &peer, search).map_err(|e| e.to_string());
+        if ctx.stop.is_stopped() || search.over.is_stopped() || done.send((peer, answer)).is_err() {
             return;
         }
     }
 }
 
-fn collect(answers: &Receiver<Answer>, asked: usize, named: &BTreeSet<NodeId>) -> Vec<Answer> {
-    let mut got: Vec<Answer> = Vec::with_capacity(asked);
+/// Collects answers until all are there or it is over. Those who were named and did not answer in
+/// time are part of the result: they may have the file.
+fn collect(
+    answers: &Receiver<Answer>,
+    asked: &[PeerInfo],
+    named: &BTreeSet<NodeId>,
+) -> Vec<Answer> {
+    let mut got: Vec<Answer> = Vec::with_capacity(asked.len());
     let mut deadline: Time = clock::now() + LOOKUP_TIME_MAX;
-    let mut named_left = named.len();
-    while got.len() < asked {
+    let mut awaited = awaited(asked, named);
+    // An index may name nobody but us: it has spoken all the same.
+    if awaited.is_empty() && !named.is_empty() {
+        deadline = clock::now() + STRAGGLERS_WAIT;
+    }
+    while got.len() < asked.len() {
         let Ok(answer) = answers.recv_timeout(deadline.since(clock::now())) else { break };
-        if named.contains(&answer.0.id) {
-            named_left = named_left.saturating_sub(1);
-            if named_left == 0 {
-                deadline = deadline.min(clock::now() + STRAGGLERS_WAIT);
-            }
+        if awaited.remove(&answer.0.id).is_some() && awaited.is_empty() {
+            deadline = deadline.min(clock::now() + STRAGGLERS_WAIT);
         }
         got.push(answer);
     }
+    let silent = awaited.into_values().map(|peer| (peer, Err("does not answer".to_owned())));
+    got.extend(silent);
     got
 }
 
-/// Everything one peer has under `name`.
-fn ask_peer(ctx: &Context, peer: &PeerInfo, name: &Name) -> Result<Vec<FileEntry>, LinkError> {
-    let (addr, deadline) = (peer.search(), clock::now() + LOOKUP_TIME_MAX);
+/// Whose answers are waited for: those asked whom an index named. The index may also name us, and
+/// nodes that nobody told us of.
+fn awaited(asked: &[PeerInfo], named: &BTreeSet<NodeId>) -> BTreeMap<NodeId, PeerInfo> {
+    let known = asked.iter().filter(|peer| named.contains(&peer.id));
+    known.map(|peer| (peer.id, peer.clone())).collect()
+}
+
+/// Everything one peer has under the name, as far as there is room and somebody waits for it.
+fn ask_peer(ctx: &Context, peer: &PeerInfo, search: &Search) -> Result<Vec<FileEntry>, LinkError> {
+    let addr = peer.search();
     let mut link = link::dial(addr, bind_for(ctx, addr), &ctx.link, Some(peer.id))?;
-    let mut files: Vec<FileEntry> = Vec::new();
+    let (mut files, mut own): (Vec<FileEntry>, Room) = (Vec::new(), PEER_ROOM);
     loop {
-        in_time(ctx, deadline)?;
+        in_time(ctx, search.deadline)?;
+        if search.over.is_stopped() {
+            return Ok(files);
+        }
         let after = files.last().map(|f| f.name.clone());
-        match link.ask(SearchQuestion { name: name.clone(), after: after.clone() })? {
+        match link.ask(SearchQuestion { name: search.name.clone(), after: after.clone() })? {
             Message::SearchAnswer(page) => {
                 let grows = page.files.first().is_some_and(|f| after.is_none_or(|a| f.name > a));
-                files.extend(page.files.into_vec().into_iter().filter(|f| f.name.answers(name)));
-                if !page.more || !grows || files.len() > FILES_MAX {
+                let room = search.take(&mut files, page.files.into_vec(), &mut own);
+                if !room {
+                    log::warn!(target: "lookup", "{}: lists too many files", peer.shown());
+                }
+                if !page.more || !grows || !room {
                     return Ok(files);
                 }
             }
             other => return Err(LinkError::Unexpected(other.kind())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Modified, Ports};
+
+    fn peer(n: u8) -> PeerInfo {
+        PeerInfo {
+            id: NodeId::from_bytes([n; 32]),
+            label: ["alice", "bob", "eve"][n as usize].parse().unwrap(),
+            ip: [10, 0, 0, n].into(),
+            ports: Ports { search: 1, size: 2, chunk: 3 },
+            files: 1,
+        }
+    }
+
+    fn entry(name: &str, size: u64) -> FileEntry {
+        FileEntry {
+            name: name.parse().unwrap(),
+            size,
+            root: Root::of(b"film"),
+            modified: Modified::default(),
+            executable: false,
+        }
+    }
+
+    #[test]
+    fn a_wrong_size_does_not_spoil_what_honest_owners_say() {
+        let mut hits = Hits::new();
+        add_hits(&mut hits, &peer(2), vec![entry("film", 9)]);
+        add_hits(&mut hits, &peer(0), vec![entry("film", 4), entry("film", 4)]);
+        add_hits(&mut hits, &peer(1), vec![entry("film", 4)]);
+        let seen: Vec<_> = hits.into_values().map(|h| (h.entry.size, h.owners)).collect();
+        assert_eq!(seen, [(4, vec![peer(0), peer(1)]), (9, vec![peer(2)])]);
+    }
+
+    #[test]
+    fn one_who_was_named_and_does_not_answer_is_unreachable_and_strangers_are_not_awaited() {
+        let (alice, bob, eve) = (peer(0), peer(1), peer(2));
+        let asked = [alice.clone(), bob.clone()];
+        let named = BTreeSet::from([bob.id, eve.id]);
+        assert_eq!(awaited(&asked, &named).into_keys().collect::<Vec<_>>(), [bob.id]);
+        let (send, answers) = unbounded::<Answer>();
+        send.send((alice.clone(), Ok(vec![]))).unwrap();
+        drop(send);
+        let got = collect(&answers, &asked, &named);
+        assert_eq!(got, [(alice, Ok(vec![])), (bob, Err("does not answer".into()))]);
+    }
+
+    #[test]
+    fn files_are_taken_up_to_the_bounds_of_a_peer_and_of_the_whole_lookup() {
+        let search = |files, name_bytes| Search {
+            name: "d".parse().unwrap(),
+            deadline: Time::ZERO,
+            over: StopToken::new(),
+            room: Room { files, name_bytes }.into(),
+        };
+        let page = || vec![entry("d/a", 1), entry("other", 1), entry("d/b", 1), entry("d/c", 1)];
+        let taken = |search: &Search, mut own: Room| {
+            let mut files = Vec::new();
+            (search.take(&mut files, page(), &mut own), files.len())
+        };
+        let wide = Room { files: 99, name_bytes: 99 };
+        assert_eq!(taken(&search(99, 99), wide), (true, 3));
+        assert_eq!(taken(&search(99, 99), Room { files: 2, ..wide }), (false, 2));
+        assert_eq!(taken(&search(99, 99), Room { name_bytes: 5, ..wide }), (false, 1));
+        let full = search(4, 99);
+        assert_eq!((taken(&full, wide), taken(&full, wide)), ((true, 3), (false, 1)));
     }
 }

@@ -24,8 +24,9 @@ use crate::base::{NodeLabel, Ports};
 use crate::io::clock;
 use crate::io::index::Index;
 use crate::io::link::{Link, LinkError};
+use crate::logic::registry::HEARTBEAT;
 use crate::wire::Message;
-use crate::wire::message::tracker::{Exit, Heartbeat, Register, Stamp};
+use crate::wire::message::tracker::{Exit, Heartbeat, Register, Stamp, Why};
 
 /// First and longest wait before a tracker is tried again.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
@@ -47,6 +48,45 @@ pub(super) struct Card {
     pub(super) heartbeat: Duration,
 }
 
+impl Card {
+    /// Between two heartbeats: what was configured, no longer than a tracker waits for.
+    fn interval(&self) -> Duration {
+        self.heartbeat.min(Duration::from_secs(HEARTBEAT.1.into()))
+    }
+}
+
+/// Whether a tracker that refused our list of files is told of it again, and whether the person is.
+#[derive(Debug, Default)]
+struct Refusal {
+    /// Our catalogue when it was refused, in this session.
+    mine: Option<Stamp>,
+    /// The person knows; a list that is taken makes it news again.
+    told: bool,
+}
+
+impl Refusal {
+    /// A new connection: the tracker may have room by now.
+    fn forget_session(&mut self) {
+        self.mine = None;
+    }
+
+    /// Whether the catalogue is still the one that was refused.
+    fn holds(&self, mine: Stamp) -> bool {
+        self.mine == Some(mine)
+    }
+
+    /// It was refused; whether that is news.
+    fn refused(&mut self, mine: Stamp) -> bool {
+        self.mine = Some(mine);
+        !std::mem::replace(&mut self.told, true)
+    }
+
+    /// The tracker has all of it.
+    fn taken(&mut self) {
+        *self = Refusal::default();
+    }
+}
+
 /// The registration at one tracker.
 pub(super) struct Registration {
     tracker: String,
@@ -61,6 +101,7 @@ struct State {
     connected: bool,
     reason: String,
     seen_as: Option<IpAddr>,
+    refusal: Refusal,
 }
 
 impl Registration {
@@ -102,7 +143,7 @@ impl Registration {
     }
 
     fn failed(&self, ctx: &Context, card: &Card, error: &LinkError, backoff: &mut Backoff) {
-        let wait = backoff.fail(clock::random_u64()).min(card.heartbeat);
+        let wait = backoff.fail(clock::random_u64()).min(card.interval());
         let reason = format!("{error}; next try in {} s", wait.as_secs().max(1));
         let news = {
             let mut state = self.state.lock();
@@ -130,6 +171,7 @@ impl Registration {
         let mut link = dial_tracker(ctx, &self.tracker)?;
         let theirs = self.register(&mut link, card, index)?;
         backoff.succeed();
+        self.state.lock().refusal.forget_session();
         self.sync_catalogue(ctx, &mut link, index, theirs)?;
         self.connected(ctx);
         loop {
@@ -157,7 +199,7 @@ impl Registration {
             label: card.label.clone(),
             ports: card.ports,
             advertise: card.advertise,
-            heartbeat_s: card.heartbeat.as_secs().clamp(1, 300) as u16,
+            heartbeat_s: card.interval().as_secs().max(HEARTBEAT.0.into()) as u16,
             catalogue: index.stamp(),
         };
         match link.ask(register)? {
@@ -188,7 +230,8 @@ impl Registration {
     }
 
     /// Sends what the tracker's copy lacks, page by page. A tracker whose copy is elsewhere after a
-    /// page than that page leads to is asked again with the next heartbeat only.
+    /// page than that page leads to is asked again with the next heartbeat only; one that refuses
+    /// (its index is full) is left alone until the catalogue changes, and keeps us on its list.
     fn sync_catalogue(
         &self,
         ctx: &Context,
@@ -197,10 +240,25 @@ impl Registration {
         mut theirs: Stamp,
     ) -> Result<(), LinkError> {
         let mut astray = 0;
-        while theirs != index.stamp() && !ctx.stop.is_stopped() {
+        loop {
+            let mine = index.stamp();
+            if theirs == mine {
+                self.state.lock().refusal.taken();
+                return Ok(());
+            }
+            if ctx.stop.is_stopped() || self.state.lock().refusal.holds(mine) {
+                return Ok(());
+            }
             let page = index.catalogue_delta(theirs);
             let after = Stamp { epoch: page.epoch, version: page.to };
-            match link.ask(page)? {
+            let answer = match link.ask(page) {
+                Err(error) if is_about_catalogue(&error) => {
+                    self.catalogue_refused(ctx, mine, &error);
+                    return Ok(());
+                }
+                answer => answer?,
+            };
+            match answer {
                 Message::CatalogueAnswer(answer) if answer.catalogue == after => theirs = after,
                 Message::CatalogueAnswer(_) if astray >= ASTRAY_MAX => {
                     log::warn!(target: "tracker", "{} does not take our list of files", self.tracker);
@@ -213,18 +271,79 @@ impl Registration {
                 other => return Err(LinkError::Unexpected(other.kind())),
             }
         }
-        Ok(())
+    }
+
+    fn catalogue_refused(&self, ctx: &Context, mine: Stamp, error: &LinkError) {
+        let news = self.state.lock().refusal.refused(mine);
+        let words = format!("tracker {}: does not list our files: {error}", self.tracker);
+        if news {
+            ctx.notices.tell(words);
+        } else {
+            log::debug!(target: "tracker", "{words}");
+        }
     }
 
     /// Until the next heartbeat: between 80 and 100 % of the interval, or shortly after a change.
     fn rest(&self, ctx: &Context, card: &Card) {
-        let jitter = card.heartbeat.mul_f64(0.2 * clock::random_u64() as f64 / u64::MAX as f64);
-        match self.woken.recv_timeout(card.heartbeat - jitter) {
+        let interval = card.interval();
+        let jitter = interval.mul_f64(0.2 * clock::random_u64() as f64 / u64::MAX as f64);
+        match self.woken.recv_timeout(interval - jitter) {
             Ok(()) => {
                 ctx.stop.wait(CHANGES_GATHER);
                 self.woken.try_recv().ok();
             }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
         }
+    }
+}
+
+/// Whether a refused page means the list of files alone, and not our place on the tracker's list.
+fn is_about_catalogue(error: &LinkError) -> bool {
+    let LinkError::Refused(no) = error else { return false };
+    !matches!(no.why, Why::NotRegistered | Why::IdentityInUse { .. } | Why::Stopping)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::message::tracker::Refused;
+
+    fn stamp(version: u64) -> Stamp {
+        Stamp { epoch: 1, version }
+    }
+
+    #[test]
+    fn a_refused_list_of_files_is_told_once_and_sent_again_when_it_has_changed() {
+        let mut refusal = Refusal::default();
+        assert!(!refusal.holds(stamp(1)));
+        assert!(refusal.refused(stamp(1)), "news");
+        assert!(refusal.holds(stamp(1)));
+        assert!(!refusal.holds(stamp(2)), "another list is tried");
+        assert!(!refusal.refused(stamp(2)), "but is no news");
+        refusal.forget_session();
+        assert!(!refusal.holds(stamp(2)) && !refusal.refused(stamp(2)));
+        refusal.taken();
+        assert!(refusal.refused(stamp(3)), "news again after it was taken");
+    }
+
+    #[test]
+    fn a_full_index_does_not_end_the_session_but_a_tracker_that_forgot_us_does() {
+        let refused = |why| LinkError::Refused(Refused::new(why, "no"));
+        assert!(is_about_catalogue(&refused(Why::Busy)));
+        assert!(!is_about_catalogue(&refused(Why::NotRegistered)));
+        assert!(!is_about_catalogue(&LinkError::Closed));
+    }
+
+    #[test]
+    fn a_long_heartbeat_is_kept_as_short_as_trackers_expect_it() {
+        let card = |secs| Card {
+            instance: 1,
+            label: "alice".parse().unwrap(),
+            ports: Ports { search: 1, size: 2, chunk: 3 },
+            advertise: None,
+            heartbeat: Duration::from_secs(secs),
+        };
+        assert_eq!(card(900).interval().as_secs(), 300);
+        assert_eq!(card(10).interval().as_secs(), 10);
     }
 }

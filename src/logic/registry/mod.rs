@@ -31,7 +31,7 @@ use std::time::Duration;
 pub use dial_back::{DIALS_PER_MINUTE, DialOutcome, FAILURES_MAX};
 pub use index::{IndexError, IndexLimits};
 pub use lookup::CONTENTS_MAX;
-pub use node::RECONNECT_GRACE;
+pub use node::{HEARTBEAT, RECONNECT_GRACE};
 pub use peers::TOMBSTONES_MAX;
 
 use crate::base::{Name, NodeId, NodeLabel, Time};

@@ -8,8 +8,8 @@ use super::{ClosedBy, SessionToken};
 use crate::base::{NodeId, NodeLabel, PeerInfo, Ports, Time};
 use crate::wire::message::tracker::Register;
 
-/// Bounds of the interval a node may choose.
-const HEARTBEAT: (u16, u16) = (1, 300);
+/// Bounds of the interval a node may choose, seconds; nodes keep to them themselves.
+pub const HEARTBEAT: (u16, u16) = (1, 300);
 /// Heartbeats missed until a node is dropped.
 const BEATS_MISSED_MAX: u32 = 3;
 /// Heartbeats within which an open session speaks for its node against another instance.

@@ -228,6 +228,9 @@ impl Lane<'_> {
                 state.origins[*item as usize] = Some(self.peer.label.clone());
             }
         }
+        if !written.good.is_empty() {
+            state.owners.useful(self.peer.id);
+        }
         for items in Range::collect(written.good.iter().copied()) {
             actions.extend(state.shares.on_verified(now, key, items));
         }

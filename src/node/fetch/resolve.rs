@@ -1,6 +1,7 @@
 //! From a name and a choice of owners to the files to fetch.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::base::{Fault, FaultKind, FileEntry, Name, PeerInfo, Root};
@@ -31,7 +32,7 @@ pub(in crate::node) fn resolve(
     if chosen.is_empty() {
         return Err(not_with(name, &found.hits, from));
     }
-    one_content_each(chosen)
+    one_content_each(one_size_each(chosen))
 }
 
 /// The hits with only the chosen owner, or with all of them.
@@ -70,6 +71,32 @@ fn not_with(name: &Name, hits: &[Hit], from: &From) -> Fault {
         FaultKind::NoOwner,
         format!("{asked} does not offer {name}; owners: {}", owners.join(", ")),
     )
+}
+
+/// A root has one size only: where owners differ in it, those fewer are wrong and are left out.
+/// Equally many: the group of the smaller identities stays, so that every attempt chooses alike.
+fn one_size_each(wanted: Vec<Wanted>) -> Vec<Wanted> {
+    let rank = |w: &Wanted| {
+        let ids: BTreeSet<_> = w.owners.iter().map(|p| p.id).collect();
+        (Reverse(ids.len()), ids)
+    };
+    let mut kept: BTreeMap<(Name, Root), Wanted> = BTreeMap::new();
+    for w in wanted {
+        let key = (w.entry.name.clone(), w.entry.root);
+        let Some(rival) = kept.remove(&key) else {
+            kept.insert(key, w);
+            continue;
+        };
+        let (better, worse) = if rank(&w) < rank(&rival) { (w, rival) } else { (rival, w) };
+        let liars: Vec<String> = worse.owners.iter().map(PeerInfo::shown).collect();
+        log::warn!(
+            target: "lookup",
+            "{}: {} bytes rather than {} at {}; not asked",
+            key.0, worse.entry.size, better.entry.size, liars.join(", ")
+        );
+        kept.insert(key, better);
+    }
+    kept.into_values().collect()
 }
 
 /// Refuses to guess between two contents of one name.
@@ -143,5 +170,24 @@ mod tests {
         assert!(fault.text.contains("at alice, bob") && fault.text.contains("at eve"), "{fault}");
         let chosen = one_content_each(choose(&hits, &From::One("eve".into()))).unwrap();
         assert_eq!((chosen.len(), chosen[0].entry.root), (1, Root::of(b"2")));
+    }
+
+    #[test]
+    fn a_content_whose_size_is_disputed_has_the_size_that_most_owners_say() {
+        let with_size = |size: u64, owners: &[u8]| {
+            let mut hit = hit("a", b"1", owners);
+            hit.entry.size = size;
+            hit
+        };
+        let resolved = |hits: &[Hit]| {
+            let chosen = one_content_each(one_size_each(choose(hits, &From::All))).unwrap();
+            assert_eq!(chosen.len(), 1);
+            let owners: Vec<PeerInfo> = chosen[0].owners.clone();
+            (chosen[0].entry.size, owners)
+        };
+        let hits = [with_size(0, &[0]), with_size(1, &[1, 2])];
+        assert_eq!(resolved(&hits), (1, vec![peer(1), peer(2)]));
+        let tie = [with_size(1, &[2]), with_size(7, &[1])];
+        assert_eq!(resolved(&tie), (7, vec![peer(1)]), "the smaller identity");
     }
 }

@@ -1,5 +1,6 @@
 //! A download at work: what every part of it asks of the whole.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +10,11 @@ use super::job::Job;
 use super::place::Place;
 use super::progress::Progress;
 use super::resolve::{Wanted, is_meant};
-use crate::base::{Fault, FileEntry, PeerInfo};
+use crate::base::{Fault, FileEntry, PeerInfo, Root};
 use crate::io::clock;
 use crate::node::context::Context;
-use crate::node::lookup::lookup;
-use crate::node::view::{DownloadReport, Source, TransferState};
+use crate::node::lookup::{Hit, lookup};
+use crate::node::view::{DownloadReport, From as Choice, Source, TransferState};
 
 /// Why a part of a download did not arrive.
 pub(super) enum Halt {
@@ -71,17 +72,58 @@ impl Run<'_> {
         DownloadReport { name, root, path, bytes, seconds, sources }
     }
 
-    /// Asks again who has all of `files`, within the person's choice.
+    /// Asks again who has any of `files`, within the person's choice.
     pub(super) fn finder(&self, files: &[Wanted]) -> Arc<dyn Fn() -> Vec<PeerInfo> + Send + Sync> {
         let (ctx, from) = (self.ctx.clone(), self.job.from.clone());
-        let root = files.first().map(|w| w.entry.root);
-        let name = files.first().map_or_else(|| self.job.name.clone(), |w| w.entry.name.clone());
-        Arc::new(move || {
-            let hits = lookup(&ctx, &name).hits.into_iter();
-            hits.filter(|hit| Some(hit.entry.root) == root)
-                .flat_map(|hit| hit.owners)
-                .filter(|peer| is_meant(peer, &from))
-                .collect()
-        })
+        let name = match files {
+            [only] => only.entry.name.clone(),
+            _ => self.job.name.clone(),
+        };
+        let roots: BTreeSet<Root> = files.iter().map(|w| w.entry.root).collect();
+        Arc::new(move || owners_of(lookup(&ctx, &name).hits, &roots, &from))
+    }
+}
+
+/// Who has any of these contents and is meant by the choice, each once.
+fn owners_of(hits: Vec<Hit>, roots: &BTreeSet<Root>, from: &Choice) -> Vec<PeerInfo> {
+    let ours = hits.into_iter().filter(|hit| roots.contains(&hit.entry.root));
+    let meant = ours.flat_map(|hit| hit.owners).filter(|peer| is_meant(peer, from));
+    let each_once: BTreeMap<_, _> = meant.map(|peer| (peer.id, peer)).collect();
+    each_once.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Modified, NodeId, Ports};
+
+    fn peer(n: u8) -> PeerInfo {
+        PeerInfo {
+            id: NodeId::from_bytes([n; 32]),
+            label: ["alice", "bob", "eve"][n as usize].parse().unwrap(),
+            ip: [10, 0, 0, n].into(),
+            ports: Ports { search: 1, size: 2, chunk: 3 },
+            files: 1,
+        }
+    }
+
+    fn hit(name: &str, content: &[u8], owners: &[u8]) -> Hit {
+        let entry = FileEntry {
+            name: name.parse().unwrap(),
+            size: content.len() as u64,
+            root: Root::of(content),
+            modified: Modified::default(),
+            executable: false,
+        };
+        Hit { entry, owners: owners.iter().map(|n| peer(*n)).collect() }
+    }
+
+    #[test]
+    fn the_owners_of_any_file_of_a_batch_are_found_once_each() {
+        let hits =
+            || vec![hit("d/a", b"1", &[0]), hit("d/b", b"2", &[0, 1]), hit("d/c", b"3", &[2])];
+        let roots = BTreeSet::from([Root::of(b"1"), Root::of(b"2")]);
+        assert_eq!(owners_of(hits(), &roots, &Choice::All), [peer(0), peer(1)]);
+        assert_eq!(owners_of(hits(), &roots, &Choice::One("bob".into())), [peer(1)]);
     }
 }
