@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{self, Command, Line};
 use super::help::{self, Role};
-use super::life::{Life, Phase};
+use super::life::{Going, Life, Pace, Phase};
 use super::outcome::Outcome;
 use super::render::render;
 use crate::base::{Fault, FaultKind};
@@ -29,8 +29,8 @@ pub trait Daemon: Send + Sync {
     fn run(&self, command: Command, reply: &mut dyn Reply) -> Result<Outcome, Fault>;
     /// Blocks for the next line for the person in front; `None` once stopped.
     fn next_notice(&self) -> Option<String>;
-    /// What moves now: transfers, and a line for each.
-    fn moving(&self) -> Vec<(u64, String)>;
+    /// The transfers that are not over.
+    fn going_on(&self) -> Vec<Going>;
     /// Ends for good, within seconds.
     fn stop(&self);
     /// Words that may follow, for completion.
@@ -126,11 +126,12 @@ impl Shell {
 
     /// The first `exit` waits for what moves; the second insists.
     fn leave(&self, now: bool, reply: &mut dyn Reply) -> Outcome {
-        let moving = self.daemon.moving();
+        let mut moving = self.daemon.going_on();
+        moving.retain(|transfer| transfer.pace != Pace::Waits);
         if !self.life.ask_to_leave(now || moving.is_empty()) {
             reply.err("waiting for these to finish; exit again to leave at once:\n");
-            for (_, line) in moving {
-                reply.err(&format!("  {line}\n"));
+            for transfer in moving {
+                reply.err(&format!("  {}\n", transfer.line));
             }
         }
         Outcome::Left
