@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::command::{self, Command, Line};
+use super::command::{self, Command, Download, Line};
 use super::help::{self, Role};
 use super::life::{Going, Life, Pace, Phase};
 use super::outcome::Outcome;
@@ -77,6 +77,8 @@ pub struct Request {
 pub trait Executor: Send + Sync {
     /// Runs `request`, answering through `reply`.
     fn execute(&self, request: &Request, reply: &mut dyn Reply) -> u8;
+    /// Whether `request` may take as long as a download does.
+    fn is_long(&self, request: &Request) -> bool;
     /// Blocks until what a successful `request` began is over: an `exit` until the daemon has
     /// stopped. Returns at once for all others. Tells whether the daemon has stopped.
     fn finish(&self, request: &Request, reply: &mut dyn Reply) -> bool;
@@ -154,6 +156,12 @@ impl Executor for Shell {
                 fault.kind.exit_code()
             }
         }
+    }
+
+    fn is_long(&self, request: &Request) -> bool {
+        let line = self.parse(&request.words).ok().flatten();
+        let line = line.map(|line| settled(line, request));
+        matches!(line, Some(Line { command: Command::Download(Download { wait: true, .. }), .. }))
     }
 
     fn finish(&self, request: &Request, reply: &mut dyn Reply) -> bool {

@@ -203,3 +203,18 @@ fn behind_the_socket_nobody_is_asked_json_waits_and_paths_are_the_askers() {
     ];
     assert_eq!(*fake.ran.lock(), wanted);
 }
+
+#[test]
+fn only_a_download_that_is_waited_for_is_a_long_command() {
+    let (shell, _) = shell(Fake::default());
+    let long = |line: &str, json| {
+        let words = line.split(' ').map(str::to_owned).collect();
+        shell.is_long(&Request { words, json, folder: None })
+    };
+    assert!(long("download a.pdf --wait", false) && long("request a.pdf --wait", false));
+    assert!(long("download a.pdf", true) && long("download a.pdf --json", false));
+    for line in ["download a.pdf", "stats", "exit", "frobnicate"] {
+        assert!(!long(line, false), "{line}");
+    }
+    assert!(!long("stats", true));
+}
