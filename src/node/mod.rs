@@ -42,7 +42,7 @@ use registration::Registration;
 use uploads::Uploads;
 use view::{
     DownloadReport, FileRow, From, Listing, LookupHit, NodeStatus, Owner, PeerRow, Ready, Stats,
-    TransferRow, TransferState,
+    TransferRow,
 };
 
 use crate::base::{Fault, FaultKind, FileEntry, Name, NodeLabel, Time};
@@ -299,13 +299,11 @@ impl Node {
         seen.truncate(SEEN_NAMES_MAX);
     }
 
-    /// Transfers that are moving: what `exit` waits for.
-    pub fn moving(&self) -> Vec<TransferRow> {
-        let active = |row: &TransferRow| {
-            matches!(row.state, TransferState::Moving | TransferState::Finishing)
-        };
-        let down = self.downloads.going_on().into_iter().filter(active);
-        down.chain(self.uploads.rows().into_iter().filter(active)).collect()
+    /// Transfers that are not over, also those that wait or are paused.
+    pub fn going_on(&self) -> Vec<TransferRow> {
+        let mut rows = self.downloads.going_on();
+        rows.extend(self.uploads.rows());
+        rows
     }
 
     /// Ends the node: every thread is joined. Calling it again does nothing.

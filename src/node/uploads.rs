@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -15,6 +16,9 @@ use crate::base::{NodeId, Time};
 use crate::io::clock;
 use crate::io::link::Closer;
 use crate::logic::attempts::{Attempts, Connection, SetKey};
+
+/// An upload that is silent for longer is shown as waiting.
+const SILENCE_MAX: Duration = Duration::from_secs(2);
 
 /// One upload, as `transfers` shows it.
 pub(super) struct UploadStatus {
@@ -114,21 +118,13 @@ impl Uploads {
 
 impl UploadStatus {
     fn row(&self, id: u64, now: Time) -> TransferRow {
-        let silent = now.since(self.last_moved).as_secs();
-        let moving = silent < 2;
-        let reason = if moving {
-            String::new()
-        } else {
-            format!(
-                "the requester has asked for nothing more and acknowledged nothing for {silent} s"
-            )
-        };
+        let (state, reason) = standing(now.since(self.last_moved));
         TransferRow {
             id,
             dir: Direction::Up,
             name: self.name.clone(),
             peer: String::new(),
-            state: if moving { TransferState::Moving } else { TransferState::Waiting },
+            state,
             reason,
             done: self.acked,
             total: self.total,
@@ -136,5 +132,28 @@ impl UploadStatus {
             rate: (self.sent as f64 / now.since(self.began).as_secs_f64().max(0.1)) as u64,
             sources: Vec::new(),
         }
+    }
+}
+
+/// What is seen from here: whether the requester, the wire or our own bound holds it back is not.
+fn standing(silent: Duration) -> (TransferState, String) {
+    if silent < SILENCE_MAX {
+        return (TransferState::Moving, String::new());
+    }
+    let reason = format!("nothing sent or acknowledged for {} s", silent.as_secs());
+    (TransferState::Waiting, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_upload_says_for_how_long_and_blames_nobody() {
+        let (state, reason) = standing(Duration::from_millis(1_999));
+        assert_eq!((state, reason.as_str()), (TransferState::Moving, ""));
+        let (state, reason) = standing(Duration::from_secs(7));
+        assert_eq!(state, TransferState::Waiting);
+        assert_eq!(reason, "nothing sent or acknowledged for 7 s");
     }
 }

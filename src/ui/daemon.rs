@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::command::{self, Command, Line};
+use super::command::{self, Command, Download, Line};
 use super::help::{self, Role};
-use super::life::{Life, Phase};
+use super::life::{Going, Life, Pace, Phase};
 use super::outcome::Outcome;
 use super::render::render;
 use crate::base::{Fault, FaultKind};
@@ -29,8 +29,8 @@ pub trait Daemon: Send + Sync {
     fn run(&self, command: Command, reply: &mut dyn Reply) -> Result<Outcome, Fault>;
     /// Blocks for the next line for the person in front; `None` once stopped.
     fn next_notice(&self) -> Option<String>;
-    /// What moves now: transfers, and a line for each.
-    fn moving(&self) -> Vec<(u64, String)>;
+    /// The transfers that are not over.
+    fn going_on(&self) -> Vec<Going>;
     /// Ends for good, within seconds.
     fn stop(&self);
     /// Words that may follow, for completion.
@@ -77,6 +77,8 @@ pub struct Request {
 pub trait Executor: Send + Sync {
     /// Runs `request`, answering through `reply`.
     fn execute(&self, request: &Request, reply: &mut dyn Reply) -> u8;
+    /// Whether `request` may take as long as a download does.
+    fn is_long(&self, request: &Request) -> bool;
     /// Blocks until what a successful `request` began is over: an `exit` until the daemon has
     /// stopped. Returns at once for all others. Tells whether the daemon has stopped.
     fn finish(&self, request: &Request, reply: &mut dyn Reply) -> bool;
@@ -126,11 +128,12 @@ impl Shell {
 
     /// The first `exit` waits for what moves; the second insists.
     fn leave(&self, now: bool, reply: &mut dyn Reply) -> Outcome {
-        let moving = self.daemon.moving();
+        let mut moving = self.daemon.going_on();
+        moving.retain(|transfer| transfer.pace != Pace::Waits);
         if !self.life.ask_to_leave(now || moving.is_empty()) {
             reply.err("waiting for these to finish; exit again to leave at once:\n");
-            for (_, line) in moving {
-                reply.err(&format!("  {line}\n"));
+            for transfer in moving {
+                reply.err(&format!("  {}\n", transfer.line));
             }
         }
         Outcome::Left
@@ -153,6 +156,12 @@ impl Executor for Shell {
                 fault.kind.exit_code()
             }
         }
+    }
+
+    fn is_long(&self, request: &Request) -> bool {
+        let line = self.parse(&request.words).ok().flatten();
+        let line = line.map(|line| settled(line, request));
+        matches!(line, Some(Line { command: Command::Download(Download { wait: true, .. }), .. }))
     }
 
     fn finish(&self, request: &Request, reply: &mut dyn Reply) -> bool {

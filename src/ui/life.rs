@@ -8,10 +8,13 @@
 //! Invariant: phases only go forward. Whoever asks never waits here; the main thread turns the
 //! phases, and everybody else watches.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
+
+use crate::base::Time;
+use crate::io::clock;
 
 /// The phases, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +28,31 @@ pub enum Phase {
     /// All is over.
     Stopped,
 }
+
+/// A transfer that is not over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Going {
+    /// Its number.
+    pub id: u64,
+    /// What it does now.
+    pub pace: Pace,
+    /// The words of `transfers` about it.
+    pub line: String,
+}
+
+/// What a transfer does now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Bytes move, or a file gets its name.
+    Moves,
+    /// It is about to move: between two files of a folder, while a part is checked.
+    Prepares,
+    /// Somebody else is waited for: an owner, a requester, a person.
+    Waits,
+}
+
+/// How long a transfer may wait, in all since it last moved, before the end no longer waits for it.
+const WAITING_MAX: Duration = Duration::from_secs(15);
 
 /// How often what moves is looked at, and whether a waiting asker is still there.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -58,16 +86,19 @@ impl Life {
         *phase >= Phase::Stopping
     }
 
-    /// The main thread's wait: returns when it is time to stop. What `moving` names when leaving
-    /// begins may finish; what begins later does not hold the end up.
-    pub fn wait_to_stop(&self, moving: &dyn Fn() -> BTreeSet<u64>) {
+    /// The main thread's wait: returns when it is time to stop. What does not wait when leaving
+    /// begins may finish, `WAITING_MAX` of standing still included; what begins later does not hold
+    /// the end up. Who is given up is told.
+    pub fn wait_to_stop(&self, going_on: &dyn Fn() -> Vec<Going>, tell: &dyn Fn(String)) {
         self.changed.wait_while(&mut self.phase.lock(), |phase| *phase == Phase::Serving);
-        let mut left = if self.phase() == Phase::Leaving { moving() } else { BTreeSet::new() };
-        while self.phase() == Phase::Leaving && !left.is_empty() {
-            let mut phase = self.phase.lock();
-            self.changed.wait_while_for(&mut phase, |p| *p == Phase::Leaving, LOOK_EVERY);
-            drop(phase);
-            left = &left & &moving();
+        if self.phase() == Phase::Leaving {
+            let mut awaited = Awaited::begin(clock::now(), &going_on());
+            while self.phase() == Phase::Leaving && !awaited.is_empty() {
+                let mut phase = self.phase.lock();
+                self.changed.wait_while_for(&mut phase, |p| *p == Phase::Leaving, LOOK_EVERY);
+                drop(phase);
+                awaited.look(clock::now(), &going_on()).into_iter().for_each(tell);
+            }
         }
         self.advance(Phase::Stopping);
     }
@@ -99,10 +130,60 @@ impl Life {
     }
 }
 
+/// The transfers that the end waits for, and how long each has waited since it last moved.
+struct Awaited {
+    waited: BTreeMap<u64, Duration>,
+    looked: Time,
+}
+
+impl Awaited {
+    fn begin(now: Time, going_on: &[Going]) -> Awaited {
+        let active = going_on.iter().filter(|t| t.pace != Pace::Waits);
+        Awaited { waited: active.map(|t| (t.id, Duration::ZERO)).collect(), looked: now }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waited.is_empty()
+    }
+
+    /// Forgets what is over and gives up what waits too long; returns words about the latter.
+    /// Preparing neither counts as waiting nor ends it: a download whose owners are away prepares
+    /// again and again.
+    fn look(&mut self, now: Time, going_on: &[Going]) -> Vec<String> {
+        let since = now.since(std::mem::replace(&mut self.looked, now));
+        let mut given_up = Vec::new();
+        self.waited.retain(|id, waited| {
+            let Some(transfer) = going_on.iter().find(|t| t.id == *id) else { return false };
+            match transfer.pace {
+                Pace::Moves => *waited = Duration::ZERO,
+                Pace::Prepares => {}
+                Pace::Waits => *waited += since,
+            }
+            let patient = *waited < WAITING_MAX;
+            if !patient {
+                given_up.push(format!("{}; not waiting for it", transfer.line));
+            }
+            patient
+        });
+        given_up
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::cell::Cell;
+
+    use Pace::{Moves, Prepares, Waits};
+
+    fn going(transfers: &[(u64, Pace)]) -> Vec<Going> {
+        let line = |id: u64| format!("download {id} waits: alice is away");
+        transfers.iter().map(|&(id, pace)| Going { id, pace, line: line(id) }).collect()
+    }
+
+    fn at(seconds: u64) -> Time {
+        Time::ZERO + Duration::from_secs(seconds)
+    }
 
     #[test]
     fn the_first_exit_waits_and_the_second_insists() {
@@ -124,9 +205,9 @@ mod tests {
         let moving = || {
             looks.set(looks.get() + 1);
             let seen: &[u64] = [&[1, 2][..], &[2, 3], &[3, 4]][looks.get() - 1];
-            seen.iter().copied().collect()
+            going(&seen.iter().map(|id| (*id, Moves)).collect::<Vec<_>>())
         };
-        life.wait_to_stop(&moving);
+        life.wait_to_stop(&moving, &|line| panic!("{line}"));
         assert_eq!((looks.get(), life.phase()), (3, Phase::Stopping));
     }
 
@@ -134,6 +215,29 @@ mod tests {
     fn insisting_does_not_look_at_what_moves() {
         let life = Life::default();
         life.ask_to_leave(true);
-        life.wait_to_stop(&|| panic!("nobody asks"));
+        life.wait_to_stop(&|| panic!("nobody asks"), &|line| panic!("{line}"));
+    }
+
+    #[test]
+    fn a_transfer_that_stands_still_for_a_moment_is_waited_for() {
+        let mut awaited = Awaited::begin(at(0), &going(&[(1, Moves), (2, Prepares), (3, Waits)]));
+        for (second, pace) in [(14, Waits), (15, Prepares), (16, Moves), (30, Waits)] {
+            let now = going(&[(1, pace), (2, Moves), (3, Moves)]);
+            assert!(awaited.look(at(second), &now).is_empty(), "{second} s");
+        }
+        assert_eq!(Vec::from_iter(awaited.waited.keys().copied()), [1, 2], "3 waited already");
+        awaited.look(at(31), &going(&[(2, Moves)]));
+        assert_eq!(Vec::from_iter(awaited.waited.keys().copied()), [2], "1 is over");
+    }
+
+    #[test]
+    fn a_transfer_that_waits_too_long_is_given_up_with_words_although_it_prepares_between() {
+        let mut awaited = Awaited::begin(at(0), &going(&[(3, Moves)]));
+        assert!(awaited.look(at(8), &going(&[(3, Waits)])).is_empty());
+        assert!(awaited.look(at(100), &going(&[(3, Prepares)])).is_empty());
+        assert!(awaited.look(at(106), &going(&[(3, Waits)])).is_empty());
+        let words = awaited.look(at(107), &going(&[(3, Waits)]));
+        assert_eq!(words, ["download 3 waits: alice is away; not waiting for it"]);
+        assert!(awaited.is_empty());
     }
 }

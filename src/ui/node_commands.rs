@@ -6,12 +6,13 @@ use std::time::Duration;
 use super::command::{Command, Download};
 use super::daemon::{Candidates, Daemon, Reply};
 use super::help::Role;
+use super::life::{Going, Pace};
 use super::outcome::Outcome;
 use super::render::transfer_line;
 use crate::base::{Fault, FaultKind, Name};
 use crate::io::clock;
 use crate::node::Node;
-use crate::node::view::{Direction, DownloadReport, Listing, TransferState};
+use crate::node::view::{Direction, DownloadReport, Listing, TransferRow, TransferState};
 
 /// One look at a download that is waited for; also how soon a gone asker is noticed.
 const WAIT_STEP: Duration = Duration::from_millis(250);
@@ -62,8 +63,13 @@ impl Daemon for NodeDaemon {
         self.0.next_notice().map(|notice| notice.0)
     }
 
-    fn moving(&self) -> Vec<(u64, String)> {
-        self.0.moving().iter().map(|row| (row.id, transfer_line(row))).collect()
+    fn going_on(&self) -> Vec<Going> {
+        let going = |row: &TransferRow| Going {
+            id: row.id,
+            pace: pace(row.state),
+            line: transfer_line(row),
+        };
+        self.0.going_on().iter().map(going).collect()
     }
 
     fn stop(&self) {
@@ -121,6 +127,14 @@ impl NodeDaemon {
                 }
             }
         }
+    }
+}
+
+fn pace(state: TransferState) -> Pace {
+    match state {
+        TransferState::Moving | TransferState::Finishing => Pace::Moves,
+        TransferState::Preparing => Pace::Prepares,
+        _ => Pace::Waits,
     }
 }
 

@@ -7,13 +7,13 @@ use super::*;
 use crate::base::{Name, Root};
 use crate::ui::daemon::{Candidates, Daemon, Executor, Request};
 use crate::ui::help::Role;
-use crate::ui::life::Life;
+use crate::ui::life::{Going, Life, Pace};
 
 /// A node that knows one file at alice and bob, and writes down what it is told to do.
 #[derive(Default)]
 struct Fake {
     ran: Mutex<Vec<Command>>,
-    moving: Vec<(u64, String)>,
+    going_on: Vec<Going>,
 }
 
 impl Daemon for Fake {
@@ -34,8 +34,8 @@ impl Daemon for Fake {
     fn next_notice(&self) -> Option<String> {
         None
     }
-    fn moving(&self) -> Vec<(u64, String)> {
-        self.moving.clone()
+    fn going_on(&self) -> Vec<Going> {
+        self.going_on.clone()
     }
     fn stop(&self) {}
     fn candidates(&self, _: Candidates) -> Vec<String> {
@@ -163,13 +163,19 @@ fn ctrl_c_clears_the_line_and_leaves_only_when_pressed_twice() {
 
 #[test]
 fn exit_says_what_it_waits_for_and_a_second_one_insists() {
-    let moving = vec![(3, "download 3 a.pdf: 1.0 MiB of 4.0 MiB (25 %) from alice".to_owned())];
-    let (shell, _) = shell(Fake { moving, ..Fake::default() });
+    let going = |id, pace, line: &str| Going { id, pace, line: line.into() };
+    let going_on = vec![
+        going(3, Pace::Moves, "download 3 a.pdf: 1.0 MiB of 4.0 MiB (25 %) from alice"),
+        going(4, Pace::Waits, "download 4 b.pdf: waits"),
+        going(5, Pace::Prepares, "download 5 c.pdf: prepares"),
+    ];
+    let (shell, _) = shell(Fake { going_on, ..Fake::default() });
     let heard = play(&shell, &["exit"], false);
     assert_eq!(
         heard.err,
         "waiting for these to finish; exit again to leave at once:\n  \
-         download 3 a.pdf: 1.0 MiB of 4.0 MiB (25 %) from alice\n"
+         download 3 a.pdf: 1.0 MiB of 4.0 MiB (25 %) from alice\n  \
+         download 5 c.pdf: prepares\n"
     );
     assert_eq!(shell.life.phase(), Phase::Leaving);
     play(&shell, &["exit"], false);
@@ -196,4 +202,19 @@ fn behind_the_socket_nobody_is_asked_json_waits_and_paths_are_the_askers() {
         Command::Share("/y".into()),
     ];
     assert_eq!(*fake.ran.lock(), wanted);
+}
+
+#[test]
+fn only_a_download_that_is_waited_for_is_a_long_command() {
+    let (shell, _) = shell(Fake::default());
+    let long = |line: &str, json| {
+        let words = line.split(' ').map(str::to_owned).collect();
+        shell.is_long(&Request { words, json, folder: None })
+    };
+    assert!(long("download a.pdf --wait", false) && long("request a.pdf --wait", false));
+    assert!(long("download a.pdf", true) && long("download a.pdf --json", false));
+    for line in ["download a.pdf", "stats", "exit", "frobnicate"] {
+        assert!(!long(line, false), "{line}");
+    }
+    assert!(!long("stats", true));
 }

@@ -74,7 +74,8 @@ pub(super) fn serve(
     let started = start_threads(&shell, printer, &history, saved.is_some(), how.headless);
 
     if started.is_ok() {
-        life.wait_to_stop(&|| daemon.moving().into_iter().map(|(id, _)| id).collect());
+        let tell = |line: String| printer.notice(format!("[{}] {line}", clock::wall_hms()));
+        life.wait_to_stop(&|| daemon.going_on(), &tell);
     }
     daemon.stop();
     if let Ok(notices) = &started

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::command::Command;
 use super::daemon::{Candidates, Daemon, Reply};
 use super::help::Role;
+use super::life::Going;
 use super::outcome::Outcome;
 use crate::base::{Fault, FaultKind};
 use crate::tracker::{FileRow, Tracker};
@@ -35,7 +36,7 @@ impl Daemon for TrackerDaemon {
     }
 
     /// A tracker moves nothing: transfers run between nodes.
-    fn moving(&self) -> Vec<(u64, String)> {
+    fn going_on(&self) -> Vec<Going> {
         Vec::new()
     }
 

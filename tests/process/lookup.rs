@@ -39,18 +39,18 @@ fn a_folder_stands_for_what_is_below_it_and_one_name_may_have_several_contents()
     let (tracker, nodes) = four(&swarm);
     let _eve = swarm.node("eve", &tracker);
     let dave = &nodes[3];
-    let papers = until("three papers", || {
+    let papers = until("four papers", || {
         let answer = dave.ctl(&["lookup", "--json", "papers"]);
         let papers = (answer.code == 0).then(|| answer.json())?;
-        (papers.as_array()?.len() == 3).then_some(papers)
+        (papers.as_array()?.len() == 4).then_some(papers)
     });
-    let names: Vec<String> = PEOPLE[..3].iter().map(|p| format!("papers/of/{p}.pdf")).collect();
+    let names: Vec<String> = PEOPLE.iter().map(|p| format!("papers/of/{p}.pdf")).collect();
     assert_eq!(column(&papers, "name"), names);
     let rules = until("two contents", || {
         let answer = dave.ctl(&["--json", "lookup", "common/rules.txt"]);
         let rules = (answer.code == 0).then(|| answer.json())?;
         let owners = |n: usize| rules[n]["owners"].as_array().map_or(0, Vec::len);
-        (owners(0) + owners(1) == 4).then_some(rules)
+        (owners(0) + owners(1) == 5).then_some(rules)
     });
     let mut roots = column(&rules, "root");
     roots.sort_unstable();

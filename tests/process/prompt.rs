@@ -16,8 +16,8 @@ fn stage(swarm: &Swarm) -> (Daemon, Daemon, Daemon, PtySession) {
     let tracker = swarm.tracker();
     let alice = swarm.node("alice", &tracker);
     let bob = swarm.node("bob", &tracker);
-    alice.finds("film.mkv", 1);
-    bob.finds("film.mkv", 1);
+    alice.finds("film.mkv", 2);
+    bob.finds("film.mkv", 2);
     let mut command = Command::new(env!("CARGO_BIN_EXE_parvi"));
     command.args(["node", "--name", "carol", "--listen", "127.0.0.1", "--heartbeat", "1"]);
     command.args(["--tracker", &tracker.addr(), "--data"]).arg(swarm.data("carol"));

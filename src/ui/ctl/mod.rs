@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Invariant: only the owner of the data directory can connect (mode 0600); a request has at most
-//! `REQUEST_BYTES_MAX`, and at most `CONNECTIONS_MAX` commands run at once, the next is told so.
+//! `REQUEST_BYTES_MAX`; at most `CONNECTIONS_MAX` commands run at once, and at most `LONG_MAX` of
+//! them wait for downloads, so that `exit` and `stats` find a place; the next is told so.
 
 pub mod client;
 pub mod server;
@@ -20,7 +21,9 @@ use serde::{Deserialize, Serialize};
 /// Longest request line, bytes: a command with the longest name is far shorter.
 pub const REQUEST_BYTES_MAX: u64 = 64 * 1024;
 /// Most commands at once, waiting ones included.
-pub const CONNECTIONS_MAX: usize = 16;
+pub const CONNECTIONS_MAX: usize = 24;
+/// Most commands at once that wait for downloads.
+pub const LONG_MAX: usize = 16;
 
 /// One line of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

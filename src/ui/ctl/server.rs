@@ -16,7 +16,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rustix::net::RecvFlags;
 
-use super::{Answer, CONNECTIONS_MAX, REQUEST_BYTES_MAX, socket};
+use super::{Answer, CONNECTIONS_MAX, LONG_MAX, REQUEST_BYTES_MAX, socket};
 use crate::base::{Fault, FaultKind};
 use crate::io::threads::{Group, StopToken};
 use crate::ui::daemon::{Executor, Reply, Request};
@@ -42,6 +42,8 @@ struct Shared {
     executor: Arc<dyn Executor>,
     stop: StopToken,
     open: Mutex<BTreeMap<u64, UnixStream>>,
+    /// How many commands wait for downloads.
+    long: Mutex<usize>,
     /// Answered, but closed only with the process.
     held: Mutex<Vec<UnixStream>>,
 }
@@ -62,6 +64,7 @@ impl Server {
             executor,
             stop: StopToken::new(),
             open: Mutex::default(),
+            long: Mutex::default(),
             held: Mutex::default(),
         });
         let group = Group::new("ctl");
@@ -141,12 +144,35 @@ impl Shared {
             }
         };
         let mut wire = Wire { stream, lost: false };
-        let code = self.executor.execute(&request, &mut wire);
+        let code = match self.executor.is_long(&request) {
+            true => self.execute_long(&request, &mut wire),
+            false => self.executor.execute(&request, &mut wire),
+        };
         let stopped = code == 0 && self.executor.finish(&request, &mut wire);
         wire.send(&Answer::Exit(code));
         if stopped {
             self.held.lock().push(wire.stream);
         }
+    }
+
+    /// Runs a command that waits for a download, unless `LONG_MAX` do.
+    fn execute_long(&self, request: &Request, wire: &mut Wire) -> u8 {
+        let room = {
+            let mut long = self.long.lock();
+            let room = *long < LONG_MAX;
+            *long += usize::from(room);
+            room
+        };
+        if !room {
+            wire.err(&format!(
+                "parvi: {LONG_MAX} commands wait for downloads already; try again, or download \
+                 without --wait and --json\n"
+            ));
+            return FaultKind::Other.exit_code();
+        }
+        let code = self.executor.execute(request, wire);
+        *self.long.lock() -= 1;
+        code
     }
 
     fn shut_down(&self, how: Shutdown) {

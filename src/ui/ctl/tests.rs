@@ -2,7 +2,7 @@ use super::*;
 use crate::ui::ctl::client::Client;
 use parking_lot::Condvar;
 
-/// Answers `echo`, fails `fail`, and holds `hold` until told or until its asker has gone.
+/// Answers `echo`, fails `fail`, and holds `hold` and the long `wait` until told or until its asker has gone.
 #[derive(Default)]
 struct Fake {
     holding: Mutex<usize>,
@@ -23,7 +23,7 @@ impl Executor for Fake {
                 reply.out(&request.words[1..].join(" "));
                 0
             }
-            Some("hold") => {
+            Some("hold" | "wait") => {
                 *self.holding.lock() += 1;
                 self.changed.notify_all();
                 let never = StopToken::new();
@@ -40,6 +40,10 @@ impl Executor for Fake {
                 3
             }
         }
+    }
+
+    fn is_long(&self, request: &Request) -> bool {
+        request.words == ["wait"]
     }
 
     fn finish(&self, _: &Request, _: &mut dyn Reply) -> bool {
@@ -68,6 +72,13 @@ impl Rig {
         let client = Client::connect(self.data.path()).unwrap();
         let code = client.ask(&request, &mut |a| answers.push(a.clone()));
         (code, answers)
+    }
+
+    /// Sends a command and does not wait for its end.
+    fn begin(&self, word: &str) -> UnixStream {
+        let mut stream = socket::connect(self.data.path()).unwrap();
+        stream.write_all(format!("{{\"words\":[\"{word}\"]}}\n").as_bytes()).unwrap();
+        stream
     }
 
     /// The answers to bytes that no client of ours would send.
@@ -115,21 +126,31 @@ fn what_is_no_request_is_refused_with_exit_code_2() {
 #[test]
 fn the_one_too_many_is_told_so_and_room_returns_when_askers_leave() {
     let rig = rig();
-    let hold = || {
-        let mut stream = socket::connect(rig.data.path()).unwrap();
-        stream.write_all(b"{\"words\":[\"hold\"]}\n").unwrap();
-        stream
-    };
-    let held: Vec<UnixStream> = (0..CONNECTIONS_MAX).map(|_| hold()).collect();
+    let held: Vec<UnixStream> = (0..CONNECTIONS_MAX).map(|_| rig.begin("hold")).collect();
     rig.fake.wait_for_holding(CONNECTIONS_MAX);
     let mut stream = socket::connect(rig.data.path()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.contains("16 commands run already"), "{answer}");
+    assert!(answer.contains("24 commands run already"), "{answer}");
     drop(held);
     rig.fake.wait_for_holding(0);
     rig.server.stop();
     assert_eq!(*rig.fake.left.lock(), CONNECTIONS_MAX);
+}
+
+#[test]
+fn those_who_wait_for_downloads_leave_room_for_the_others() {
+    let rig = rig();
+    let waiting: Vec<UnixStream> = (0..LONG_MAX).map(|_| rig.begin("wait")).collect();
+    rig.fake.wait_for_holding(LONG_MAX);
+    let (code, answers) = rig.ask(&["wait"]);
+    assert_eq!(code, Ok(1));
+    assert!(format!("{answers:?}").contains("16 commands wait for downloads"), "{answers:?}");
+    assert_eq!(rig.ask(&["echo"]).0, Ok(0), "another one is served");
+    drop(waiting);
+    rig.fake.wait_for_holding(0);
+    rig.server.stop();
+    assert_eq!(*rig.server.shared.long.lock(), 0);
 }
 
 #[test]
