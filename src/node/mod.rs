@@ -6,7 +6,8 @@
 //! ```text
 //! 1 stop token    downloads halt and keep what arrived, listeners refuse, uploads close
 //! 2 registrations wake and send Exit
-//! 3 join          every thread, within STOP_TIME_MAX; stragglers are named in the log
+//! 3 join          every thread; a tracker that does not answer is cut off after two seconds, and
+//!                 stragglers are named in the log
 //! 4 notices       closed: the prompt's reader sees the end
 //! ```
 
@@ -52,6 +53,8 @@ use crate::io::index::{Index, IndexError, Shelf};
 
 /// Every thread has so long to end.
 const STOP_TIME_MAX: Duration = Duration::from_secs(8);
+/// A tracker has so long to answer our `Exit`.
+const FAREWELL_TIME_MAX: Duration = Duration::from_secs(2);
 /// Names remembered for completion.
 const SEEN_NAMES_MAX: usize = 1_000;
 
@@ -313,6 +316,9 @@ impl Node {
         }
         self.ctx.stop.stop();
         self.registrations.iter().for_each(|r| r.wake());
+        if !self.ctx.group.join_all(FAREWELL_TIME_MAX).is_empty() {
+            self.registrations.iter().for_each(|r| r.cut());
+        }
         for straggler in self.ctx.group.join_all(STOP_TIME_MAX) {
             log::warn!(target: "node", "thread {straggler} did not end in time");
         }

@@ -23,7 +23,7 @@ use crate::base::backoff::Backoff;
 use crate::base::{NodeLabel, Ports};
 use crate::io::clock;
 use crate::io::index::Index;
-use crate::io::link::{Link, LinkError};
+use crate::io::link::{Closer, Link, LinkError};
 use crate::logic::registry::HEARTBEAT;
 use crate::wire::Message;
 use crate::wire::message::tracker::{Exit, Heartbeat, Register, Stamp, Why};
@@ -102,6 +102,7 @@ struct State {
     reason: String,
     seen_as: Option<IpAddr>,
     refusal: Refusal,
+    closer: Option<Closer>,
 }
 
 impl Registration {
@@ -115,6 +116,13 @@ impl Registration {
     pub(super) fn wake(&self) {
         // Full means a wake-up is on its way already.
         self.wake.try_send(()).ok();
+    }
+
+    /// The tracker had its time to hear the farewell.
+    pub(super) fn cut(&self) {
+        if let Some(closer) = self.state.lock().closer.take() {
+            closer.close();
+        }
     }
 
     pub(super) fn row(&self) -> TrackerRow {
@@ -169,6 +177,7 @@ impl Registration {
         backoff: &mut Backoff,
     ) -> Result<(), LinkError> {
         let mut link = dial_tracker(ctx, &self.tracker)?;
+        self.state.lock().closer = Some(link.closer());
         let theirs = self.register(&mut link, card, index)?;
         backoff.succeed();
         self.state.lock().refusal.forget_session();
