@@ -12,13 +12,14 @@
 //!
 //! Ends in `publish`, in `remove`, or stays for the next attempt.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, Metadata, TryLockError};
 use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -27,12 +28,15 @@ use super::beneath::Beneath;
 use super::hash::hash_small;
 use super::is_disk_full;
 use super::part_file::PartFile;
-use crate::base::{Root, chunk::chunk_count};
+use crate::base::{Modified, Root, chunk::chunk_count};
+use crate::io::clock;
 
 /// What is taken away from this by the umask becomes the final file's mode.
 const PART_MODE: Mode = Mode::from_raw_mode(0o666);
 /// How often a part that vanishes under our hands is opened anew.
 const RACES_MAX: usize = 8;
+/// A part that nothing has happened to for so long belongs to a download that nobody continues.
+pub const PART_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// What a small file being written is called at its end.
 const NEW_SUFFIX: &str = ".new";
 
@@ -70,15 +74,20 @@ pub enum PartError {
 pub struct PartStore(Arc<Beneath>);
 
 impl PartStore {
-    /// Opens the folder `dir`, made if it is missing, and clears what a killed process left.
+    /// Opens the folder `dir`, made if it is missing, and clears what a killed process left and
+    /// what nobody has continued for `PART_AGE_MAX`.
     ///
     /// # Errors
     /// What mkdir and open say.
     pub fn open(dir: &Path) -> io::Result<PartStore> {
+        PartStore::open_at(dir, clock::unix_now())
+    }
+
+    fn open_at(dir: &Path, now: Modified) -> io::Result<PartStore> {
         use std::os::unix::fs::DirBuilderExt;
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let store = PartStore(Arc::new(Beneath::open(dir)?));
-        store.sweep()?;
+        store.sweep(now)?;
         Ok(store)
     }
 
@@ -251,17 +260,27 @@ impl PartStore {
         }
     }
 
-    /// Removes the unfinished small files of processes that are gone.
-    fn sweep(&self) -> io::Result<()> {
+    /// Removes the unfinished small files of processes that are gone, and old parts; what is locked
+    /// is in use, and stays.
+    fn sweep(&self, now: Modified) -> io::Result<()> {
         for entry in std::fs::read_dir(self.path())? {
-            let name = entry?.file_name();
-            let Some(name) = name.to_str().filter(|n| n.ends_with(NEW_SUFFIX)) else { continue };
+            let entry = entry?;
+            let (name, meta) = (entry.file_name(), entry.metadata());
+            let Some(name) = name.to_str() else { continue };
+            let old = is_ours(name) && meta.is_ok_and(|meta| meta.is_file() && is_old(&meta, now));
+            if !old && !name.ends_with(NEW_SUFFIX) {
+                continue;
+            }
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
             let Ok(fd) = rustix::fs::openat(self.folder(), name, flags, Mode::empty()) else {
                 continue;
             };
-            if File::from(fd).try_lock().is_ok() {
+            let file = File::from(fd);
+            if file.try_lock().is_ok() {
                 self.unlink(name)?;
+                if old {
+                    log::info!("removed the part {name}: nobody has continued it for a month");
+                }
             }
         }
         Ok(())
@@ -274,6 +293,17 @@ impl PartStore {
             PartError::Io { what, path: self.path().join(part_name(root)), source }
         }
     }
+}
+
+/// Whether a file of that name is a part.
+fn is_ours(name: &str) -> bool {
+    name.ends_with(".part")
+}
+
+/// Whether nothing has happened to the file for `PART_AGE_MAX`. Told by ctime: mtime becomes the
+/// one of the sender's file when a part is published, and that may fail.
+fn is_old(meta: &Metadata, now: Modified) -> bool {
+    now.secs.saturating_sub(meta.ctime()) > PART_AGE_MAX.as_secs().cast_signed()
 }
 
 /// The file name of a part.

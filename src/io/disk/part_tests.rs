@@ -189,6 +189,26 @@ fn what_a_killed_process_left_half_written_is_swept() {
 }
 
 #[test]
+fn parts_that_nobody_continues_are_removed_unless_they_are_open() {
+    let (_home, store) = store();
+    let (left, manifest) = whole(&store, &bytes(2 * CHUNK));
+    drop(left);
+    store.write_small(&Root::of(b"small"), b"small").unwrap();
+    let open = store.open_part(&Root::of(b"open"), 4).unwrap();
+    std::fs::write(store.path().join("not ours"), "").unwrap();
+    let after = |age: Duration| {
+        let now = clock::unix_now();
+        let now = Modified { secs: now.secs + age.as_secs().cast_signed(), ..now };
+        PartStore::open_at(store.path(), now).unwrap();
+        std::fs::read_dir(store.path()).unwrap().count()
+    };
+    assert_eq!(after(PART_AGE_MAX - Duration::from_secs(60)), 4);
+    assert_eq!(after(PART_AGE_MAX + Duration::from_secs(60)), 2, "what is open and not ours");
+    assert!(path_of(&store, &open.root()).exists());
+    assert!(!path_of(&store, &manifest.root()).exists());
+}
+
+#[test]
 fn a_full_disk_is_told_by_its_type_and_gives_back_what_it_took() {
     let home = tempfile::tempdir().unwrap();
     let run = |command: &str, args: &[&str]| {
