@@ -5,20 +5,22 @@
 //! one name, and whatever else is found under its path is put away, never followed.
 //!
 //! ```text
-//! <root>.part           a file of several chunks: preallocated, filled in any order; or
-//!                       a small file: complete, since it was renamed from
-//! <root>.<pid>-<n>.new  a small file being written
+//! <root>.part             a file that arrives by itself: preallocated, filled in any order, locked
+//! <root>.small            a small file of a batch: complete, of any download that wants it
+//! <root>.<pid>-<n>.stage  one download's copy of that, which gets the final name
+//! <name>.<pid>-<n>.new    either of these two being written
 //! ```
 //!
 //! Ends in `publish`, in `remove`, or stays for the next attempt.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, Metadata, TryLockError};
 use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -27,12 +29,15 @@ use super::beneath::Beneath;
 use super::hash::hash_small;
 use super::is_disk_full;
 use super::part_file::PartFile;
-use crate::base::{Root, chunk::chunk_count};
+use crate::base::{Modified, Root, chunk::chunk_count};
+use crate::io::clock;
 
 /// What is taken away from this by the umask becomes the final file's mode.
 const PART_MODE: Mode = Mode::from_raw_mode(0o666);
 /// How often a part that vanishes under our hands is opened anew.
 const RACES_MAX: usize = 8;
+/// A part that nothing has happened to for so long belongs to a download that nobody continues.
+pub const PART_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// What a small file being written is called at its end.
 const NEW_SUFFIX: &str = ".new";
 
@@ -70,15 +75,20 @@ pub enum PartError {
 pub struct PartStore(Arc<Beneath>);
 
 impl PartStore {
-    /// Opens the folder `dir`, made if it is missing, and clears what a killed process left.
+    /// Opens the folder `dir`, made if it is missing, and clears what a killed process left and
+    /// what nobody has continued for `PART_AGE_MAX`.
     ///
     /// # Errors
     /// What mkdir and open say.
     pub fn open(dir: &Path) -> io::Result<PartStore> {
+        PartStore::open_at(dir, clock::unix_now())
+    }
+
+    fn open_at(dir: &Path, now: Modified) -> io::Result<PartStore> {
         use std::os::unix::fs::DirBuilderExt;
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let store = PartStore(Arc::new(Beneath::open(dir)?));
-        store.sweep()?;
+        store.sweep(now)?;
         Ok(store)
     }
 
@@ -124,7 +134,8 @@ impl PartStore {
     /// # Errors
     /// `DiskFull`; what the system says.
     pub fn write_small(&self, root: &Root, bytes: &[u8]) -> Result<(), PartError> {
-        self.write_as(&part_name(root), bytes)
+        self.write_as(&small_name(root), bytes)
+            .map(drop)
             .map_err(|source| self.failed("write", root, bytes.len() as u64, source))
     }
 
@@ -133,7 +144,7 @@ impl PartStore {
     /// # Errors
     /// What the system says, but for a part that is missing.
     pub fn has_small(&self, root: &Root, size: u64) -> io::Result<bool> {
-        match self.read_small(&part_name(root), root, size) {
+        match self.read_small(root, size) {
             Ok(read) => Ok(read.is_some()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
@@ -161,14 +172,10 @@ impl PartStore {
         self.0.folder()
     }
 
-    /// The small file `name` and its bytes, if they are those of `root`.
-    pub(super) fn read_small(
-        &self,
-        name: &str,
-        root: &Root,
-        size: u64,
-    ) -> io::Result<Option<(File, Vec<u8>)>> {
-        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    /// The bytes of the small file, if they are those of `root`.
+    pub(super) fn read_small(&self, root: &Root, size: u64) -> io::Result<Option<Vec<u8>>> {
+        let name = small_name(root);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(self.folder(), name, flags, Mode::empty()) {
             Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => return Ok(None),
             other => File::from(other?),
@@ -179,14 +186,12 @@ impl PartStore {
         }
         let mut bytes = Vec::new();
         let right = hash_small(&file, size, &mut bytes)? == *root;
-        Ok(right.then_some((file, bytes)))
+        Ok(right.then_some(bytes))
     }
 
     /// Writes `bytes` under `name` in one step: what stands there is always whole.
-    pub(super) fn write_as(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let nth = COUNT.fetch_add(1, Relaxed);
-        let new = format!("{name}.{pid}-{nth}{NEW_SUFFIX}", pid = std::process::id());
+    fn write_as(&self, name: &str, bytes: &[u8]) -> io::Result<File> {
+        let new = format!("{name}.{}{NEW_SUFFIX}", unique());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mut file = File::from(rustix::fs::openat(self.folder(), &new, flags, PART_MODE)?);
         // Locked while it is written: an unlocked one was left by a killed process.
@@ -194,7 +199,18 @@ impl PartStore {
             self.put_away_folder(name)?;
             Ok(rustix::fs::renameat(self.folder(), &new, self.folder(), name)?)
         });
-        written.inspect_err(|_| self.unlink(&new).unwrap_or_default())
+        written.inspect_err(|_| self.unlink(&new).unwrap_or_default()).map(|()| file)
+    }
+
+    /// Writes `bytes` under a name nobody else has; returns that and the file.
+    pub(super) fn stage(&self, root: &Root, bytes: &[u8]) -> io::Result<(String, File)> {
+        let name = format!("{root}.{}.stage", unique());
+        self.write_as(&name, bytes).map(|file| (name, file))
+    }
+
+    /// Forgets a small file that has its final name; another download may have done so before.
+    pub(super) fn remove_small(&self, root: &Root) -> io::Result<()> {
+        self.unlink(&small_name(root))
     }
 
     /// Opens the part for writing, made if it is missing. Anything but a regular file with this
@@ -251,17 +267,27 @@ impl PartStore {
         }
     }
 
-    /// Removes the unfinished small files of processes that are gone.
-    fn sweep(&self) -> io::Result<()> {
+    /// Removes the unfinished small files of processes that are gone, and old parts; what is locked
+    /// is in use, and stays.
+    fn sweep(&self, now: Modified) -> io::Result<()> {
         for entry in std::fs::read_dir(self.path())? {
-            let name = entry?.file_name();
-            let Some(name) = name.to_str().filter(|n| n.ends_with(NEW_SUFFIX)) else { continue };
+            let entry = entry?;
+            let (name, meta) = (entry.file_name(), entry.metadata());
+            let Some(name) = name.to_str() else { continue };
+            let old = is_ours(name) && meta.is_ok_and(|meta| meta.is_file() && is_old(&meta, now));
+            if !old && !name.ends_with(NEW_SUFFIX) {
+                continue;
+            }
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
             let Ok(fd) = rustix::fs::openat(self.folder(), name, flags, Mode::empty()) else {
                 continue;
             };
-            if File::from(fd).try_lock().is_ok() {
+            let file = File::from(fd);
+            if file.try_lock().is_ok() {
                 self.unlink(name)?;
+                if old {
+                    log::info!("removed the part {name}: nobody has continued it for a month");
+                }
             }
         }
         Ok(())
@@ -274,6 +300,28 @@ impl PartStore {
             PartError::Io { what, path: self.path().join(part_name(root)), source }
         }
     }
+}
+
+/// Whether a file of that name is a part.
+fn is_ours(name: &str) -> bool {
+    [".part", ".small", ".stage"].iter().any(|suffix| name.ends_with(suffix))
+}
+
+/// Whether nothing has happened to the file for `PART_AGE_MAX`. Told by ctime: mtime becomes the
+/// one of the sender's file when a part is published, and that may fail.
+fn is_old(meta: &Metadata, now: Modified) -> bool {
+    now.secs.saturating_sub(meta.ctime()) > PART_AGE_MAX.as_secs().cast_signed()
+}
+
+/// What nobody else puts into a name.
+fn unique() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed))
+}
+
+/// The file name of a small file of a batch.
+fn small_name(root: &Root) -> String {
+    format!("{root}.small")
 }
 
 /// The file name of a part.

@@ -114,7 +114,7 @@ fn a_link_a_folder_or_a_pipe_in_place_of_a_part_is_put_away_not_followed() {
     rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
     fill();
     assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
-    symlink(&victim, path_of(&store, &Root::of(b"small"))).unwrap();
+    symlink(&victim, store.path().join(small_name(&Root::of(b"small")))).unwrap();
     assert!(!store.has_small(&Root::of(b"small"), 5).unwrap());
     store.write_small(&Root::of(b"small"), b"small").unwrap();
     assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
@@ -186,6 +186,26 @@ fn what_a_killed_process_left_half_written_is_swept() {
     PartStore::open(store.path()).unwrap();
     assert!(!stale.exists());
     assert!(busy.exists(), "somebody writes it");
+}
+
+#[test]
+fn parts_that_nobody_continues_are_removed_unless_they_are_open() {
+    let (_home, store) = store();
+    let (left, manifest) = whole(&store, &bytes(2 * CHUNK));
+    drop(left);
+    store.write_small(&Root::of(b"small"), b"small").unwrap();
+    let open = store.open_part(&Root::of(b"open"), 4).unwrap();
+    std::fs::write(store.path().join("not ours"), "").unwrap();
+    let after = |age: Duration| {
+        let now = clock::unix_now();
+        let now = Modified { secs: now.secs + age.as_secs().cast_signed(), ..now };
+        PartStore::open_at(store.path(), now).unwrap();
+        std::fs::read_dir(store.path()).unwrap().count()
+    };
+    assert_eq!(after(PART_AGE_MAX - Duration::from_secs(60)), 4);
+    assert_eq!(after(PART_AGE_MAX + Duration::from_secs(60)), 2, "what is open and not ours");
+    assert!(path_of(&store, &open.root()).exists());
+    assert!(!path_of(&store, &manifest.root()).exists());
 }
 
 #[test]

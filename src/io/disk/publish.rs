@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! one      mode, mtime -> sync file -> make folders -> rename without replacing -> sync folders
-//! a batch  hash, mode, mtime of each -> one syncfs -> the renames -> sync each folder once
+//! a batch  a copy, mode, mtime of each -> one syncfs -> the renames -> sync each folder once
 //! ```
 //!
 //! On failure the part stays, and nothing has the final name. A failed sync is not asked again.
@@ -63,7 +63,14 @@ pub enum PublishError {
         /// The final path.
         path: PathBuf,
     },
-    /// The part is missing or not what was verified: fetch it again.
+    /// The small file is not kept any more, since another download has just published it: fetch it
+    /// again.
+    #[error("another download has taken the part of {}; ask again", .path.display())]
+    Missing {
+        /// The final path.
+        path: PathBuf,
+    },
+    /// The part is not what was verified: fetch it again.
     #[error("the part of {} was damaged or taken away; ask again", .path.display())]
     Damaged {
         /// The final path.
@@ -120,19 +127,17 @@ pub fn publish(
 }
 
 /// Gives small files of a batch, kept by `PartStore::write_small`, their names. Each is hashed
-/// once more on the way. The answers are in the order of `files`.
+/// once more on the way, and copied: what is kept may be wanted by other downloads, under other
+/// names. It is removed once it is published. The answers are in the order of `files`.
 pub fn publish_batch(
     store: &PartStore,
     into: &Beneath,
     files: &[FileEntry],
     fsync: bool,
 ) -> Vec<Result<Published, PublishError>> {
-    let mut roots = BTreeSet::new();
-    let staged: Vec<_> = (0_u32..)
-        .zip(files)
-        .map(|(nth, file)| stage(store, into, file, (!roots.insert(file.root)).then_some(nth)))
-        .collect();
+    let staged: Vec<_> = files.iter().map(|file| stage(store, into, file)).collect();
     if fsync && let Err(errno) = rustix::fs::syncfs(store.folder()) {
+        staged.iter().flatten().for_each(|staged| discard(store, staged));
         let failed = |file: &FileEntry| Err(error(into, &file.name, "sync", errno.into()));
         return files.iter().map(failed).collect();
     }
@@ -180,30 +185,34 @@ struct Staged {
     print: Fingerprint,
 }
 
-/// Checks and dresses the part of `file`; `twin` numbers a file whose bytes another one of the
-/// batch has too, and which therefore gets a copy.
-fn stage(
-    store: &PartStore,
-    into: &Beneath,
-    file: &FileEntry,
-    twin: Option<u32>,
-) -> Result<Staged, PublishError> {
+/// Checks what is kept of `file`, and makes and dresses a copy.
+fn stage(store: &PartStore, into: &Beneath, file: &FileEntry) -> Result<Staged, PublishError> {
     let failed = |what| move |source| error(into, &file.name, what, source);
-    let mut part = part_name(&file.root);
-    let read = |part: &str| match store.read_small(part, &file.root, file.size) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        other => other.map_err(failed("read the part of")),
+    let bytes = match store.read_small(&file.root, file.size) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(PublishError::Missing { path: final_path(into, &file.name) });
+        }
+        other => other.map_err(failed("read the part of"))?,
     };
-    let (mut open, bytes) = read(&part)?.ok_or_else(|| damaged(into, &file.name))?;
-    if let Some(nth) = twin {
-        part = format!("{}.{nth}.part", file.root);
-        store.write_as(&part, &bytes).map_err(failed("copy the part of"))?;
-        (open, _) = read(&part)?.ok_or_else(|| damaged(into, &file.name))?;
-    }
-    dress(&open, file.modified, file.executable).map_err(failed("set time and mode of"))?;
+    let bytes = bytes.ok_or_else(|| damaged(into, &file.name))?;
     let folder = into.create_parents(&file.name).map_err(failed("make the folders above"))?;
-    let print = Fingerprint::of(&open).map_err(failed("look at"))?;
-    Ok(Staged { part, folder, print })
+    let (part, open) = store.stage(&file.root, &bytes).map_err(failed("copy the part of"))?;
+    let dressed =
+        dress(&open, file.modified, file.executable).and_then(|()| Fingerprint::of(&open));
+    match dressed {
+        Ok(print) => Ok(Staged { part, folder, print }),
+        Err(source) => {
+            store.unlink(&part).unwrap_or_default();
+            Err(failed("set time and mode of")(source))
+        }
+    }
+}
+
+/// Removes a copy that did not get its name; one that stays is swept when it is old.
+fn discard(store: &PartStore, staged: &Staged) {
+    if let Err(error) = store.unlink(&staged.part) {
+        log::warn!("could not remove the part {}: {error}", staged.part);
+    }
 }
 
 fn name_staged(
@@ -214,7 +223,11 @@ fn name_staged(
 ) -> Result<Published, PublishError> {
     let failed = |what| move |source| error(into, &file.name, what, source);
     rename_noreplace(store.folder(), &staged.part, &staged.folder, file.name.file_name())
+        .inspect_err(|_| discard(store, staged))
         .map_err(failed("name"))?;
+    if let Err(error) = store.remove_small(&file.root) {
+        log::warn!("could not remove the part of {}: {error}", file.root);
+    }
     let open = into.open_file(&file.name).map_err(failed("look at"))?;
     let named = Fingerprint::of(&open).map_err(failed("look at"))?;
     Ok(published(into, &file.name, staged.print, &named))

@@ -162,7 +162,8 @@ fn a_batch_gets_its_names_twins_included() {
     for (file, outcome) in files.iter().zip(&outcomes) {
         match file.name.as_str() {
             "taken" => assert!(matches!(outcome, Err(PublishError::Exists { .. }))),
-            "never" | "wrong" => assert!(matches!(outcome, Err(PublishError::Damaged { .. }))),
+            "never" => assert!(matches!(outcome, Err(PublishError::Missing { .. }))),
+            "wrong" => assert!(matches!(outcome, Err(PublishError::Damaged { .. }))),
             _ => {
                 let published = outcome.as_ref().unwrap();
                 let meta = published.path.metadata().unwrap();
@@ -175,6 +176,27 @@ fn a_batch_gets_its_names_twins_included() {
     }
     assert_eq!(std::fs::read(world.path("taken")).unwrap(), b"before");
     assert!(!world.path("never").exists() && !world.path("wrong").exists());
+    assert_eq!(world.parts_left(), 2, "what is kept of `taken` and `wrong`");
+}
+
+#[test]
+fn downloads_that_share_a_small_content_do_not_break_each_other() {
+    let world = World::new();
+    let root = Root::of(b"shared");
+    let [one, two] = ["one", "two"].map(|text| [entry(text, b"shared")]);
+    world.store.write_small(&root, b"shared").unwrap();
+    let part = world.part(b"shared");
+    let staged = stage(&world.store, &world.into, &one[0]).unwrap();
+    assert!(publish_batch(&world.store, &world.into, &two, true)[0].is_ok());
+    assert!(name_staged(&world.store, &world.into, &one[0], &staged).is_ok());
+    let again = publish_batch(&world.store, &world.into, &[entry("three", b"shared")], false);
+    assert!(matches!(again[0], Err(PublishError::Missing { .. })), "{again:?}");
+    publish(part, &world.into, &name("alone"), WHEN, false, false).unwrap();
+    for name in ["one", "two", "alone"] {
+        assert_eq!(std::fs::read(world.path(name)).unwrap(), b"shared");
+        assert_eq!(world.path(name).metadata().unwrap().nlink(), 1);
+    }
+    assert_eq!(world.parts_left(), 0);
 }
 
 #[test]

@@ -100,6 +100,7 @@ fn fault(name: &Name, error: &PublishError) -> Fault {
     let kind = match error {
         PublishError::Exists { .. } | PublishError::Parent { .. } => FaultKind::Exists,
         PublishError::DiskFull { .. } => FaultKind::DiskFull,
+        PublishError::Missing { .. } => FaultKind::Unfinished,
         PublishError::Damaged { .. } => FaultKind::Integrity,
         PublishError::Io { .. } => FaultKind::Other,
     };
