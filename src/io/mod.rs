@@ -10,5 +10,6 @@ pub mod index;
 pub mod link;
 pub mod listen;
 pub mod local;
+pub mod notices;
 pub mod poll;
 pub mod threads;

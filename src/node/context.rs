@@ -7,10 +7,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::counters::Counters;
-use super::notices::Notices;
 use super::throttle::Throttle;
 use crate::base::NodeId;
 use crate::io::link::{LinkConfig, Timeouts};
+use crate::io::notices::Notices;
 use crate::io::threads::{Group, StopToken};
 use crate::logic::peers::PeerBook;
 

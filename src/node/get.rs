@@ -13,12 +13,12 @@ use super::fetch::control::Wish;
 use super::fetch::download::download;
 use super::fetch::job::Job;
 use super::fetch::place::Place;
-use super::notices::Notices;
 use super::throttle::Throttle;
 use super::view::{DownloadReport, From, TransferRow};
 use crate::base::{Fault, FaultKind};
 use crate::io::disk::{Beneath, PartStore};
 use crate::io::link::{LinkConfig, StaticKey};
+use crate::io::notices::Notices;
 use crate::io::threads::{Group, StopToken};
 use crate::logic::peers::PeerBook;
 
@@ -92,7 +92,7 @@ fn context(config: GetConfig) -> Result<Arc<Context>, Fault> {
         up: Throttle::new(None, stop.clone()),
         down: Throttle::new(config.down, stop.clone()),
         counters: Counters::default(),
-        notices: Notices::new(),
+        notices: Notices::new("node"),
         stop,
     }))
 }

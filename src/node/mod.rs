@@ -18,7 +18,6 @@ mod downloads;
 mod fetch;
 mod get;
 mod lookup;
-mod notices;
 mod registration;
 mod serve;
 mod start;
@@ -100,7 +99,7 @@ impl Node {
 
     /// The next line for the person; blocks. `None` when the node has stopped.
     pub fn next_notice(&self) -> Option<Notice> {
-        self.ctx.notices.next()
+        self.ctx.notices.next().map(Notice)
     }
 
     /// Its address, as others see it.

@@ -12,7 +12,6 @@ use super::context::{Context, chunk_link, serve_link};
 use super::counters::Counters;
 use super::downloads::Downloads;
 use super::fetch::place::Place;
-use super::notices::Notices;
 use super::registration::{Card, Registration};
 use super::serve::transfer::Owner;
 use super::serve::{self, QUESTIONS, TRANSFERS};
@@ -25,6 +24,7 @@ use crate::io::disk::{Beneath, DataDir, PartStore};
 use crate::io::index::{Index, IndexConfig};
 use crate::io::link::{LinkConfig, StaticKey};
 use crate::io::listen::{self, Handler, Listener};
+use crate::io::notices::Notices;
 use crate::io::threads::{Group, StopToken};
 use crate::io::{clock, local};
 use crate::logic::peers::PeerBook;
@@ -143,7 +143,7 @@ fn context(config: &NodeConfig, key: StaticKey) -> Arc<Context> {
         up: Throttle::new(config.up, stop.clone()),
         down: Throttle::new(config.down, stop.clone()),
         counters: Counters::default(),
-        notices: Notices::new(),
+        notices: Notices::new("node"),
         stop,
     })
 }

@@ -8,7 +8,7 @@
 //! ```text
 //! accept.rs ──> sessions.rs <──> pool.rs ──> service.rs ──> logic::registry
 //!               (the table)      (workers)   (meaning)      (decisions)
-//!                                               ^  └──> notices.rs, dialler.rs
+//!                                               ^  └──> io::notices, dialler.rs
 //!                                    ticker ────┘
 //! ```
 //!
@@ -22,7 +22,6 @@
 
 mod accept;
 mod dialler;
-mod notices;
 mod pool;
 mod service;
 mod sessions;

@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crossbeam_channel::Sender;
 use parking_lot::{RwLock, RwLockWriteGuard};
 
-use super::notices::Notices;
 use super::sessions::Sessions;
 use super::view::{FileRow, PeerRow, TrackerStats};
 use crate::base::{Name, NodeId, Time};
 use crate::io::clock;
+use crate::io::notices::Notices;
 use crate::io::threads::StopToken;
 use crate::logic::registry::{ClosedBy, DialOutcome, Effect, Registry, SessionToken};
 use crate::wire::Message;
@@ -69,7 +69,7 @@ impl Service {
         Service {
             registry: RwLock::new(registry),
             sessions,
-            notices: Notices::default(),
+            notices: Notices::new("tracker"),
             dials,
             counters: Counters::default(),
             started: clock::now(),

@@ -14,7 +14,7 @@ use super::outcome::Outcome;
 use super::render::{render, sources, transfer_line};
 use super::{output, run};
 use crate::base::name::printable;
-use crate::base::{Fault, FaultKind, Time};
+use crate::base::{Fault, FaultKind, Name, Time};
 use crate::io::clock;
 use crate::node::view::{DownloadReport, TransferRow};
 use crate::node::{self, GetConfig};
@@ -52,7 +52,10 @@ pub(super) fn get(args: GetArgs, env: Environment<'_>) -> Result<(), Fault> {
     let fetched =
         node::get(config, &|| interrupted.load(Ordering::SeqCst), &mut |row| progress.show(row));
     progress.end();
-    let reports = fetched?;
+    let reports = match interrupted.load(Ordering::SeqCst) {
+        true => fetched.map_err(|fault| stopped_by_you(fault, &name))?,
+        false => fetched?,
+    };
     output::err(&summary(&reports));
     output::out(&if json {
         render(&Outcome::Downloaded { name, reports }, true)?
@@ -60,6 +63,15 @@ pub(super) fn get(args: GetArgs, env: Environment<'_>) -> Result<(), Fault> {
         reports.iter().map(|r| format!("{}\n", printable(&r.path.to_string_lossy()))).collect()
     });
     Ok(())
+}
+
+/// There is no prompt to download again at: the command itself goes on where it stopped.
+fn stopped_by_you(fault: Fault, name: &Name) -> Fault {
+    if fault.kind != FaultKind::Unfinished {
+        return fault;
+    }
+    let text = "was interrupted; what arrived is kept, run the same command again to go on";
+    Fault::new(FaultKind::Unfinished, format!("{name} {text}"))
 }
 
 fn watch_ctrl_c() -> Result<Arc<AtomicBool>, Fault> {
@@ -127,5 +139,20 @@ impl Progress {
         if let Progress::Bar(bar) = self {
             bar.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupted_get_says_how_to_go_on_and_other_faults_stay_as_they_are() {
+        let name = Name::parse("a.pdf").unwrap();
+        let fault = stopped_by_you(Fault::new(FaultKind::Unfinished, "download it again"), &name);
+        assert_eq!(fault.kind, FaultKind::Unfinished);
+        assert!(fault.text.ends_with("run the same command again to go on"), "{fault}");
+        let full = Fault::new(FaultKind::DiskFull, "no room");
+        assert_eq!(stopped_by_you(full.clone(), &name), full);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -74,11 +75,17 @@ pub(super) fn tracker(args: TrackerArgs, env: Environment<'_>) -> Result<(), Fau
         swarm_key,
         bulk: args.swarm.bulk,
     })?;
-    let addr = tracker.addr();
-    let ip = if addr.ip().is_unspecified() { local::usual_address() } else { addr.ip() };
-    let greeting = format!("***** START {ip} *****\nready tracker listen={addr}\n");
+    let greeting = tracker_greeting(tracker.addr());
     let daemon: Arc<dyn Daemon> = Arc::new(TrackerDaemon(tracker));
     serve(&daemon, &life, &printer, &Serving { data: &data, headless: args.headless, greeting })
+}
+
+/// A tracker's first lines: an address that others can use, also where it listens on all of them.
+fn tracker_greeting(mut addr: SocketAddr) -> String {
+    if addr.ip().is_unspecified() {
+        addr.set_ip(local::usual_address());
+    }
+    format!("***** START {} *****\nready tracker listen={addr}\n", addr.ip())
 }
 
 /// Printer, log and signals, in this order: a start that fails must be able to say so.
@@ -145,4 +152,21 @@ pub(super) fn swarm_key(
     let Some(key) = env("PARVI_SWARM_KEY").filter(|k| !k.is_empty()) else { return Ok(None) };
     let key = key.to_string_lossy().parse::<SwarmKey>();
     key.map(Some).map_err(|e| usage(format!("PARVI_SWARM_KEY: {e}; parvi key makes one")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tracker_on_all_addresses_names_one_that_can_be_dialled() {
+        for any in ["0.0.0.0:12345", "[::]:12345"] {
+            let greeting = tracker_greeting(any.parse().unwrap());
+            let usual = SocketAddr::new(local::usual_address(), 12345);
+            assert!(greeting.ends_with(&format!("ready tracker listen={usual}\n")), "{greeting}");
+            assert!(!usual.ip().is_unspecified(), "{usual}");
+        }
+        let one = tracker_greeting("10.0.0.1:7".parse().unwrap());
+        assert_eq!(one, "***** START 10.0.0.1 *****\nready tracker listen=10.0.0.1:7\n");
+    }
 }
