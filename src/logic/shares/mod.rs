@@ -338,7 +338,6 @@ impl Shares {
     fn disown(&mut self, now: Time, owner: OwnerKey, item: u32, edits: &mut Edits) {
         let Some(state) = self.owners.get_mut(&owner) else { return };
         state.have.remove(item);
-        state.asked.remove(item);
         let mut orphaned = self.withdraw(owner, item, edits);
         if self.owners.get(&owner).is_some_and(|state| state.holds(item)) {
             // It arrived. No ACK will come for it: a SKIP frees its place in the window.
