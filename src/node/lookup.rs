@@ -6,7 +6,6 @@
 //! named has answered, so that one dead machine does not hold up the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 
 use super::context::Context;
+use super::dial::{bind_for, dial_tracker};
 use crate::base::{Fault, FaultKind, FileEntry, Name, NodeId, PeerInfo, Root, Time};
 use crate::io::clock;
 use crate::io::link::{self, Link, LinkError, Phase};
@@ -211,27 +211,6 @@ fn refresh_peers(
             }
             other => return Err(LinkError::Unexpected(other.kind())),
         }
-    }
-}
-
-/// Dials the first of a tracker's addresses that answers.
-pub(super) fn dial_tracker(ctx: &Context, tracker: &str) -> Result<Link, LinkError> {
-    let mut last = LinkError::Closed;
-    for addr in tracker.to_socket_addrs().map_err(LinkError::Io)? {
-        match link::dial(addr, bind_for(ctx, addr), &ctx.link, None) {
-            Ok(link) => return Ok(link),
-            Err(e) => last = e,
-        }
-    }
-    Err(last)
-}
-
-/// The address to bind an outgoing socket to: `--listen`, unless it is of the other family.
-pub(super) fn bind_for(ctx: &Context, to: SocketAddr) -> std::net::IpAddr {
-    match (ctx.bind.is_ipv4(), to.is_ipv4()) {
-        (true, false) => std::net::Ipv6Addr::UNSPECIFIED.into(),
-        (false, true) => std::net::Ipv4Addr::UNSPECIFIED.into(),
-        _ => ctx.bind,
     }
 }
 

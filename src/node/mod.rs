@@ -14,6 +14,7 @@
 mod config;
 mod context;
 mod counters;
+mod dial;
 mod downloads;
 mod fetch;
 mod get;

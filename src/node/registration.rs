@@ -17,7 +17,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use parking_lot::Mutex;
 
 use super::context::Context;
-use super::lookup::dial_tracker;
+use super::dial::dial_tracker;
 use super::view::TrackerRow;
 use crate::base::backoff::Backoff;
 use crate::base::{NodeLabel, Ports};

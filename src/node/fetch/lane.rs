@@ -22,7 +22,7 @@ use crate::io::link::{self, Link, LinkError, LinkReader, LinkWriter, Phase};
 use crate::io::threads;
 use crate::logic::owners::Standing;
 use crate::logic::shares::{Action, OwnerKey, Verdict};
-use crate::node::lookup::bind_for;
+use crate::node::dial::bind_for;
 use crate::wire::message::tracker::{Refused, Why};
 use crate::wire::message::transfer::{Ack, Chunk, Open, Working};
 use crate::wire::{List, Message};

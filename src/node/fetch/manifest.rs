@@ -6,7 +6,7 @@ use crate::base::manifest::ManifestError;
 use crate::base::{Manifest, PeerInfo};
 use crate::io::link::{self, LinkError};
 use crate::node::context::Context;
-use crate::node::lookup::bind_for;
+use crate::node::dial::bind_for;
 use crate::wire::Message;
 use crate::wire::message::size::SizeQuestion;
 use crate::wire::message::transfer::Content;
