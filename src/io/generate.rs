@@ -92,6 +92,13 @@ pub fn generate_file(path: &Path, size: u64, seed: u64) -> Result<(), GenerateEr
     write(path, content).map(|_| ())
 }
 
+/// A seed that follows from words.
+pub fn seed_of(words: &str) -> u64 {
+    let mut seed = [0; 8];
+    blake3::Hasher::new_derive_key(CONTEXT).update(words.as_bytes()).finalize_xof().fill(&mut seed);
+    u64::from_le_bytes(seed)
+}
+
 fn file_name(kind: Kind, number: u32) -> String {
     match kind {
         Kind::Small => format!("small/{:03}/{number:06}.txt", number / SMALL_PER_FOLDER),

@@ -12,4 +12,5 @@ pub mod listen;
 pub mod local;
 pub mod notices;
 pub mod poll;
+pub mod prepare;
 pub mod threads;

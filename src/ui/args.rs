@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use super::values;
 use crate::base::{Name, NodeLabel, Rate};
 use crate::io::link::Bulk;
+use crate::io::prepare::Owner;
 
 const AFTER: &str = "Every flag can also be given as PARVI_<FLAG> in the environment (--ack-timeout: \
 PARVI_ACK_TIMEOUT) and, where --config is taken, as a key of that file (ack-timeout = 20).\n\
@@ -50,6 +51,9 @@ pub enum Task {
     Health(HealthArgs),
     /// Print a new swarm key.
     Key,
+    /// Make ready what containers mount: folders, first files, a swarm key.
+    #[command(hide = true)]
+    Prepare(PrepareArgs),
     /// Print the completions for a shell.
     Completions {
         /// The shell.
@@ -130,6 +134,9 @@ pub struct NodeArgs {
     /// Most bytes per second received [default: no bound].
     #[arg(long, value_name = "RATE", value_parser = values::rate)]
     pub down: Option<Rate>,
+    /// Something to share at once: a folder of generated files, when nothing is shared yet.
+    #[arg(long)]
+    pub generate_if_empty: bool,
     /// No prompt: do not read standard input.
     #[arg(long)]
     pub headless: bool,
@@ -212,6 +219,29 @@ pub struct GenerateArgs {
     /// What the bytes follow from.
     #[arg(long, value_name = "S", allow_negative_numbers = true, default_value_t = 1)]
     pub seed: u64,
+}
+
+/// `parvi prepare`: what the scripts and docker-compose.yml run before nodes start.
+#[derive(Debug, Args)]
+pub struct PrepareArgs {
+    /// Below it, a data directory for each NAME.
+    #[arg(long, value_name = "DIR")]
+    pub volumes: PathBuf,
+    /// Below it, a folder of logs for each NAME.
+    #[arg(long, value_name = "DIR")]
+    pub logs: PathBuf,
+    /// Where swarm.key is made, when missing.
+    #[arg(long, value_name = "DIR")]
+    pub keys: PathBuf,
+    /// First files for a NAME whose directory is missing or empty.
+    #[arg(long, value_name = "DIR")]
+    pub first_files: Option<PathBuf>,
+    /// Who must be able to write it all.
+    #[arg(long, value_name = "UID:GID")]
+    pub owner: Option<Owner>,
+    /// Nodes, or the tracker.
+    #[arg(value_name = "NAME", value_parser = values::label)]
+    pub names: Vec<NodeLabel>,
 }
 
 /// `parvi health`.

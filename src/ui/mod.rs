@@ -67,6 +67,7 @@ fn run_task(task: Task) -> Result<u8, Fault> {
         Task::Generate(args) => tools::generate(&args).map(|()| 0),
         Task::Health(args) => ask::health(args, env).map(|()| 0),
         Task::Key => tools::key().map(|()| 0),
+        Task::Prepare(args) => tools::prepare(args).map(|()| 0),
         Task::Completions { shell } => {
             tools::completions(shell);
             Ok(0)

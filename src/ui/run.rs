@@ -14,7 +14,7 @@ use super::node_commands::NodeDaemon;
 use super::printer::Printer;
 use super::serve::{Serving, serve, watch_signals};
 use super::tracker_commands::TrackerDaemon;
-use super::{logging, terminal};
+use super::{logging, terminal, tools};
 use crate::base::{Fault, FaultKind};
 use crate::io::link::SwarmKey;
 use crate::io::local;
@@ -29,6 +29,9 @@ pub(super) fn node(args: NodeArgs, env: Environment<'_>) -> Result<(), Fault> {
     let data = node_data(args.data, env)?;
     let swarm_key = swarm_key(&args.swarm, env)?;
     let (life, printer) = prepare(&args.swarm, args.headless, env)?;
+    if args.generate_if_empty {
+        tools::generate_if_empty(&data.join("shared"), args.name.as_ref())?;
+    }
     let node = Node::start(&NodeConfig {
         trackers: args.tracker,
         data: data.clone(),

@@ -1,12 +1,16 @@
-//! The small one-shot commands: `generate`, `key`, `completions`, `man`.
+//! The small one-shot commands: `generate`, `key`, `prepare`, `completions`, `man`.
+
+use std::path::Path;
 
 use clap::CommandFactory;
 
-use super::args::{Cli, GenerateArgs};
+use super::args::{Cli, GenerateArgs, PrepareArgs};
 use super::{output, render};
-use crate::base::{Fault, FaultKind};
+use crate::base::{Fault, FaultKind, NodeLabel};
 use crate::io::generate::{self, DataSet, GenerateError};
 use crate::io::link::SwarmKey;
+use crate::io::local;
+use crate::io::prepare::{Preparation, PrepareError};
 
 /// `parvi generate`.
 ///
@@ -14,17 +18,37 @@ use crate::io::link::SwarmKey;
 /// A full disk, a folder that cannot be written, other bytes in the way.
 pub(super) fn generate(args: &GenerateArgs) -> Result<(), Fault> {
     let set = DataSet { small: args.small, large: args.large, seed: args.seed };
-    let written = generate::generate(&args.dir, set).map_err(|e| {
-        let kind = match &e {
-            GenerateError::Exists(_) => FaultKind::Exists,
-            GenerateError::Io { source, .. } if is_full(source) => FaultKind::DiskFull,
-            GenerateError::Io { .. } => FaultKind::Other,
-        };
-        Fault::new(kind, e.to_string())
-    })?;
+    let written = generate::generate(&args.dir, set).map_err(|e| not_generated(&e))?;
     let (files, bytes, dir) = (written.files, render::size(written.bytes), args.dir.display());
     output::err(&format!("{files} files, {bytes}, in {dir}; seed {}\n", args.seed));
     Ok(())
+}
+
+/// A folder of files for a node that shares nothing yet: other names and bytes for another label.
+///
+/// # Errors
+/// As `generate`.
+pub(super) fn generate_if_empty(shared: &Path, label: Option<&NodeLabel>) -> Result<(), Fault> {
+    let empty = match std::fs::read_dir(shared) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(e) => e.kind() == std::io::ErrorKind::NotFound,
+    };
+    if !empty {
+        return Ok(());
+    }
+    let host = local::host_name().unwrap_or_default();
+    let label = label.map_or(host.as_str(), NodeLabel::as_str);
+    let dir = shared.join(format!("from-{label}"));
+    generate(&GenerateArgs { dir, small: 100, large: 4, seed: generate::seed_of(label) })
+}
+
+fn not_generated(error: &GenerateError) -> Fault {
+    let kind = match error {
+        GenerateError::Exists(_) => FaultKind::Exists,
+        GenerateError::Io { source, .. } if is_full(source) => FaultKind::DiskFull,
+        GenerateError::Io { .. } => FaultKind::Other,
+    };
+    Fault::new(kind, error.to_string())
 }
 
 fn is_full(e: &std::io::Error) -> bool {
@@ -38,6 +62,32 @@ fn is_full(e: &std::io::Error) -> bool {
 pub(super) fn key() -> Result<(), Fault> {
     let key = SwarmKey::generate().map_err(|e| Fault::other(e.to_string()))?;
     output::out(&format!("{}\n", *key.to_hex()));
+    Ok(())
+}
+
+/// `parvi prepare`.
+///
+/// # Errors
+/// A folder or file that could not be made or given away; a full disk.
+pub(super) fn prepare(args: PrepareArgs) -> Result<(), Fault> {
+    let preparation = Preparation {
+        volumes: args.volumes,
+        logs: args.logs,
+        keys: args.keys,
+        first_files: args.first_files,
+        owner: args.owner,
+        names: args.names.iter().map(ToString::to_string).collect(),
+    };
+    let filled = preparation.run().map_err(|e| match &e {
+        PrepareError::Generate(e) => not_generated(e),
+        PrepareError::Io { source, .. } if is_full(source) => {
+            Fault::new(FaultKind::DiskFull, e.to_string())
+        }
+        _ => Fault::other(e.to_string()),
+    })?;
+    if !filled.is_empty() {
+        output::err(&format!("first files for {}\n", filled.join(", ")));
+    }
     Ok(())
 }
 
