@@ -60,14 +60,6 @@ if [[ -z $problem ]]; then
 elif [[ -f $STATE/compose.yml ]]; then
     warn "containers were not looked at: $problem"
 fi
-if [[ -d $LOGS ]]; then
-    empty_folder "$LOGS"
-    rmdir "$LOGS"
-    say "removed the logs"
-fi
-empty_folder "$STATE"
-rmdir "$STATE" "${STATE%/*}" 2>/dev/null || true
-
 if $volumes; then
     empty_folder "$VOLUMES"
     empty_folder "$KEYS"
@@ -79,4 +71,11 @@ if $volumes; then
         say "the first files come with the next ./run.sh"
     fi
 fi
+if [[ -d $LOGS ]]; then
+    empty_folder "$LOGS"
+    rmdir "$LOGS"
+    say "removed the logs"
+fi
+empty_folder "$STATE"
+rmdir "$STATE" "${STATE%/*}" 2>/dev/null || true
 say "nothing runs any more"

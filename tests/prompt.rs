@@ -100,3 +100,16 @@ fn the_end_of_a_pipe_is_not_the_end_of_the_daemon_but_ctl_exit_is() {
     assert_eq!(code(&["ctl", "peers"]), Some(6), "when ctl exit returns the daemon is gone");
     assert_eq!(daemon.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn lines_typed_ahead_are_not_lost() {
+    let data = tempfile::tempdir().unwrap();
+    let mut session = tracker(&data);
+    session.send("help peers\nhelp files\nhelp exit\n").unwrap();
+    session.flush().unwrap();
+    for usage in ["\npeers", "\nfiles", "\nexit [--now]"] {
+        session.exp_string(usage).unwrap();
+    }
+    session.send_line("exit").unwrap();
+    session.exp_eof().unwrap();
+}
