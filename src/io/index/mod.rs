@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! scanner   the one thread: walk -> hash -> cache -> rest      watch   reports of changes
-//! walk      what lies in a folder          hasher  hashes on all cores
+//! walk      what lies in a folder          patterns  what a person leaves out of it
+//! hasher    hashes on all cores
 //! settling  what is still being written    pace    when to scan next
 //! state     what is known, and the catalogue that follows       cache   the same, across restarts
 //! shares    what a person shares by path and withholds          served  a file opened for a peer
@@ -16,6 +17,7 @@ mod cache;
 mod error;
 mod hasher;
 mod pace;
+mod patterns;
 mod problem;
 mod scanner;
 mod served;

@@ -1,6 +1,7 @@
 //! What lies in a shared folder and cannot be shared, told to people.
 
 use std::fmt::Display;
+use std::io;
 use std::path::Path;
 
 use crate::base::name::printable;
@@ -33,4 +34,15 @@ impl Problems {
             self.more += 1;
         }
     }
+}
+
+/// Words for what the system does not let us read, and what to do where a person can.
+pub(super) fn unreadable(error: &io::Error) -> String {
+    let todo = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; let the user that parvi runs as read it, or name it in a .parviignore"
+        }
+        _ => "",
+    };
+    format!("could not be read: {error}{todo}")
 }
