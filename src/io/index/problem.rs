@@ -18,7 +18,7 @@ pub struct Problem {
     pub why: String,
 }
 
-/// The problems of one scan.
+/// The problems of one scan, and of what was opened since.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Problems {
     pub(super) listed: Vec<Problem>,
@@ -33,6 +33,17 @@ impl Problems {
         } else {
             self.more += 1;
         }
+    }
+
+    /// The same, unless `path` is listed already, or no more are; tells whether it is listed now.
+    pub(super) fn add_once(&mut self, path: &Path, why: impl Display) -> bool {
+        let text = path.to_string_lossy();
+        let fresh = self.listed.iter().all(|problem| problem.path != printable(&text));
+        let fits = fresh && self.listed.len() < PROBLEMS_MAX;
+        if fits {
+            self.add(path, why);
+        }
+        fits
     }
 }
 

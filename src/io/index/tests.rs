@@ -468,16 +468,6 @@ fn a_shared_folder_that_cannot_be_read_keeps_its_files_and_their_hashes() {
 }
 
 #[test]
-fn want_of_descriptors_says_nothing_of_a_file() {
-    let print = Fingerprint::new(&std::fs::metadata(".").unwrap());
-    let found = |errno: rustix::io::Errno| Err(errno.into());
-    assert!(may_be_unchanged(&found(rustix::io::Errno::MFILE), &print));
-    assert!(may_be_unchanged(&Ok(print), &print));
-    assert!(!may_be_unchanged(&found(rustix::io::Errno::NOENT), &print));
-    assert!(!may_be_unchanged(&Ok(Fingerprint { inode: !print.inode, ..print }), &print));
-}
-
-#[test]
 fn what_is_unshared_is_not_served_from_another_folder_instead() {
     let mut world = World::new();
     world.put("downloaded/photos/b", "downloaded");
