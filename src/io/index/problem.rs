@@ -50,9 +50,7 @@ impl Problems {
 /// Words for what the system does not let us read, and what to do where a person can.
 pub(super) fn unreadable(error: &io::Error) -> String {
     let todo = match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            "; let the user that parvi runs as read it, or name it in a .parviignore"
-        }
+        io::ErrorKind::PermissionDenied => "; let the user that parvi runs as read it",
         _ => "",
     };
     format!("could not be read: {error}{todo}")

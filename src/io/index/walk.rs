@@ -68,7 +68,7 @@ fn relative<'a>(place: &Place, path: &'a Path) -> Option<&'a Path> {
 }
 
 /// What an ignore file that cannot be read means.
-const HIDDEN: &str = "until it can be read, nothing of its folder is shared";
+const HIDDEN: &str = "until then, nothing of its folder is shared";
 
 /// Calls `found` for every file of `place` that can be shared: its full name and its state.
 /// `patterns` tells whether ignore files count: those in folders a person fills do, one that was
@@ -137,7 +137,8 @@ impl Walk<'_> {
                     true => self.unread.add(self.place, folder),
                     false => self.unread.hide(self.place, folder),
                 }
-                self.problems.add(&folder.join(IGNORE_FILE), format_args!("{error}; {HIDDEN}"));
+                let why = format!("{}; {HIDDEN}", unreadable(&error));
+                self.problems.add(&folder.join(IGNORE_FILE), why);
                 None
             }
         }
