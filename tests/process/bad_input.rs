@@ -291,3 +291,19 @@ fn a_data_directory_its_user_may_not_write_is_told_with_what_to_do() {
     give(&data);
     refused("could not open");
 }
+
+#[test]
+fn a_daemon_takes_as_many_descriptors_as_the_hard_limit_gives() {
+    let swarm = Swarm::new();
+    let parvi = env!("CARGO_BIN_EXE_parvi");
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -Sn 256 && exec \"$0\" \"$@\"", parvi]);
+    command.args(["tracker", "--listen", "127.0.0.1:0"]);
+    let tracker = started(&swarm, "tracker", command);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", tracker.child.id())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let mut numbers = line.split_whitespace().skip(3).map(|n| n.parse().unwrap_or(u64::MAX));
+    let (soft, hard) = (numbers.next().unwrap(), numbers.next().unwrap());
+    assert!(hard > 256, "this test needs a hard limit above the soft one");
+    assert_eq!(soft, hard.min(65_536), "{line}");
+}
