@@ -42,3 +42,5 @@ pub const WORKING_EVERY: Duration = Duration::from_secs(5);
 pub const PENDING_MAX: usize = 64;
 /// Corrupt chunks after which an owner is not asked again.
 pub const CORRUPT_CHUNKS_MAX: u32 = 3;
+/// Messages that are malformed or forbidden after which an owner is not dialled again.
+pub const VIOLATIONS_MAX: u32 = 3;

@@ -4,6 +4,7 @@
 //! kind of side effect has one home here, and `clippy.toml` keeps it there.
 
 pub mod clock;
+pub mod descriptors;
 pub mod disk;
 pub mod generate;
 pub mod index;

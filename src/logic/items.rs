@@ -94,6 +94,13 @@ impl Items {
         run.count > 0 && end <= u64::from(self.count())
     }
 
+    /// Whether a list of runs names items of the set only, and no more than there are: what a peer's
+    /// list makes us do is then bounded by the set, however long the list is.
+    pub fn bound(&self, runs: &[Range]) -> bool {
+        let named: u64 = runs.iter().map(|run| u64::from(run.count)).sum();
+        named <= u64::from(self.count()) && runs.iter().all(|run| self.contain(*run))
+    }
+
     /// How many items a requester lets be on the way without an ACK.
     pub fn window(&self) -> u16 {
         match &self.lens {

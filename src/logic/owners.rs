@@ -6,7 +6,7 @@
 //!      ^               |                        |
 //!      |   Busy, Lost  v   (backoff)            v        NotHere
 //!      +------------------------------------------------------------> Gone --found again--> Waiting
-//!                                      ban, from anywhere ----------> Banned (for this download)
+//!           wrong bytes or broken protocol too often, from anywhere -> Banned (for this download)
 //! ```
 //!
 //! Invariant: an owner has at most one connection; a banned one never gets another. The wait grows
@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::backoff::Backoff;
+use crate::base::limits::VIOLATIONS_MAX;
 use crate::base::{NodeId, PeerInfo, Time};
 
 /// Waits before an owner is dialled again.
@@ -44,7 +45,14 @@ enum State {
     Dialling,
     Connected,
     Gone { why: String },
-    Banned,
+    Banned(Ban),
+}
+
+/// Why an owner is not asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ban {
+    WrongBytes,
+    Violations,
 }
 
 #[derive(Debug)]
@@ -52,6 +60,7 @@ struct Owner {
     info: PeerInfo,
     state: State,
     backoff: Backoff,
+    violations: u32,
 }
 
 /// The owners of one set, as far as they are known.
@@ -82,6 +91,7 @@ impl Owners {
                 info: info.clone(),
                 state: due(),
                 backoff: Backoff::new(RETRY_FIRST, RETRY_MAX),
+                violations: 0,
             });
             if !owner.info.is_at_same_place(&info) {
                 owner.info = info;
@@ -123,7 +133,7 @@ impl Owners {
     /// Its connection ended; `random` jitters the wait until the next one.
     pub fn ended(&mut self, now: Time, node: NodeId, how: Standing, random: u64) {
         let Some(owner) = self.owners.get_mut(&node) else { return };
-        if matches!(owner.state, State::Banned) {
+        if matches!(owner.state, State::Banned(_)) {
             return;
         }
         owner.state = match how {
@@ -136,7 +146,20 @@ impl Owners {
 
     /// It sent wrong bytes too often: never again in this download.
     pub fn ban(&mut self, node: NodeId) {
-        self.set_state(node, State::Banned);
+        self.set_state(node, State::Banned(Ban::WrongBytes));
+    }
+
+    /// It sent a message that is malformed or forbidden. The last that it may send bans it for this
+    /// download; returns the words for the person then.
+    pub fn broke_protocol(&mut self, node: NodeId) -> Option<String> {
+        let owner = self.owners.get_mut(&node)?;
+        owner.violations += 1;
+        if owner.violations != VIOLATIONS_MAX {
+            return None;
+        }
+        let words = format!("{} {}; not asked again", owner.info.shown(), Ban::Violations.words());
+        self.set_state(node, State::Banned(Ban::Violations));
+        Some(words)
     }
 
     /// Whether an owner that could not be reached, or broke off, is waited for: it may still have
@@ -150,7 +173,7 @@ impl Owners {
 
     /// Whether `node` is banned.
     pub fn is_banned(&self, node: NodeId) -> bool {
-        self.owners.get(&node).is_some_and(|o| matches!(o.state, State::Banned))
+        self.owners.get(&node).is_some_and(|o| matches!(o.state, State::Banned(_)))
     }
 
     /// Owners with an accepted transfer.
@@ -169,16 +192,32 @@ impl Owners {
         true
     }
 
-    /// The words for the person when everybody who has it sends wrong bytes.
+    /// The words for the person when nobody who has it may be asked any more.
     pub fn all_banned(&self) -> Option<String> {
         let all = !self.owners.is_empty() && self.not_banned().is_empty();
         all.then(|| self.all_corrupt())
     }
 
-    /// The same words, where everybody has sent wrong bytes but not often enough for a ban.
+    /// The same words, where everybody else has sent wrong bytes but not often enough for a ban.
     pub fn all_corrupt(&self) -> String {
-        let names: Vec<String> = self.owners.values().map(|o| o.info.shown()).collect();
-        format!("every owner sends bytes that do not match the file's hash: {}", names.join(", "))
+        let broke = |o: &&Owner| matches!(o.state, State::Banned(Ban::Violations));
+        let names =
+            |of: Vec<&Owner>| of.iter().map(|o| o.info.shown()).collect::<Vec<_>>().join(", ");
+        match self.owners.values().partition::<Vec<_>, _>(broke) {
+            (broke, wrong) if broke.is_empty() => format!(
+                "every owner sends bytes that do not match the file's hash: {}",
+                names(wrong)
+            ),
+            (broke, wrong) if wrong.is_empty() => {
+                format!("every owner {}: {}", Ban::Violations.words(), names(broke))
+            }
+            (broke, wrong) => format!(
+                "no owner is left: {} sent wrong bytes, {} {}",
+                names(wrong),
+                names(broke),
+                Ban::Violations.words()
+            ),
+        }
     }
 
     /// Those who may still be asked, now or later.
@@ -202,6 +241,7 @@ impl Owners {
         let secs = self.next_search.since(now).as_secs_f64();
         let gone = self.owners.values().find_map(|o| match &o.state {
             State::Gone { why } => Some(format!("{}: {why}", o.info.shown())),
+            State::Banned(ban) => Some(format!("{} {}", o.info.shown(), ban.words())),
             _ => None,
         });
         let why = gone.unwrap_or_else(|| "nobody has it now".into());
@@ -210,9 +250,18 @@ impl Owners {
 
     fn set_state(&mut self, node: NodeId, state: State) {
         if let Some(owner) = self.owners.get_mut(&node)
-            && !matches!(owner.state, State::Banned)
+            && !matches!(owner.state, State::Banned(_))
         {
             owner.state = state;
+        }
+    }
+}
+
+impl Ban {
+    const fn words(self) -> &'static str {
+        match self {
+            Ban::WrongBytes => "sent wrong bytes too often",
+            Ban::Violations => "broke the protocol too often",
         }
     }
 }
@@ -301,6 +350,35 @@ mod tests {
         assert_eq!(owners.due(at(9_999), 9), [peer(0)]);
         owners.ban(peer(0).id);
         assert!(owners.all_banned().unwrap().contains("alice"));
+    }
+
+    #[test]
+    fn an_owner_that_breaks_the_protocol_three_times_is_banned_and_the_person_told() {
+        let mut owners = Owners::new(at(0), vec![peer(0), peer(2)]);
+        let eve = peer(2).id;
+        for _ in 1..VIOLATIONS_MAX {
+            assert_eq!(owners.broke_protocol(eve), None);
+            owners.ended(at(0), eve, lost(), 0);
+        }
+        owners.connected_to(eve);
+        owners.useful(eve);
+        assert!(!owners.is_banned(eve), "it may have been a bug that passed");
+        let told = "eve (10.0.0.2:3) broke the protocol too often; not asked again";
+        assert_eq!(owners.broke_protocol(eve).as_deref(), Some(told));
+        assert_eq!(owners.broke_protocol(eve), None, "told once");
+        owners.ended(at(0), eve, lost(), 0);
+        owners.found(at(1), vec![peer(2)]);
+        assert_eq!(owners.due(at(99_999), 9), [peer(0)]);
+        owners.connected_to(peer(0).id);
+        assert!(owners.why_waiting(at(0)).starts_with("eve (10.0.0.2:3) broke the protocol"));
+        assert_eq!(owners.all_banned(), None);
+        owners.ban(peer(0).id);
+        let words = owners.all_banned().unwrap();
+        assert!(words.contains("alice (10.0.0.0:3) sent wrong bytes, eve"), "{words}");
+        let mut owners = Owners::new(at(0), vec![peer(2)]);
+        (0..VIOLATIONS_MAX).for_each(|_| _ = owners.broke_protocol(eve));
+        let words = "every owner broke the protocol too often: eve (10.0.0.2:3)";
+        assert_eq!(owners.all_banned().as_deref(), Some(words));
     }
 
     #[test]

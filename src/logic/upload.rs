@@ -263,17 +263,12 @@ impl Upload {
         }
     }
 
-    /// Every number lies in the set, and the work a list makes is bounded by the set.
     fn check(&self, runs: &[Range]) -> Result<(), Violation> {
         let items = self.items.count();
-        let mut named = 0_u64;
-        for run in runs {
-            if !self.items.contain(*run) {
-                return Err(Violation::Range { first: run.first, count: run.count, items });
-            }
-            named += u64::from(run.count);
+        if let Some(Range { first, count }) = runs.iter().find(|run| !self.items.contain(**run)) {
+            return Err(Violation::Range { first: *first, count: *count, items });
         }
-        if named > u64::from(items) { Err(Violation::Repeated { items }) } else { Ok(()) }
+        if self.items.bound(runs) { Ok(()) } else { Err(Violation::Repeated { items }) }
     }
 }
 

@@ -212,6 +212,7 @@ impl Node {
 
     /// The asker is an owner like any other.
     fn add_own(&self, hits: &mut Vec<LookupHit>, mine: Vec<FileEntry>) {
+        let mut only_mine = Vec::new();
         for entry in mine {
             let me = Owner {
                 node: self.label.clone(),
@@ -222,12 +223,14 @@ impl Node {
             };
             match hits.binary_search_by(|h| (&h.name, &h.root).cmp(&(&entry.name, &entry.root))) {
                 Ok(at) => hits[at].owners.push(me),
-                Err(at) => {
+                Err(_) => {
                     let FileEntry { name, size, root, .. } = entry;
-                    hits.insert(at, LookupHit { name, size, root, owners: vec![me] });
+                    only_mine.push(LookupHit { name, size, root, owners: vec![me] });
                 }
             }
         }
+        hits.append(&mut only_mine);
+        hits.sort_by(|a, b| (&a.name, &a.root).cmp(&(&b.name, &b.root)));
     }
 
     /// Begins a download in the background and returns its id; one of the same name that is going

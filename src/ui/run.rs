@@ -17,7 +17,7 @@ use super::tracker_commands::TrackerDaemon;
 use super::{logging, terminal, tools};
 use crate::base::{Fault, FaultKind};
 use crate::io::link::SwarmKey;
-use crate::io::local;
+use crate::io::{descriptors, local};
 use crate::node::{Node, NodeConfig};
 use crate::tracker::{Tracker, TrackerConfig};
 
@@ -102,6 +102,8 @@ fn prepare(
     watch_signals(&life)?;
     if !headless && std::io::stdin().is_terminal() {
         terminal::cap_descriptors();
+    } else {
+        descriptors::raise();
     }
     Ok((life, printer))
 }

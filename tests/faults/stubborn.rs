@@ -1,6 +1,9 @@
 //! Owners that stall, dribble, hang up, lie about chunks or lose the file: others finish.
 
-use parvi::base::{Bitmap, Range, Rate};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use parvi::base::{Bitmap, FaultKind, Range, Rate};
 use parvi::io::link::{FileSlice, Link, LinkError};
 use parvi::io::threads::StopToken;
 use parvi::wire::List;
@@ -8,7 +11,7 @@ use parvi::wire::message::tracker::{Refused, Why};
 use parvi::wire::message::transfer::{Ack, Done, Next, Opened, Stale};
 
 use super::eve::{Acts, Eve, Goods, opened, send_as, stale};
-use super::swarm::{LONG, Swarm, bytes, download_equal, from_node};
+use super::swarm::{LONG, Swarm, bytes, download, download_equal, from_node};
 
 const MIB: usize = 1 << 20;
 
@@ -151,6 +154,53 @@ fn lies_about_chunks_cost_the_liar_its_connection_and_nothing_else() {
 #[test]
 fn an_owner_that_lies_about_what_it_has_or_hangs_up_at_any_step_is_done_without() {
     all_arrive(&open_lies());
+}
+
+#[test]
+fn an_owner_that_keeps_breaking_the_protocol_is_banned_after_three_times() {
+    for how in ["next of nothing", "done, it says", "stale of one item too many"] {
+        let (swarm, content) = (Swarm::new(), bytes(3 * MIB, 6));
+        let opens: Arc<AtomicU32> = Arc::default();
+        let count = opens.clone();
+        let acts = after_open(move |link, goods| {
+            count.fetch_add(1, Relaxed);
+            let run = |count| Range { first: 0, count };
+            match how {
+                "next of nothing" => link.send(Next { items: run(0) }),
+                "done, it says" => link.send(Done),
+                _ => link.send(Stale { items: List::of(vec![run(1), run(goods.chunks())]) }),
+            }
+        });
+        let _eve = Eve::start(&swarm, "eve", Goods::of("film", &content), &acts);
+        let carol = swarm.node("carol");
+        let fault = download(&carol, "film").unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Integrity, "{how}: {fault}");
+        let shown = format!("{:?}", carol.transfers());
+        for words in [fault.text, shown] {
+            assert!(
+                words.contains("broke the protocol") && words.contains("eve"),
+                "{how}: {words}"
+            );
+        }
+        assert_eq!(opens.load(Relaxed), 3, "{how}");
+    }
+}
+
+#[test]
+fn an_owner_that_hangs_up_three_times_breaks_no_rule_and_is_asked_again() {
+    let (swarm, content) = (Swarm::new(), bytes(3 * MIB, 7));
+    let (honest, opens) = (Acts::honest(), AtomicU32::new(0));
+    let acts = Acts::transferring(move |link, goods| {
+        if opens.load(Relaxed) == 3 {
+            return (honest.chunk)(link, goods);
+        }
+        // Counted once it is open: the tracker looks in too.
+        opened(link, Bitmap::all(goods.chunks()))?;
+        opens.fetch_add(1, Relaxed);
+        Ok(())
+    });
+    let _eve = Eve::start(&swarm, "eve", Goods::of("film", &content), &acts);
+    download_equal(&swarm.node("carol"), "film", &content);
 }
 
 #[test]

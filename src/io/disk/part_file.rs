@@ -1,7 +1,7 @@
 //! One part, open and locked: bytes go in at any offset, what was written can be told from holes.
 //!
 //! Invariant: whoever has a `PartFile` is the part's only writer. Dropping it keeps what was
-//! written; `publish` and `remove` end it.
+//! written, and its room; `give_back` keeps what was written alone; `publish` and `remove` end it.
 
 use std::fs::File;
 use std::io;
@@ -88,6 +88,27 @@ impl PartFile {
             at = end;
         }
         Ok(ranges)
+    }
+
+    /// Keeps what was written for the next attempt and gives all other room back to the disk. That
+    /// attempt takes it again, if it is there then.
+    ///
+    /// # Errors
+    /// What lseek and fallocate say, but for a file system that cannot do it.
+    pub fn give_back(self) -> io::Result<()> {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        let (mut at, end) = (0, self.size..self.size);
+        for data in self.data_ranges()?.into_iter().chain(std::iter::once(end)) {
+            if data.start > at {
+                match rustix::fs::fallocate(&self.file, flags, at, data.start - at) {
+                    Ok(()) => {}
+                    Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(()),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            at = data.end;
+        }
+        Ok(())
     }
 
     /// Forgets all that has arrived.

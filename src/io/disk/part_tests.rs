@@ -164,6 +164,34 @@ fn a_part_takes_its_room_and_never_more() {
 }
 
 #[test]
+fn a_part_that_is_given_back_holds_what_it_received_and_no_more() {
+    let (_home, store) = store();
+    let data = bytes(64 * CHUNK + 17);
+    let manifest = Manifest::of(&data);
+    let (root, size) = (manifest.root(), data.len() as u64);
+    let held = || std::fs::metadata(path_of(&store, &root)).unwrap().blocks() * 512;
+    for received in [&[][..], &[3, 4, 40, 64], &[0]] {
+        let part = store.open_part(&root, size).unwrap();
+        assert!(held() >= size, "the room was not taken again");
+        for index in received {
+            let span = chunk_span(size, *index).unwrap();
+            part.write_at(span.offset, &data[span.offset as usize..][..span.len as usize]).unwrap();
+        }
+        part.give_back().unwrap();
+        assert_eq!(std::fs::metadata(path_of(&store, &root)).unwrap().len(), size);
+    }
+    let kept = [0, 3, 4, 40, 64];
+    // A file system may keep whole blocks, and a few of its own.
+    assert!(held() <= (kept.len() * CHUNK + 256 * 1024) as u64, "{} bytes are held", held());
+    let part = store.open_part(&root, size).unwrap();
+    assert_eq!(check(&part, &manifest).iter().collect::<Vec<_>>(), kept);
+    part.write_at(0, &data).unwrap();
+    part.give_back().unwrap();
+    let part = store.open_part(&root, size).unwrap();
+    assert!(check(&part, &manifest).is_full(), "a whole part lost something");
+}
+
+#[test]
 fn small_files_are_whole_or_not_there() {
     let (_home, store) = store();
     let root = Root::of(b"hello");

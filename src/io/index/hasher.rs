@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use super::problem::unreadable;
 use super::state::{FileKey, Record};
 use crate::base::{Manifest, Name};
 use crate::io::disk::fingerprint::is_executable;
@@ -77,7 +78,7 @@ fn hash_one(candidate: &Candidate, threads: usize, stop: &(dyn Fn() -> bool + Sy
         Err(HashError::Io(error)) => match error.kind() {
             io::ErrorKind::NotFound => Outcome::Gone,
             io::ErrorKind::UnexpectedEof => Outcome::Changed(candidate.print),
-            _ => Outcome::Failed(format!("could not be read: {error}")),
+            _ => Outcome::Failed(unreadable(&error)),
         },
     }
 }

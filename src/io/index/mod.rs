@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! scanner   the one thread: walk -> hash -> cache -> rest      watch   reports of changes
-//! walk      what lies in a folder          hasher  hashes on all cores
+//! walk      what lies in a folder          patterns  what a person leaves out of it
+//! hasher    hashes on all cores
 //! settling  what is still being written    pace    when to scan next
 //! state     what is known, and the catalogue that follows       cache   the same, across restarts
 //! shares    what a person shares by path and withholds          served  a file opened for a peer
@@ -16,6 +17,7 @@ mod cache;
 mod error;
 mod hasher;
 mod pace;
+mod patterns;
 mod problem;
 mod scanner;
 mod served;
@@ -41,11 +43,12 @@ use crate::io::threads::{Group, StopToken};
 use crate::wire::message::tracker::{CatalogueDelta, Stamp};
 pub use error::IndexError;
 pub use problem::Problem;
+use problem::unreadable;
 use scanner::Scanner;
 pub use served::{OpenError, Served};
 use shares::Shares;
 use signals::Signals;
-use state::{FileKey, FolderId, Kind, Place, Record, State};
+use state::{FileKey, FolderId, Kind, Place, Record, Source, State};
 
 /// A file that has just changed is left alone for this long.
 const QUIET: Duration = Duration::from_millis(300);
@@ -162,22 +165,25 @@ impl Index {
     ///
     /// # Errors
     /// None is shared; all of them have changed, which is then no longer told to anybody; the
-    /// system.
+    /// system, which may say otherwise next time: such a file stays, and is a problem.
     pub fn open(&self, root: &Root) -> Result<Served, OpenError> {
         let sources = self.state.lock().sources(root);
         let mut refused = OpenError::NotShared { root: *root };
         for source in sources {
             let name = source.entry.name.clone();
-            match source.beneath.open_file(&source.relative) {
-                Ok(file) if Fingerprint::of(&file).is_ok_and(|print| print == source.print) => {
+            match source.open() {
+                Ok(Some(file)) => {
                     return Ok(Served { file, entry: source.entry, print: source.print });
                 }
-                Err(error) if is_out_of_files(&error) => {
-                    return Err(OpenError::Io { name, source: error });
-                }
-                _ => {
+                Ok(None) => {
                     self.forget(&source.key, &source.print);
-                    refused = OpenError::Stale { name };
+                    if !matches!(refused, OpenError::Io { .. }) {
+                        refused = OpenError::Stale { name };
+                    }
+                }
+                Err(error) => {
+                    self.note(&source, &error);
+                    refused = OpenError::Io { name, source: error };
                 }
             }
         }
@@ -189,10 +195,10 @@ impl Index {
     pub fn stale(&self, root: &Root) {
         let sources = self.state.lock().sources(root);
         for source in sources {
-            let open = source.beneath.open_file(&source.relative);
-            let print = open.and_then(|file| Fingerprint::of(&file));
-            if !may_be_unchanged(&print, &source.print) {
-                self.forget(&source.key, &source.print);
+            match source.open() {
+                Ok(Some(_)) => {}
+                Ok(None) => self.forget(&source.key, &source.print),
+                Err(error) => self.note(&source, &error),
             }
         }
         self.tell();
@@ -286,6 +292,14 @@ impl Index {
         self.report();
     }
 
+    /// Tells the person of a file that could not be opened, until the next scan.
+    fn note(&self, source: &Source, error: &std::io::Error) {
+        let path = source.beneath.path().join(source.relative.as_path());
+        if self.signals.lock().problems.add_once(&path, unreadable(error)) {
+            log::warn!("{}: {}", source.entry.name, unreadable(error));
+        }
+    }
+
     /// Tells that the catalogue has changed, if it has since it was last told.
     fn tell(&self) {
         let stamp = self.stamp();
@@ -310,20 +324,6 @@ fn add_folders(state: &mut State, data: &DataDir, shares: &Shares) {
     for (name, target) in &shares.share {
         state.add_share(target.place(name));
     }
-}
-
-/// Whether what was `found` lets a file hashed in the state `hashed` still be what it was.
-fn may_be_unchanged(found: &std::io::Result<Fingerprint>, hashed: &Fingerprint) -> bool {
-    match found {
-        Ok(print) => print == hashed,
-        Err(error) => is_out_of_files(error),
-    }
-}
-
-/// Out of descriptors, here or in the whole system: it says nothing of the file.
-fn is_out_of_files(error: &std::io::Error) -> bool {
-    use rustix::io::Errno;
-    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }
 
 #[cfg(test)]

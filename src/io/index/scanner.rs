@@ -22,7 +22,7 @@ use super::Index;
 use super::cache;
 use super::hasher::{Candidate, Outcome, hash_all};
 use super::pace::Pace;
-use super::problem::Problems;
+use super::problem::{Problems, unreadable};
 use super::settling::Settling;
 use super::state::{FolderId, Kind, Place};
 use super::walk::{Unread, is_gone, walk};
@@ -91,7 +91,7 @@ impl Scanner {
         let mut fresh = Vec::new();
         for (id, place) in &places {
             let beneath = Beneath::open(&place.path).map(Arc::new);
-            let unread = match beneath.inspect_err(|error| problems.add(&place.path, error)) {
+            let unread = match beneath.inspect_err(|e| problems.add(&place.path, unreadable(e))) {
                 Ok(beneath) => {
                     self.index.state.lock().set_beneath(*id, Some(Arc::clone(&beneath)));
                     self.walk_one(*id, place, &beneath, &mut fresh, problems)

@@ -16,7 +16,7 @@ pub(super) struct Signals {
     pub(super) reported: Option<Time>,
     /// Whether the last scan left nothing to be hashed.
     pub(super) settled: bool,
-    /// What the last scan found that cannot be shared.
+    /// What the last scan found that cannot be shared, and what could not be opened since.
     pub(super) problems: Problems,
 }
 

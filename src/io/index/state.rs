@@ -6,8 +6,12 @@
 //! are all remembered, and any of them may serve it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use rustix::io::Errno;
 
 use super::walk::Unread;
 use crate::base::chunk::chunk_count;
@@ -104,6 +108,28 @@ pub(super) struct Source {
     pub(super) relative: Name,
     pub(super) entry: FileEntry,
     pub(super) print: Fingerprint,
+}
+
+impl Source {
+    /// The file, open; `None`: it has gone or changed since it was hashed. Any other failure, as of
+    /// a disk, a server or for want of descriptors, says nothing of the file.
+    ///
+    /// # Errors
+    /// Such a failure.
+    pub(super) fn open(&self) -> io::Result<Option<File>> {
+        let opened = self.beneath.open_file(&self.relative);
+        match opened.and_then(|file| Ok((Fingerprint::of(&file)?, file))) {
+            Ok((print, file)) => Ok((print == self.print).then_some(file)),
+            Err(error) if is_no_file(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether there is no regular file of that name, which is what an error without a number says too.
+fn is_no_file(error: &io::Error) -> bool {
+    let no_file = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::NXIO, Errno::NODEV];
+    Errno::from_io_error(error).is_none_or(|errno| no_file.contains(&errno))
 }
 
 #[derive(Debug)]
@@ -414,5 +440,17 @@ mod tests {
         state.remove_folder(SHARED);
         state.insert(&key(SHARED, "b"), record(3), None);
         assert_eq!(state.catalogue.len(), 0, "its folder is not shared any more");
+    }
+
+    #[test]
+    fn only_some_failures_say_that_a_file_is_gone() {
+        let says = |errno: Errno| is_no_file(&errno.into());
+        assert!([Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::NXIO].into_iter().all(says));
+        let passing = [Errno::IO, Errno::ACCESS, Errno::STALE, Errno::MFILE, Errno::NFILE];
+        assert!(!passing.into_iter().chain([Errno::NOMEM, Errno::PERM]).any(says));
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join("folder")).unwrap();
+        let opened = Beneath::open(home.path()).unwrap().open_file(&key(SHARED, "folder").1);
+        assert!(is_no_file(&opened.unwrap_err()), "a folder is no file");
     }
 }

@@ -300,6 +300,47 @@ fn ignore_files_count_where_a_person_fills_the_folder_and_only_there() {
 }
 
 #[test]
+fn an_ignore_file_that_cannot_be_read_hides_its_whole_folder_until_it_can() {
+    let world = World::new();
+    for file in ["a", "sub/b", "sub/deep/c", "subs/d"] {
+        world.put(&format!("shared/{file}"), file);
+    }
+    world.put("shared/sub/.parviignore", "nothing\n");
+    world.settle();
+    assert_eq!(world.names(), ["a", "sub/b", "sub/deep/c", "subs/d"]);
+    let ignore = world.path("shared/sub/.parviignore");
+    let long = "x\n".repeat(600_000);
+    let bad: [(&[u8], &str); 3] =
+        [(b"caf\xe9\nb\n", "UTF-8"), (long.as_bytes(), "longer than"), (b"ok\n[z-a]\n", "[z-a]")];
+    for (bytes, words) in bad {
+        std::fs::write(&ignore, bytes).unwrap();
+        world.settle();
+        assert_eq!(world.names(), ["a", "subs/d"], "{words}");
+        assert!(world.served("sub/deep/c").is_err());
+        let why = world.why("sub/.parviignore");
+        assert!(why.contains(words) && why.contains("nothing of its folder is shared"), "{why}");
+    }
+    std::fs::remove_file(&ignore).unwrap();
+    symlink("nowhere", &ignore).unwrap();
+    world.settle();
+    assert_eq!(world.names(), ["a", "subs/d"], "what it leads to may come back");
+    std::fs::remove_file(&ignore).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &ignore, 0o600.into()).unwrap();
+    world.settle();
+    assert!(world.why("sub/.parviignore").contains("not a regular file"));
+    std::fs::remove_file(&ignore).unwrap();
+    std::fs::write(&ignore, "\u{feff}b\n").unwrap();
+    world.settle();
+    assert_eq!(
+        (world.names(), world.why("ignore").contains("no problem")),
+        (["a", "sub/deep/c", "subs/d"].map(str::to_owned).to_vec(), true)
+    );
+    std::fs::write(world.path("shared/.parviignore"), b"\xff").unwrap();
+    world.settle();
+    assert_eq!(world.names(), [""; 0]);
+}
+
+#[test]
 fn changes_are_noticed_without_being_asked_for() {
     let world = World::new();
     world.settle();
@@ -424,16 +465,6 @@ fn a_shared_folder_that_cannot_be_read_keeps_its_files_and_their_hashes() {
     std::fs::rename(world.outside("away"), world.outside("photos")).unwrap();
     world.restart();
     assert_eq!((world.index().status().hashed, world.names().len()), (0, 1));
-}
-
-#[test]
-fn want_of_descriptors_says_nothing_of_a_file() {
-    let print = Fingerprint::new(&std::fs::metadata(".").unwrap());
-    let found = |errno: rustix::io::Errno| Err(errno.into());
-    assert!(may_be_unchanged(&found(rustix::io::Errno::MFILE), &print));
-    assert!(may_be_unchanged(&Ok(print), &print));
-    assert!(!may_be_unchanged(&found(rustix::io::Errno::NOENT), &print));
-    assert!(!may_be_unchanged(&Ok(Fingerprint { inode: !print.inode, ..print }), &print));
 }
 
 #[test]

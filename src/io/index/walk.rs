@@ -2,14 +2,18 @@
 //!
 //! Invariant: symbolic links are not followed, and what is found here is only a list of names: each
 //! file is opened again through `Beneath` before a byte of it is read. What could not be looked at is
-//! told apart from what is gone: of the former nothing is known.
+//! told apart from what is gone: of the former nothing is known. Where an ignore file cannot be
+//! read, nothing below its folder is found. Ends with the last folder, or when it is stopped.
 
+use std::fs::{DirEntry, Metadata};
 use std::io;
 use std::path::Path;
+use std::rc::Rc;
 
-use ignore::{DirEntry, WalkBuilder};
+use rustix::io::Errno;
 
-use super::problem::Problems;
+use super::patterns::{IGNORE_FILE, Patterns};
+use super::problem::{Problems, unreadable};
 use super::state::Place;
 use crate::base::Name;
 use crate::base::limits::FILE_SIZE_MAX;
@@ -24,23 +28,25 @@ const UNREAD_MAX: usize = 64;
 pub(super) struct Unread {
     all: bool,
     below: Vec<Name>,
+    /// Folders whose ignore files cannot be read. All below them counts as seen to be gone.
+    hidden: Vec<Name>,
 }
 
 impl Unread {
     /// Nothing was looked at to the end.
     pub(super) fn all() -> Unread {
-        Unread { all: true, below: Vec::new() }
+        Unread { all: true, ..Unread::default() }
     }
 
     /// Whether a file of that name may be there although it was not seen.
     pub(super) fn covers(&self, name: &Name) -> bool {
-        self.all || self.below.iter().any(|unread| name.answers(unread))
+        let below = |folders: &[Name]| folders.iter().any(|folder| name.answers(folder));
+        (self.all || below(&self.below)) && !below(&self.hidden)
     }
 
-    /// `path` could not be looked at; `None` where the system does not say what it was.
-    fn add(&mut self, place: &Place, path: Option<&Path>) {
-        let relative = path.and_then(|path| path.strip_prefix(&place.path).ok());
-        match relative.filter(|relative| !relative.as_os_str().is_empty()).map(Name::from_path) {
+    /// `path` could not be looked at.
+    fn add(&mut self, place: &Place, path: &Path) {
+        match relative(place, path).map(Name::from_path) {
             Some(_) if self.below.len() >= UNREAD_MAX => self.all = true,
             Some(Ok(name)) => self.below.extend(place.full(name)),
             // What has no name is not shared, and nothing below it is.
@@ -48,10 +54,21 @@ impl Unread {
             None => self.all = true,
         }
     }
+
+    /// Nobody knows what the person wants shared of the folder `path`.
+    fn hide(&mut self, place: &Place, path: &Path) {
+        let name = relative(place, path).and_then(|relative| Name::from_path(relative).ok());
+        self.hidden.extend(name.and_then(|name| place.full(name)));
+    }
 }
 
-/// Patterns of what is not shared, as in `.gitignore`; one in any folder, for what is below it.
-const IGNORE_FILE: &str = ".parviignore";
+/// `path` below the folder of `place`; `None` for that folder itself.
+fn relative<'a>(place: &Place, path: &'a Path) -> Option<&'a Path> {
+    path.strip_prefix(&place.path).ok().filter(|relative| !relative.as_os_str().is_empty())
+}
+
+/// What an ignore file that cannot be read means.
+const HIDDEN: &str = "until then, nothing of its folder is shared";
 
 /// Calls `found` for every file of `place` that can be shared: its full name and its state.
 /// `patterns` tells whether ignore files count: those in folders a person fills do, one that was
@@ -70,62 +87,98 @@ pub(super) fn walk(
             Ok(meta) => look(place, only.as_path(), &meta, problems, found),
             Err(error) => {
                 unread.all = !is_gone(&error);
-                problems.add(&path, error);
+                problems.add(&path, unreadable(&error));
             }
         }
         return unread;
     }
-    let mut builder = WalkBuilder::new(&place.path);
-    builder.standard_filters(false).follow_links(false).filter_entry(|e| !is_left_out(e));
-    if patterns {
-        builder.add_custom_ignore_filename(IGNORE_FILE);
-    }
-    for entry in builder.build() {
-        if stop() {
-            return Unread::all();
+    let mut walk = Walk { place, problems, unread, found };
+    let mut folders = vec![(place.path.clone(), None)];
+    while let Some((folder, above)) = folders.pop() {
+        let Some((entries, rules)) = walk.open(&folder, above, patterns) else { continue };
+        for entry in entries {
+            if stop() {
+                return Unread::all();
+            }
+            if walk.visit(&entry, rules.as_deref()) {
+                folders.push((entry.path(), rules.clone()));
+            }
         }
-        match entry {
-            Ok(entry) => visit(place, &entry, problems, &mut unread, found),
-            Err(error) => failed(place, path_of(&error), &error, problems, &mut unread),
-        }
     }
-    unread
+    walk.unread
 }
 
-fn visit(
-    place: &Place,
-    entry: &DirEntry,
-    problems: &mut Problems,
-    unread: &mut Unread,
-    found: &mut dyn FnMut(Name, Fingerprint),
-) {
-    if let Some(error) = entry.error() {
-        problems.add(entry.path(), error);
-    }
-    let Ok(relative) = entry.path().strip_prefix(&place.path) else { return };
-    if entry.file_type().is_none_or(|kind| kind.is_dir()) {
-        return;
-    }
-    match entry.metadata() {
-        Ok(meta) => look(place, relative, &meta, problems, found),
-        Err(error) => failed(place, Some(entry.path()), &error, problems, unread),
-    }
+/// A walk under way.
+struct Walk<'a> {
+    place: &'a Place,
+    problems: &'a mut Problems,
+    unread: Unread,
+    found: &'a mut dyn FnMut(Name, Fingerprint),
 }
 
-/// `path` could not be looked at: it has gone meanwhile, or nothing is known of it.
-fn failed(
-    place: &Place,
-    path: Option<&Path>,
-    error: &ignore::Error,
-    problems: &mut Problems,
-    unread: &mut Unread,
-) {
-    let gone = error.io_error().is_some_and(is_gone);
-    if !gone {
-        unread.add(place, path);
+impl Walk<'_> {
+    /// What lies in `folder`, and the rules there; `None`: nothing of it can be shared.
+    fn open(
+        &mut self,
+        folder: &Path,
+        above: Option<Rc<Patterns>>,
+        patterns: bool,
+    ) -> Option<(Vec<DirEntry>, Option<Rc<Patterns>>)> {
+        let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let entries = entries.map_err(|error| self.failed(folder, &error)).ok()?;
+        if !patterns || !entries.iter().any(|entry| entry.file_name() == IGNORE_FILE) {
+            return Some((entries, above));
+        }
+        match Patterns::read(folder, above) {
+            Ok(rules) => Some((entries, Some(Rc::new(rules)))),
+            Err(error) => {
+                // Out of descriptors, it is read soon, and says what it said before.
+                match is_out_of_files(&error) {
+                    true => self.unread.add(self.place, folder),
+                    false => self.unread.hide(self.place, folder),
+                }
+                let why = format!("{}; {HIDDEN}", unreadable(&error));
+                self.problems.add(&folder.join(IGNORE_FILE), why);
+                None
+            }
+        }
     }
-    if !gone || at_root(error) {
-        problems.add(path.unwrap_or(&place.path), error);
+
+    /// Takes a file; tells whether it is a folder to walk.
+    fn visit(&mut self, entry: &DirEntry, rules: Option<&Patterns>) -> bool {
+        let path = entry.path();
+        let kind = match entry.file_type() {
+            Ok(kind) => kind,
+            Err(error) => {
+                self.failed(&path, &error);
+                return false;
+            }
+        };
+        if is_left_out(entry) || rules.is_some_and(|rules| rules.leave_out(&path, kind.is_dir())) {
+            return false;
+        }
+        if kind.is_dir() {
+            return true;
+        }
+        match (entry.metadata(), relative(self.place, &path)) {
+            (Ok(meta), Some(relative)) => {
+                look(self.place, relative, &meta, self.problems, self.found);
+            }
+            (Err(error), _) => self.failed(&path, &error),
+            (Ok(_), None) => {}
+        }
+        false
+    }
+
+    /// `path` could not be looked at: it has gone meanwhile, or nothing is known of it.
+    fn failed(&mut self, path: &Path, error: &io::Error) {
+        let gone = is_gone(error);
+        if !gone {
+            self.unread.add(self.place, path);
+        }
+        if !gone || path == self.place.path {
+            self.problems.add(path, unreadable(error));
+        }
     }
 }
 
@@ -133,7 +186,7 @@ fn failed(
 fn look(
     place: &Place,
     relative: &Path,
-    meta: &std::fs::Metadata,
+    meta: &Metadata,
     problems: &mut Problems,
     found: &mut dyn FnMut(Name, Fingerprint),
 ) {
@@ -156,11 +209,11 @@ fn look(
 
 /// What is never shared: our own, and what programs leave while they write.
 fn is_left_out(entry: &DirEntry) -> bool {
-    let name = entry.file_name().as_encoded_bytes();
-    entry.depth() > 0
-        && ([PRIVATE_FOLDER, IGNORE_FILE, ".git"].iter().any(|own| name == own.as_bytes())
-            || name.ends_with(b".part")
-            || name.ends_with(b"~"))
+    let name = entry.file_name();
+    let name = name.as_encoded_bytes();
+    [PRIVATE_FOLDER, IGNORE_FILE, ".git"].iter().any(|own| name == own.as_bytes())
+        || name.ends_with(b".part")
+        || name.ends_with(b"~")
 }
 
 /// Whether the system says that it is not there. Any other failure, as of a disk or for want of
@@ -169,52 +222,43 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// What it was that could not be read.
-fn path_of(error: &ignore::Error) -> Option<&Path> {
-    match error {
-        ignore::Error::WithPath { path, .. } => Some(path),
-        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => {
-            path_of(err)
-        }
-        _ => None,
-    }
-}
-
-/// Whether it is the folder itself that cannot be read.
-fn at_root(error: &ignore::Error) -> bool {
-    matches!(error, ignore::Error::WithDepth { depth: 0, .. })
+/// Out of descriptors or memory, here or in the whole system: it passes.
+fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::io::Errno;
 
-    fn unread_after(errno: Errno, path: Option<&str>) -> Unread {
+    fn unread_after(errno: Errno, path: &str) -> Unread {
         let prefix = Some(Name::parse("photos").unwrap());
         let place = Place { path: "/here".into(), prefix, only: None };
-        let io = ignore::Error::Io(errno.into());
-        let error = match path {
-            Some(path) => ignore::Error::WithPath { path: path.into(), err: Box::new(io) },
-            None => io,
-        };
-        let error = ignore::Error::WithDepth { depth: 1, err: Box::new(error) };
-        let mut unread = Unread::default();
-        failed(&place, path_of(&error), &error, &mut Problems::default(), &mut unread);
-        unread
+        let (problems, found) = (&mut Problems::default(), &mut |_, _| ());
+        let mut walk = Walk { place: &place, problems, unread: Unread::default(), found };
+        walk.failed(Path::new(path), &errno.into());
+        walk.unread
     }
 
     #[test]
     fn a_folder_that_cannot_be_read_is_not_a_folder_that_is_gone() {
         let [inside, beside] = ["photos/a/b", "photos/ab"].map(|text| Name::parse(text).unwrap());
         for errno in [Errno::MFILE, Errno::ACCESS, Errno::IO, Errno::STALE] {
-            let unread = unread_after(errno, Some("/here/a"));
+            let unread = unread_after(errno, "/here/a");
             assert!(unread.covers(&inside) && !unread.covers(&beside), "{errno}");
-            assert!(unread_after(errno, Some("/here")).covers(&beside), "{errno}");
-            assert!(unread_after(errno, None).covers(&beside), "{errno}");
+            assert!(unread_after(errno, "/here").covers(&beside), "{errno}");
         }
         for errno in [Errno::NOENT, Errno::NOTDIR] {
-            assert!(!unread_after(errno, Some("/here/a")).covers(&inside), "{errno}");
+            assert!(!unread_after(errno, "/here/a").covers(&inside), "{errno}");
         }
+    }
+
+    #[test]
+    fn what_is_hidden_is_not_kept_however_much_else_could_not_be_read() {
+        let [inside, beside] = ["photos/a/b", "photos/ab"].map(|text| Name::parse(text).unwrap());
+        let mut unread = unread_after(Errno::IO, "/here");
+        let place = Place { path: "/here".into(), prefix: Name::parse("photos").ok(), only: None };
+        unread.hide(&place, Path::new("/here/a"));
+        assert!(!unread.covers(&inside) && unread.covers(&beside));
     }
 }

@@ -5,11 +5,12 @@
 //! thread of its own for them, which ends with the `Watch`.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use notify::event::{AccessKind, AccessMode, EventKind};
-use notify::{Config, Event, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{Config, ErrorKind, Event, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::state::Place;
 
@@ -45,11 +46,12 @@ impl Watch {
                 None => (place.path.clone(), RecursiveMode::Recursive),
             };
             let Ok(inode) = path.metadata().map(|meta| meta.ino()) else { continue };
-            if before.get(&path) != Some(&inode) {
-                watch(watcher, &path, mode, before.contains_key(&path));
+            let known = before.remove(&path);
+            if known == Some(inode) || watch(watcher, &path, mode, known.is_some()) {
+                self.watched.insert(path, inode);
+            } else {
+                watch_parts(watcher, path);
             }
-            before.remove(&path);
-            self.watched.insert(path, inode);
         }
         for path in before.keys() {
             // It may be gone with its folder, which is as good.
@@ -58,12 +60,31 @@ impl Watch {
     }
 }
 
-fn watch(watcher: &mut RecommendedWatcher, path: &Path, mode: RecursiveMode, again: bool) {
+/// Tells whether there is nothing more to try: a folder that may not be read ends the watching of
+/// all that comes behind it.
+fn watch(watcher: &mut RecommendedWatcher, path: &Path, mode: RecursiveMode, again: bool) -> bool {
     if again {
         watcher.unwatch(path).unwrap_or_default();
     }
-    if let Err(error) = watcher.watch(path, mode) {
+    let Err(error) = watcher.watch(path, mode) else { return true };
+    let denied =
+        matches!(&error.kind, ErrorKind::Io(e) if e.kind() == io::ErrorKind::PermissionDenied);
+    if !denied {
         log::warn!("changes in {} are noticed only once a minute: {error}", path.display());
+    }
+    !denied
+}
+
+/// Watches one by one the folders that may be read. Done at every scan, which is how new ones come
+/// in; what is watched already stays so.
+fn watch_parts(watcher: &mut RecommendedWatcher, path: PathBuf) {
+    let mut folders = vec![path];
+    while let Some(folder) = folders.pop() {
+        if watcher.watch(&folder, RecursiveMode::NonRecursive).is_ok() {
+            let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+            let below = entries.filter(|e| e.file_type().is_ok_and(|kind| kind.is_dir()));
+            folders.extend(below.map(|entry| entry.path()));
+        }
     }
 }
 

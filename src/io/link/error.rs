@@ -139,6 +139,13 @@ impl LinkError {
         matches!(self, LinkError::Timeout(Phase::Header) | LinkError::Refused(_))
     }
 
+    /// Whether only a peer that breaks the protocol causes this. Bytes that do not decrypt may have
+    /// been changed by somebody on the way; being slow or gone is nobody's fault.
+    pub const fn is_violation(&self) -> bool {
+        let decode = matches!(self, LinkError::Codec(e) if !matches!(e, CodecError::Encode(_)));
+        decode || matches!(self, LinkError::Frame(_) | LinkError::Unexpected(_))
+    }
+
     /// What the pipe said, with the many names of "gone" under one.
     pub(super) fn from_pipe(e: io::Error) -> LinkError {
         if is_gone(&e) { LinkError::Closed } else { LinkError::Io(e) }

@@ -243,15 +243,19 @@ impl Shares {
         self.settle(now, edits)
     }
 
-    /// The owner no longer has these. Nobody is to blame.
+    /// The owner no longer has these. Nobody is to blame, but for a list that names what the set
+    /// does not have, or more than it has.
     pub fn on_stale(&mut self, now: Time, owner: OwnerKey, items: &[Range]) -> Vec<Action> {
         let mut edits = Edits::default();
         let Some(state) = self.owners.get_mut(&owner) else { return Vec::new() };
+        if !self.items.bound(items) {
+            self.expel(now, owner, DropReason::Violation, &mut edits);
+            return self.settle(now, edits);
+        }
         state.heard = now;
-        let count = self.items.count();
         let mut freed = Vec::new();
         let node = state.node;
-        for item in items.iter().flat_map(|run| run.iter().take_while(|i| *i < count)) {
+        for item in items.iter().flat_map(|run| run.iter()) {
             if let Some(record) = self.records.get_mut(&node)
                 && record.corrupt.contains(&item)
             {

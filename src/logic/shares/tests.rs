@@ -305,12 +305,30 @@ mod scenarios {
         let mut shares = alice(10);
         open(&mut shares, BOB, 1);
         shares.on_next(NOW, BOB, Range::one(0));
-        shares.on_stale(NOW, BOB, &[range(0, 5), range(9, u32::MAX)]);
+        shares.on_stale(NOW, BOB, &[range(0, 5), range(9, 1)]);
         shares.check();
         assert_eq!(shares.unowned(), [range(0, 5), Range::one(9)]);
         assert!(!shares.is_banned(&node(1)));
         open(&mut shares, CAROL, 2);
         assert_eq!(shares.unowned(), []);
+    }
+
+    #[test]
+    fn a_stale_list_that_names_more_than_the_set_has_is_a_violation() {
+        let dropped = [Action::Drop { owner: BOB, reason: DropReason::Violation }];
+        let whole = range(0, 10);
+        for bad in
+            [&[whole, Range::one(0)][..], &[range(9, 2)], &[range(9, u32::MAX)], &[range(3, 0)]]
+        {
+            let mut shares = alice(10);
+            open(&mut shares, BOB, 1);
+            assert_eq!(shares.on_stale(NOW, BOB, bad), dropped, "{bad:?}");
+            shares.check();
+            assert_eq!(shares.unowned(), [whole]);
+        }
+        let mut shares = alice(10);
+        open(&mut shares, BOB, 1);
+        assert_eq!(shares.on_stale(NOW, BOB, &[range(5, 5), range(0, 5)]), []);
     }
 
     #[test]

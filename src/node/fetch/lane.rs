@@ -41,7 +41,12 @@ pub(super) fn run(fetch: &Arc<Fetch>, key: OwnerKey, peer: &PeerInfo, outbox: &R
             Why::Busy | Why::Stopping => Standing::Busy(no.text.shown()),
             _ => Standing::NotHere(no.text.shown()),
         },
-        Err(e) => Standing::Lost(e.to_string()),
+        Err(e) => {
+            if e.is_violation() {
+                fetch.broke_protocol(peer.id);
+            }
+            Standing::Lost(e.to_string())
+        }
     };
     log::debug!(target: "fetch", "{}: {standing:?}", peer.shown());
     fetch.lane_ended(key, standing);

@@ -148,9 +148,18 @@ impl Fetch {
             state.owners.ban(node);
         }
         drop(state);
+        if matches!(reason, DropReason::Violation) {
+            self.broke_protocol(node);
+        }
         if let Some(closer) = closer {
             closer.close();
         }
+    }
+
+    /// An owner sent a message that is malformed or forbidden.
+    pub(super) fn broke_protocol(&self, node: NodeId) {
+        let words = self.state.lock().owners.broke_protocol(node);
+        words.into_iter().for_each(|words| self.ctx.notices.tell(words));
     }
 
     /// A lane has its connection: it can be closed from outside now. False: too late, all is over.
