@@ -22,6 +22,7 @@ mod lookup;
 mod registration;
 mod serve;
 mod start;
+pub mod summary;
 mod throttle;
 mod uploads;
 pub mod view;

@@ -11,12 +11,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::args::GetArgs;
 use super::layers::Environment;
 use super::outcome::Outcome;
-use super::render::{render, sources, transfer_line};
+use super::render::{render, transfer_line};
 use super::{output, run};
 use crate::base::name::printable;
 use crate::base::{Fault, FaultKind, Name, Time};
 use crate::io::clock;
-use crate::node::view::{DownloadReport, TransferRow};
+use crate::node::summary::summary;
+use crate::node::view::TransferRow;
 use crate::node::{self, GetConfig};
 
 /// How often progress is told where there is no terminal.
@@ -56,7 +57,7 @@ pub(super) fn get(args: GetArgs, env: Environment<'_>) -> Result<(), Fault> {
         true => fetched.map_err(|fault| stopped_by_you(fault, &name))?,
         false => fetched?,
     };
-    output::err(&summary(&reports));
+    output::err(&format!("{}\n", summary(&name, &reports)));
     output::out(&if json {
         render(&Outcome::Downloaded { name, reports }, true)?
     } else {
@@ -80,23 +81,6 @@ fn watch_ctrl_c() -> Result<Arc<AtomicBool>, Fault> {
     ctrlc::set_handler(move || flag.store(true, Ordering::SeqCst))
         .map_err(|e| Fault::other(format!("cannot watch for Ctrl-C: {e}")))?;
     Ok(interrupted)
-}
-
-/// `3 files, 12 MiB in 0.4 s from alice 8 MiB, bob 4 MiB`.
-fn summary(reports: &[DownloadReport]) -> String {
-    let bytes = reports.iter().map(|r| r.bytes).sum();
-    let seconds = reports.iter().map(|r| r.seconds).fold(0.0, f64::max);
-    let mut total: Vec<crate::node::view::Source> = Vec::new();
-    for source in reports.iter().flat_map(|r| &r.sources) {
-        match total.iter_mut().find(|t| t.node == source.node) {
-            Some(known) => known.bytes += source.bytes,
-            None => total.push(source.clone()),
-        }
-    }
-    let from = if total.is_empty() { String::new() } else { format!(" from {}", sources(&total)) };
-    let files = reports.len();
-    let plural = if files == 1 { "" } else { "s" };
-    format!("{files} file{plural}, {} in {seconds:.1} s{from}\n", super::render::size(bytes))
 }
 
 /// A bar for people, lines for logs.

@@ -100,3 +100,19 @@ fn a_second_exit_insists() {
     assert!(!row["reason"].as_str().unwrap().is_empty(), "{row}");
     assert_eq!(bob.ctl(&["exit"]).code, 0, "what only waits does not hold up an exit");
 }
+
+#[test]
+fn exit_does_not_wait_for_what_waits_and_who_waits_for_that_is_told_that_it_can_go_on() {
+    let swarm = Swarm::new();
+    let (_tracker, alice, mut bob) = busy(&swarm, "1MiB", 64 * MIB);
+    let mut patient = bob.command(&["download", "film", "--wait"]);
+    let patient = patient.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    alice.kill();
+    bob.transfer("bob waits for alice", |t| t["state"] == "waiting");
+    assert_eq!(bob.ctl(&["exit"]).code, 0);
+    assert_eq!(bob.ended().code(), Some(0));
+    let answer = patient.wait_with_output().unwrap();
+    let words = String::from_utf8_lossy(&answer.stderr);
+    assert_eq!(answer.status.code(), Some(7), "{words}");
+    assert!(words.contains("what arrived is kept, download it again to go on"), "{words}");
+}

@@ -25,7 +25,7 @@ fn a_file_arrives_with_its_path_on_standard_output() {
     let path = swarm.path().canonicalize().unwrap().join("out/films/m.mkv");
     assert_eq!((answer.code, answer.out), (0, format!("{}\n", path.display())), "{}", answer.err);
     assert!(read(&path) == film);
-    assert!(answer.err.contains("1 file, 2.0 MiB"), "{}", answer.err);
+    assert!(answer.err.contains("done: 2.0 MiB in"), "{}", answer.err);
     assert!(!swarm.path().join("out/.parvi").exists(), "it leaves nothing behind");
 
     let again = swarm.get("films/m.mkv", "out", &tracker, &["--json"]).json();

@@ -23,3 +23,4 @@ mod real_input;
 mod resume;
 mod shares;
 mod trackers;
+mod twins;

@@ -25,7 +25,7 @@ pub mod verify;
 pub use beneath::Beneath;
 pub use datadir::{DataDir, DataDirError};
 pub use fingerprint::Fingerprint;
-pub use hash::{HashError, hash_file};
+pub use hash::{HashError, hash_file, hash_small};
 pub use part::{PartError, PartStore};
 pub use part_file::PartFile;
 pub use publish::{PublishError, Published, existing, publish, publish_batch};

@@ -14,6 +14,9 @@ use rustix::io::Errno;
 use super::part::{PartStore, part_name};
 use crate::base::Root;
 
+/// Bytes copied between two looks at whether to stop.
+const COPY_STEP: u64 = 64 << 20;
+
 /// A part, open and locked. Dropping it keeps what was written for the next attempt.
 #[derive(Debug)]
 pub struct PartFile {
@@ -107,6 +110,30 @@ impl PartFile {
                 }
             }
             at = data.end;
+        }
+        Ok(())
+    }
+
+    /// Copies all bytes of `file`, sharing them where the file system can, until `stop` says so.
+    /// Nothing is verified.
+    ///
+    /// # Errors
+    /// What copy_file_range says.
+    pub fn copy_from(&self, file: &File, stop: &dyn Fn() -> bool) -> io::Result<()> {
+        let mut at = 0;
+        while at < self.size && !stop() {
+            let (mut from, mut to) = (at, at);
+            let step = (self.size - at).min(COPY_STEP) as usize;
+            match rustix::fs::copy_file_range(
+                file,
+                Some(&mut from),
+                &self.file,
+                Some(&mut to),
+                step,
+            )? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                copied => at += copied as u64,
+            }
         }
         Ok(())
     }

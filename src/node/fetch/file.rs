@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::manifest;
+use super::place::Unnamed;
 use super::resolve::Wanted;
 use super::run::{Halt, Run};
 use super::set::Fetch;
 use super::sink::{DiskError, Sink};
 use super::supervisor::{End, Order};
+use super::{here, manifest};
 use crate::base::{Bitmap, Fault, FaultKind, FileEntry, Manifest, NodeLabel, PeerInfo};
 use crate::io::disk::{self, PartError, PartFile, verify_part};
 use crate::logic::items::Items;
@@ -24,8 +25,14 @@ use crate::wire::message::transfer::{Content, Set};
 /// Between two looks at something that has to pass by itself.
 const WAIT: Duration = Duration::from_secs(2);
 
+/// How often a batch is tried whose small files other downloads take away.
+const TAKEN_TRIES_MAX: usize = 4;
+
 /// One result a file.
 pub(super) type Results = Vec<Result<DownloadReport, Fault>>;
+
+/// What became of one file of a batch.
+type Named = Result<DownloadReport, Unnamed>;
 
 /// Fetches and names one large file.
 pub(super) fn fetch_file(run: &Run<'_>, wanted: &Wanted) -> Result<DownloadReport, Halt> {
@@ -35,6 +42,7 @@ pub(super) fn fetch_file(run: &Run<'_>, wanted: &Wanted) -> Result<DownloadRepor
     let mut tally = Tally::default();
     loop {
         let part = open_part(run, entry)?;
+        here::copy_large(run.place, &part, &|| run.stopped());
         let have = check_part(run, &part, &manifest)?;
         tally.found(run, have.iter().map(|i| Items::chunks(entry.size).len(i)).sum());
         let sink = Sink::File { part, manifest: manifest.clone() };
@@ -62,13 +70,34 @@ pub(super) fn fetch_file(run: &Run<'_>, wanted: &Wanted) -> Result<DownloadRepor
     }
 }
 
-/// Fetches and names small files: each content once, each name with its own result. What cannot
-/// be had does not keep the rest from its names.
+/// Fetches and names small files: each content once, each name with its own result, in their order.
+/// What cannot be had does not keep the rest from its names; what another download of the same
+/// content takes away at the last moment is had again, from where that one put it.
 pub(super) fn fetch_batch(
     run: &Run<'_>,
     contents: &[Content],
     files: &[Wanted],
 ) -> Result<Results, Halt> {
+    let mut results = try_batch(run, contents, files)?;
+    for _ in 1..TAKEN_TRIES_MAX {
+        let was_taken = |(index, result): (usize, &Named)| {
+            matches!(result, Err(Unnamed::Taken(_))).then_some(index)
+        };
+        let taken: Vec<usize> = results.iter().enumerate().filter_map(was_taken).collect();
+        if taken.is_empty() {
+            break;
+        }
+        let again: Vec<Wanted> = taken.iter().map(|index| files[*index].clone()).collect();
+        let is_wanted = |c: &&Content| again.iter().any(|w| w.entry.root == c.root);
+        let contents: Vec<Content> = contents.iter().filter(is_wanted).copied().collect();
+        let tried = try_batch(run, &contents, &again)?;
+        taken.into_iter().zip(tried).for_each(|(index, result)| results[index] = result);
+    }
+    Ok(results.into_iter().map(|named| named.map_err(Unnamed::into_fault)).collect())
+}
+
+/// One try at a batch.
+fn try_batch(run: &Run<'_>, contents: &[Content], files: &[Wanted]) -> Result<Vec<Named>, Halt> {
     let mut tally = Tally::default();
     loop {
         let have = check_small(run, contents)?;
@@ -105,22 +134,24 @@ fn name_batch(
     contents: &[Content],
     files: &[Wanted],
     missing: Option<&Fault>,
-) -> Results {
+) -> Vec<Named> {
     let item = |w: &Wanted| contents.iter().position(|c| c.root == w.entry.root);
-    let (here, absent): (Vec<&Wanted>, Vec<&Wanted>) =
-        files.iter().partition(|w| item(w).is_some_and(|i| fetch.has(i as u32)));
-    let entries: Vec<FileEntry> = here.iter().map(|w| w.entry.clone()).collect();
-    let put = run.place.put_batch(&entries);
-    let named = here.into_iter().zip(put).map(|(wanted, put)| {
-        let sources = item(wanted).map(|i| fetch.sources_of(i as u32)).unwrap_or_default();
-        put.map(|path| run.report(&wanted.entry, path, sources))
-    });
-    let failed = absent.into_iter().map(|wanted| {
-        let other = || Fault::other("did not arrive");
-        let fault = missing.cloned().unwrap_or_else(other);
-        Err(Fault::new(fault.kind, format!("{}: {}", wanted.entry.name, fault.text)))
-    });
-    named.chain(failed).collect()
+    let is_here = |w: &Wanted| item(w).is_some_and(|i| fetch.has(i as u32));
+    let here = files.iter().filter(|w| is_here(w));
+    let entries: Vec<FileEntry> = here.map(|w| w.entry.clone()).collect();
+    let mut put = run.place.put_batch(&entries).into_iter();
+    let name = |wanted: &Wanted| match is_here(wanted).then(|| put.next()).flatten() {
+        Some(put) => {
+            let sources = item(wanted).map(|i| fetch.sources_of(i as u32)).unwrap_or_default();
+            put.map(|path| run.report(&wanted.entry, path, sources))
+        }
+        None => {
+            let fault = missing.cloned().unwrap_or_else(|| Fault::other("did not arrive"));
+            let words = format!("{}: {}", wanted.entry.name, fault.text);
+            Err(Unnamed::Other(Fault::new(fault.kind, words)))
+        }
+    };
+    files.iter().map(name).collect()
 }
 
 /// What a set has brought over all its tries: each byte counts once.
@@ -159,8 +190,8 @@ pub(super) fn make_empty(run: &Run<'_>, files: &[Wanted]) -> Results {
         }
     }
     let put = run.place.put_batch(&entries);
-    let name = |(entry, put): (&FileEntry, Result<_, Fault>)| {
-        put.map(|path| run.report(entry, path, Vec::new()))
+    let name = |(entry, put): (&FileEntry, Result<_, Unnamed>)| {
+        put.map(|path| run.report(entry, path, Vec::new())).map_err(Unnamed::into_fault)
     };
     entries.iter().zip(put).map(name).collect()
 }
@@ -232,12 +263,17 @@ fn disk_full(run: &Run<'_>, words: &str) -> Result<(), Halt> {
 }
 
 fn obtain_manifest(run: &Run<'_>, wanted: &Wanted) -> Result<Manifest, Halt> {
+    if let Some(known) = here::manifest(run.place, content(&wanted.entry)) {
+        return Ok(known);
+    }
     let mut owners = wanted.owners.clone();
     let mut waited = Duration::ZERO;
     loop {
         run.progress().set(TransferState::Preparing, "asking for the chunks' hashes");
-        let failures = match manifest::obtain(run.ctx, content(&wanted.entry), &owners) {
+        let stop = || run.stopped();
+        let failures = match manifest::obtain(run.ctx, content(&wanted.entry), &owners, &stop) {
             Ok(manifest) => return Ok(manifest),
+            Err(_) if run.stopped() => return Err(Halt::Stopped),
             Err(failures) => failures,
         };
         if !failures.is_empty() && failures.iter().all(|(_, why)| why.is_wrong()) {
@@ -286,7 +322,7 @@ fn check_small(run: &Run<'_>, contents: &[Content]) -> Result<Bitmap, Halt> {
     for (index, content) in (0_u32..).zip(contents) {
         match run.place.parts.has_small(&content.root, content.size) {
             Ok(true) => have.insert(index),
-            Ok(false) => false,
+            Ok(false) => here::copy_small(run.place, *content) && have.insert(index),
             Err(e) if disk::is_disk_full(&e) => false,
             Err(e) => return Err(Fault::other(format!("could not look at a part: {e}")).into()),
         };

@@ -37,18 +37,20 @@ impl NoManifest {
     }
 }
 
-/// The manifest of `content`, from the first owner that has a right one. Small files need none.
+/// The manifest of `content`, from the first owner that has a right one; asks no further once
+/// `stop` says so. Small files need none.
 pub(super) fn obtain(
     ctx: &Arc<Context>,
     content: Content,
     owners: &[PeerInfo],
+    stop: &dyn Fn() -> bool,
 ) -> Result<Manifest, Vec<(PeerInfo, NoManifest)>> {
     if let Ok(single) = Manifest::check(content.size, content.root, vec![*content.root.as_bytes()])
     {
         return Ok(single);
     }
     let mut failures = Vec::new();
-    for peer in owners {
+    for peer in owners.iter().take_while(|_| !stop()) {
         match ask(ctx, peer, content) {
             Ok(manifest) => return Ok(manifest),
             Err(e) => {

@@ -10,6 +10,7 @@
 pub(super) mod control;
 pub(super) mod download;
 mod file;
+mod here;
 pub(super) mod job;
 mod lane;
 mod manifest;

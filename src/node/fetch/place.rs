@@ -34,6 +34,23 @@ pub(in crate::node) enum There {
     Stopped,
 }
 
+/// Why a small file that has arrived has no name.
+pub(in crate::node) enum Unnamed {
+    /// Another download of the same content has taken what was kept of it: have it again.
+    Taken(Fault),
+    /// Anything else.
+    Other(Fault),
+}
+
+impl Unnamed {
+    /// The words for a person.
+    pub(in crate::node) fn into_fault(self) -> Fault {
+        match self {
+            Unnamed::Taken(fault) | Unnamed::Other(fault) => fault,
+        }
+    }
+}
+
 impl Place {
     /// What lies under the entry's name; a file there is hashed, until `stop` says so.
     pub(in crate::node) fn look(
@@ -79,10 +96,16 @@ impl Place {
 
     /// Gives the small files of a batch their names, with one sync for all of them. One result a
     /// file, in their order.
-    pub(in crate::node) fn put_batch(&self, entries: &[FileEntry]) -> Vec<Result<PathBuf, Fault>> {
+    pub(in crate::node) fn put_batch(
+        &self,
+        entries: &[FileEntry],
+    ) -> Vec<Result<PathBuf, Unnamed>> {
         let results = disk::publish_batch(&self.parts, &self.into, entries, self.fsync);
         let named = |(entry, result): (&FileEntry, Result<Published, PublishError>)| {
-            let published = result.map_err(|e| fault(&entry.name, &e))?;
+            let published = result.map_err(|e| match e {
+                PublishError::Missing { .. } => Unnamed::Taken(fault(&entry.name, &e)),
+                _ => Unnamed::Other(fault(&entry.name, &e)),
+            })?;
             self.arrived(entry, None, &published);
             Ok(published.path)
         };

@@ -225,7 +225,9 @@ impl Fetch {
     pub(super) fn halt(&self) {
         self.close(&Cancel { reason: Text::of("stopped by the requester") }.into(), HALT_GRACE);
         // Lanes that still dial keep the set alive for a while; the part is free at once.
-        self.take_sink();
+        if let Some(sink) = self.take_sink() {
+            sink.give_back();
+        }
     }
 
     /// The lanes' last word: everything is named, or it cannot be.

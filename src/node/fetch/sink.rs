@@ -66,6 +66,15 @@ pub(super) enum Sink {
 }
 
 impl Sink {
+    /// Keeps what has arrived for another attempt, and no room besides.
+    pub(super) fn give_back(self) {
+        if let Sink::File { part, .. } = self
+            && let Err(e) = part.give_back()
+        {
+            log::info!(target: "fetch", "the room of a part that is not complete stays taken: {e}");
+        }
+    }
+
     /// Checks `bytes`, which are the run `items`, and writes what is right.
     ///
     /// # Errors
