@@ -95,13 +95,15 @@ fi
 # Builds what is missing; what is only old is named.
 ready_to_run() {
     if [[ ! -x $BINARY ]] || { [[ $mode == containers ]] && ! docker image inspect "$IMAGE" >/dev/null 2>&1; }; then
-        "$ROOT/config.sh" -nr
+        "$ROOT/config.sh" -nr 9>&-
     elif [[ -n $(newer_sources) ]]; then
         say "the sources are newer than what runs: ./config.sh builds it anew"
     fi
     if [[ $mode == containers ]]; then
-        find_compose
+        find_compose || die "$OTHER" "docker is here, but neither 'docker compose' nor" \
+            "'docker-compose' is: install docker-compose-plugin or docker-compose, or give --local"
         check_network
+        rootless_person
     fi
 }
 
@@ -172,9 +174,14 @@ show_prompts() {
     if $in_tmux; then tmux_show; fi
 }
 
+# One run.sh at a time chooses names and starts them; what it starts does not inherit the lock.
+mkdir -p "$STATE"
+exec 9>"$STATE/lock"
+flock --nonblock 9 || { say "another run.sh is at work here, waiting for it" && flock 9; }
 ready_to_run
 choose_names
 if ((${#NAMES[@]})); then start_all; fi
+exec 9>&-
 report
 if $logs; then
     say "logs of all, Ctrl-C ends:"

@@ -7,8 +7,9 @@ usage() {
 usage: ./test.sh [FILTER]
 
 Runs all tests (with cargo-nextest where it is installed), the examples in the documentation, and
-builds the binary. With a FILTER only tests whose names contain it. What needs a container engine
-is skipped where there is none, and says so.
+builds the binary, then starts swarms of containers, of their own and beside a running one. With a
+FILTER only tests whose names contain it. What needs a container engine is skipped where there is
+none, and says so; PARVI_TEST_ENGINE=required makes that an error.
 USAGE
 }
 
@@ -48,13 +49,19 @@ cargo test --locked --doc --quiet </dev/null
 echo "== the binary"
 cargo build --locked --bin parvi
 
-# Tests of the containers live in tests/containers.sh and need an engine that answers.
-if [[ -x tests/containers.sh ]]; then
-    echo "== containers"
-    if command -v docker >/dev/null && docker info >/dev/null 2>&1; then
-        tests/containers.sh </dev/null
-    else
-        echo "skipped: no container engine answers (Debian: apt install docker.io)"
-    fi
+echo "== containers"
+# shellcheck source=scripts/common.sh
+source scripts/common.sh
+# shellcheck source=scripts/containers.sh
+source scripts/containers.sh
+problem=$(engine_problem)
+if [[ -z $problem ]] && ! find_compose; then problem="docker is here, but Compose is not"; fi
+if [[ -z $problem ]]; then
+    tests/containers.sh
+elif [[ ${PARVI_TEST_ENGINE:-optional} == required ]]; then
+    echo "test.sh: the container tests must run: $problem (Debian: apt install docker.io docker-compose)" >&2
+    exit 1
+else
+    echo "skipped: $problem (Debian: apt install docker.io docker-compose)"
 fi
 echo "all good"

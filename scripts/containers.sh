@@ -16,15 +16,21 @@ engine_problem() {
     fi
 }
 
-# Sets COMPOSE to the command found here.
+# Sets COMPOSE to the command found here, new or old; fails where there is none.
 find_compose() {
     if docker compose version >/dev/null 2>&1; then
         COMPOSE=(docker compose)
     elif have docker-compose; then
         COMPOSE=(docker-compose)
     else
-        die "$OTHER" "docker is here, but neither 'docker compose' nor 'docker-compose' is: install" \
-            "the package docker-compose-plugin or docker-compose, or start with --local"
+        return 1
+    fi
+}
+
+# Under an engine that runs without root, the root of a container is the person.
+rootless_person() {
+    if docker info --format '{{.SecurityOptions}}' 2>/dev/null | grep --quiet rootless; then
+        export PARVI_UID=0 PARVI_GID=0
     fi
 }
 

@@ -63,7 +63,7 @@ local_start() {
         if have tmux; then
             start_in_tmux "$name"
         else
-            setsid "${COMMAND[@]}" --headless </dev/null >"$LOGS/$name/console.log" 2>&1 &
+            setsid "${COMMAND[@]}" --headless </dev/null >"$LOGS/$name/console.log" 2>&1 9>&- &
         fi
         wait_for_process "$name"
     done

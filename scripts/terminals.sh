@@ -3,7 +3,8 @@
 # shellcheck shell=bash disable=SC2153
 
 # A tmux server of our own: the person's is never touched.
-tmux_ours() { tmux -L "$PROJECT" "$@"; }
+# It lives on when run.sh has ended, so it must not have run.sh's lock, 9.
+tmux_ours() { tmux -L "$PROJECT" "$@" 9>&-; }
 
 tmux_session_there() { tmux_ours has-session -t "=$PROJECT" 2>/dev/null; }
 

@@ -66,6 +66,35 @@ fn walk_through(place: &Place, flags: &[&str]) {
 }
 
 #[test]
+fn logs_of_all_are_shown_until_that_is_ended() {
+    use std::io::{BufRead, BufReader};
+    let place = Place::local();
+    let mut command = place.command(place.root().join("run.sh"));
+    command.args(["--local", "-d", "-s", "1", "-n", "1", "--logs"]);
+    let mut shown = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(shown.stdout.take().unwrap()).lines();
+    let joined = lines.map_while(Result::ok).any(|line| line.contains("node1 joined"));
+    shown.kill().unwrap();
+    shown.wait().unwrap();
+    assert!(joined, "the tracker's log is shown");
+    place.ctl_local("node1", &["peers"]).ended(0);
+}
+
+#[test]
+fn two_runs_at_once_start_different_nodes() {
+    let place = Place::local();
+    place.script("run.sh", &["--local", "-d", "-s", "1"]).ended(0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| place.script("run.sh", &["--local", "-d", "-n", "1"]).ended(0));
+        }
+    });
+    for node in ["node1", "node2"] {
+        place.ctl_local(node, &["peers"]).ended(0);
+    }
+}
+
+#[test]
 fn nodes_run_in_the_background_where_there_is_neither_engine_nor_tmux() {
     let mut place = Place::local();
     path_without(&mut place, &["docker", "docker-compose", "tmux"]);
