@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parvi::io::threads::StopToken;
 use parvi::node::view::From;
@@ -58,31 +59,46 @@ fn a_parent_that_flips_between_folder_and_symlink_leads_nothing_out() {
     let downloaded = swarm.data("carol").join("downloaded");
     let (flip, aside) = (downloaded.join("d"), swarm.dir.path().join("aside"));
     fs::create_dir_all(flip.join("e")).unwrap();
-    let (stop, mut flips) = (StopToken::new(), 0_u64);
+    let (stop, flips, allowed) = (StopToken::new(), AtomicU64::new(0), AtomicU64::new(0));
     std::thread::scope(|scope| {
         let flipping = scope.spawn(|| {
             while !stop.is_stopped() {
-                // The folder goes aside, the symlink takes its place, and back.
+                if flips.load(Ordering::Relaxed) >= allowed.load(Ordering::Relaxed) {
+                    std::thread::yield_now();
+                    continue;
+                }
+                // The folder goes aside, the symlink takes its place, and back; a folder that a
+                // download made meanwhile is in the way of the latter.
                 if fs::rename(&flip, &aside).is_ok() {
                     symlink(&outside, &flip).ok();
                     fs::remove_file(&flip).ok();
+                    flips.fetch_add(1, Ordering::Relaxed);
+                }
+                if aside.exists() {
                     fs::remove_dir_all(&flip).ok();
                     fs::rename(&aside, &flip).ok();
-                    flips += 1;
                 }
             }
         });
+        // However busy the machine is: the folder flips a few times for every file.
+        let flip_on = || allowed.fetch_add(4, Ordering::Relaxed);
         for some in files.chunks(8) {
+            flip_on();
             let begin = |f: &String| carol.download(&name(f), From::All).unwrap();
             let ids: Vec<u64> = some.iter().map(begin).collect();
             for id in ids {
                 // Some find their parent gone and fail; that is their right.
                 carol.wait(id, LONG).ok();
+                flip_on();
+            }
+            while flips.load(Ordering::Relaxed) < allowed.load(Ordering::Relaxed) {
+                std::thread::yield_now();
             }
         }
         stop.stop();
         flipping.join().unwrap();
     });
+    let flips = flips.into_inner();
     let arrived = tree(&downloaded).iter().filter(|p| p.is_file()).count();
     eprintln!("{flips} flips, {arrived} of {count} arrived");
     assert!(arrived > 0, "the race was never run");
