@@ -75,8 +75,10 @@ build_binary() {
 build_in_container() {
     say "building from the sources in ${PARVI_BUILDER:-the default builder image}; this takes minutes"
     local arguments=() container
+    # See docker/Dockerfile: an engine without BuildKit wants to see the file.
+    [[ -e $BINARY ]] || : >"$BINARY"
     if [[ -n ${PARVI_BUILDER:-} ]]; then arguments=(--build-arg "BUILDER=$PARVI_BUILDER"); fi
-    build_image --target source "${arguments[@]}"
+    build_image --target source ${arguments[@]+"${arguments[@]}"}
     container=$(docker create "$IMAGE")
     docker cp "$container:/parvi" "$BINARY.new" >/dev/null
     docker rm "$container" >/dev/null
@@ -84,9 +86,13 @@ build_in_container() {
     touch "$BINARY"
 }
 
+check_tools
 problem=$(engine_problem)
 old=
 if [[ -z $problem ]]; then old=$(image_id); fi
+if [[ -n $old && $(docker image inspect --format '{{index .Config.Labels "parvi.image"}}' "$old") != yes ]]; then
+    die "$EXISTS" "there is an image $IMAGE that is not parvi's: give another name, PARVI_IMAGE=NAME"
+fi
 if $in_container; then
     [[ -z $problem ]] || die "$OTHER" "--in-container needs a container engine: $problem"
     build_in_container
@@ -107,8 +113,10 @@ else
     say "image: $IMAGE, $size"
 fi
 if [[ -n $old && $new != "$old" ]] && $remove_old; then
-    # Not by force: containers that were made from it still need it.
-    if docker rmi "$old" >/dev/null 2>&1; then
+    # Never one that has another name as well, and not by force: containers may need it.
+    if [[ $(docker image inspect --format '{{len .RepoTags}}' "$old") != 0 ]]; then
+        say "kept the image it replaces: it has another name, too"
+    elif docker rmi "$old" >/dev/null 2>&1; then
         say "removed the image it replaces"
     else
         say "kept the image it replaces: containers use it; ./reset.sh removes those"

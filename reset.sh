@@ -41,26 +41,41 @@ while (($#)); do
     shift
 done
 
-# The contents of a folder that is ours. Files of another user (an engine's, or of a run as root)
-# need more rights than we have.
-empty_folder() {
-    [[ -d $1 ]] || return 0
-    if ! find "$1" -mindepth 1 -delete 2>/dev/null; then
-        die "$OTHER" "some files in $1 belong to somebody else: sudo $ROOT/reset.sh $arguments"
-    fi
+# Files of another user (an engine's, or of a run as root) need more rights than we have. Told before
+# anything is removed.
+check_owner() {
+    local folder
+    for folder in "$@"; do
+        if [[ -d $folder && -n $(find "$folder" -type d ! -writable -print -quit 2>/dev/null) ]]; then
+            die "$OTHER" "some folders in $folder belong to somebody else:" \
+                "sudo PARVI_PROJECT=$PROJECT $(printf '%q' "$ROOT/reset.sh") $arguments"
+        fi
+    done
 }
 
+empty_folder() {
+    if [[ -d $1 ]]; then find "$1" -mindepth 1 -delete; fi
+}
+
+check_tools
 check_project
+take_folder
 person
 network
-local_reset
 problem=$(engine_problem)
 if [[ -z $problem ]]; then
+    check_folder
     containers_reset
 elif [[ -f $STATE/compose.yml ]]; then
     warn "containers were not looked at: $problem"
 fi
+local_reset
+check_owner "$LOGS" "$STATE"
 if $volumes; then
+    check_owner "$VOLUMES" "$KEYS"
+    in_use=$(name_in_use)
+    [[ -z $in_use ]] || die "$EXISTS" "$in_use still runs, but it was not started by this user's run.sh or cannot" \
+        "be asked now: end it, then ./reset.sh -v again. Its files were left as they are"
     empty_folder "$VOLUMES"
     empty_folder "$KEYS"
     first=()
@@ -77,5 +92,5 @@ if [[ -d $LOGS ]]; then
     say "removed the logs"
 fi
 empty_folder "$STATE"
-rmdir "$STATE" "${STATE%/*}" 2>/dev/null || true
+rmdir "$STATE" 2>/dev/null || true
 say "nothing runs any more"

@@ -24,7 +24,8 @@ usage: ./run.sh [-s 1] [-n N] [-nn NAME] [-d] [--local] [--logs]
   -d, --detached    open no terminals
   --local           processes on loopback instead of containers (so it is done anyway where there
                     is no container engine); prompts in tmux, or none
-  --logs            afterwards, show what all write to their logs; Ctrl-C ends that alone
+  --logs            afterwards, show what all write to their logs instead of opening terminals;
+                    Ctrl-C ends that alone
   -h, --help        this text
 
 Nodes keep everything in volumes/NAME, logs are in logs/NAME. ./reset.sh ends it all. Settings of
@@ -33,7 +34,7 @@ PARVI_SUBNET=NETWORK make a swarm beside another one.
 USAGE
 }
 
-servers='' nodes=0 named=() terminals=true local=false logs=false
+servers='' more=0 named=() terminals=true local=false logs=false
 # number FLAG VALUE MOST
 number() {
     if ! [[ ${2:-} =~ ^[0-9]{1,4}$ ]] || ((10#$2 > $3)); then
@@ -48,12 +49,12 @@ while (($#)); do
     case $1 in
         -s | --servers)
             number "$1" "${2:-}" 1
-            servers=$2
+            servers=$((10#$2))
             shift
             ;;
         -n | --nodes)
             number "$1" "${2:-}" 1000
-            nodes=$((10#$2))
+            more=$((10#$2))
             shift
             ;;
         -nn | --node)
@@ -78,7 +79,9 @@ while (($#)); do
     shift
 done
 
+check_tools
 check_project
+take_folder
 person
 network
 mode=containers
@@ -102,8 +105,21 @@ ready_to_run() {
     if [[ $mode == containers ]]; then
         find_compose || die "$OTHER" "docker is here, but neither 'docker compose' nor" \
             "'docker-compose' is: install docker-compose-plugin or docker-compose, or give --local"
+        check_folder
         check_network
         rootless_person
+    fi
+}
+
+# Containers and processes would share their folders.
+refuse_other_mode() {
+    local others
+    if [[ $mode == containers ]]; then
+        others=$(local_running)
+        [[ -z $others ]] || die "$EXISTS" "${others//$'\n'/, } run as processes: go on with --local, or ./reset.sh first"
+    elif [[ -z $(engine_problem) ]]; then
+        others=$(containers_running)
+        [[ -z $others ]] || die "$EXISTS" "${others//$'\n'/, } run in containers: leave --local out, or ./reset.sh first"
     fi
 }
 
@@ -112,27 +128,39 @@ choose_names() {
     local name i
     declare -A runs=()
     while read -r name; do runs[$name]=1; done < <("${mode}_running")
+    refuse_other_mode
     NAMES=()
     if [[ $servers != 0 && -z ${runs[tracker]:-} ]]; then
         NAMES+=(tracker)
     elif [[ $servers == 1 ]]; then
         say "the tracker runs already"
     fi
-    for name in "${named[@]}"; do
+    for name in ${named[@]+"${named[@]}"}; do
         [[ -z ${runs[$name]:-} ]] || die "$EXISTS" "$name runs already; ./run.sh -n 1 starts another"
         runs[$name]=1
         NAMES+=("$name")
     done
-    for ((i = 1; nodes > 0; i++)); do
+    for ((i = 1; more > 0; i++)); do
         if [[ -z ${runs[node$i]:-} ]]; then
             NAMES+=("node$i")
-            nodes=$((nodes - 1))
+            more=$((more - 1))
         fi
     done
 }
 
+# Nodes get their addresses from the upper half of the network, but for the first and last ones.
+check_room() {
+    local count
+    count=$(($("${mode}_running" | wc --lines) + ${#NAMES[@]}))
+    ((count <= SUBNET_SIZE / 2 - 3)) || die "$USAGE" "$PARVI_SUBNET has no room for $count containers:" \
+        "choose a larger one, like PARVI_SUBNET=${PARVI_SUBNET%/*}/16"
+}
+
 start_all() {
+    mkdir -p "$STATE"
+    say "$PROJECT" >"$STATE/project"
     if [[ $mode == containers ]]; then
+        check_room
         mkdir -p "$VOLUMES" "$LOGS" "$KEYS"
         # shellcheck disable=SC2046  # names have no spaces
         write_compose_file $(printf '%s\n' "${NAMES[@]}" $(known_names) | sort --unique --version-sort)
@@ -161,7 +189,7 @@ show_prompts() {
     local in_tmux=false
     for name in "${NAMES[@]}"; do
         line=$(containers_attach_command "$name")
-        if open_window "$name" "$line"; then
+        if ! $in_tmux && open_window "$name" "$line"; then
             continue
         elif have tmux; then
             tmux_place "exec $line"
@@ -174,13 +202,10 @@ show_prompts() {
     if $in_tmux; then tmux_show; fi
 }
 
-# One run.sh at a time chooses names and starts them; what it starts does not inherit the lock.
-mkdir -p "$STATE"
-exec 9>"$STATE/lock"
-flock --nonblock 9 || { say "another run.sh is at work here, waiting for it" && flock 9; }
 ready_to_run
 choose_names
 if ((${#NAMES[@]})); then start_all; fi
+# What was started does not have the lock, and what follows may last.
 exec 9>&-
 report
 if $logs; then

@@ -11,8 +11,8 @@ VOLUMES=$ROOT/volumes
 LOGS=$ROOT/logs
 KEYS=$ROOT/keys
 FIRST_FILES=$ROOT/.volumes_start
-# What a run leaves for the next command: the compose file with all nodes.
-STATE=$ROOT/.run/$PROJECT
+# What a run leaves for the next command: whose this folder is, the compose file with all nodes.
+STATE=$ROOT/.run
 
 # Exit codes as those of parvi itself.
 readonly OTHER=1 USAGE=2 NETWORK=6 EXISTS=13
@@ -33,15 +33,40 @@ hint() { printf '  %-42s %s\n' "$1" "$2"; }
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# What the scripts are made of.
+check_tools() {
+    ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) ||
+        die "$OTHER" "bash $BASH_VERSION is too old: 4.4 or later is needed"
+    local tool
+    for tool in awk find flock mktemp numfmt sort stat tail; do
+        have "$tool" || die "$OTHER" "the command $tool is missing (Debian: apt install coreutils findutils gawk util-linux)"
+    done
+}
+
 check_project() {
     [[ $PROJECT =~ ^[a-z0-9][a-z0-9_-]{0,40}$ ]] ||
         die "$USAGE" "PARVI_PROJECT=$PROJECT: expected lower-case letters, digits, - and _"
 }
 
-# Whose the files in volumes/ and logs/ are: the person's. Root runs nodes as somebody else.
+# One script at a time works in this folder, and for one project only: another one's files would
+# be taken for its own. The lock is on the folder itself, so there is no file to remove.
+take_folder() {
+    local owner
+    exec 9<"$ROOT"
+    flock --nonblock 9 || { say "another script is at work here, waiting for it" && flock 9; }
+    owner=$(cat "$STATE/project" 2>/dev/null || true)
+    [[ -z $owner || $owner == "$PROJECT" ]] || die "$EXISTS" "this folder has the files of the" \
+        "swarm $owner, not of $PROJECT: end that one (PARVI_PROJECT=$owner ./reset.sh), or take another copy of this folder"
+}
+
+# Whose the files in volumes/ and logs/ are: the person's, or whose they have been so far. Root's
+# containers run as somebody else.
 person() {
     local uid gid
     uid=$(id -u) gid=$(id -g)
+    if [[ -e $KEYS/swarm.key ]]; then
+        read -r uid gid < <(stat --format '%u %g' "$KEYS/swarm.key")
+    fi
     if ((uid == 0)); then
         uid=${SUDO_UID:-1000} gid=${SUDO_GID:-1000}
         if ((uid == 0)); then uid=1000 gid=1000; fi
@@ -88,15 +113,29 @@ newer_sources() {
 }
 
 # Whether a name can be a node's: it becomes part of a container's name and of paths.
+is_node_name() { [[ $1 =~ ^[a-z0-9][a-z0-9_-]{0,30}$ && $1 != tracker && $1 != prepare ]]; }
+
 check_node_name() {
-    [[ $1 =~ ^[a-z0-9][a-z0-9_-]{0,30}$ && $1 != tracker && $1 != prepare ]] || die "$USAGE" \
+    is_node_name "$1" || die "$USAGE" \
         "$1 cannot be a node's name: lower-case letters, digits, - and _, and neither tracker nor prepare"
 }
 
-# Names that have a folder below volumes/.
+# The tracker and nodes that have a folder below volumes/.
 known_names() {
-    local folder
+    local folder name
     for folder in "$VOLUMES"/*/; do
-        if [[ -d $folder ]]; then basename "$folder"; fi
+        name=$(basename "$folder")
+        if [[ -d $folder ]] && { [[ $name == tracker ]] || is_node_name "$name"; }; then say "$name"; fi
+    done
+}
+
+# The name of somebody who uses a data directory here, whoever started him; nothing when nobody does.
+name_in_use() {
+    local lock
+    for lock in "$VOLUMES"/*/.parvi/lock; do
+        if [[ -e $lock ]] && ! flock --nonblock "$lock" true; then
+            basename "${lock%/.parvi/lock}"
+            return
+        fi
     done
 }

@@ -5,14 +5,16 @@
 
 # Why there is no container engine; silent when there is one.
 engine_problem() {
+    local said
     if ! have docker; then
         say "docker is not installed"
-    elif ! docker version >/dev/null 2>&1; then
-        if docker version 2>&1 | grep --quiet --ignore-case 'permission denied'; then
-            say "docker does not let you in (sudo usermod --append --groups docker $(id -un), then log in again)"
-        else
-            say "the docker engine does not answer (sudo systemctl start docker)"
-        fi
+    elif ! said=$(docker version 2>&1); then
+        case ${said,,} in
+            *"permission denied"*)
+                say "docker does not let you in (sudo usermod --append --groups docker $(id -un), then log in again)"
+                ;;
+            *) say "the docker engine does not answer (sudo systemctl start docker)" ;;
+        esac
     fi
 }
 
@@ -35,7 +37,7 @@ rootless_person() {
 }
 
 compose() {
-    PARVI_PROJECT=$PROJECT PARVI_IMAGE=$IMAGE COMPOSE_IGNORE_ORPHANS=1 \
+    COMPOSE_PROJECT_NAME=$PROJECT PARVI_IMAGE=$IMAGE COMPOSE_IGNORE_ORPHANS=1 \
         "${COMPOSE[@]}" --project-name "$PROJECT" --project-directory "$ROOT" \
         --file "$STATE/compose.yml" "$@"
 }
@@ -44,7 +46,7 @@ compose() {
 write_compose_file() {
     mkdir -p "$STATE"
     awk -v names="$*" '
-        /^  node4:/ { template = 1 }
+        /^  "node4":/ { template = 1 }
         template && /^networks:/ {
             count = split(names, name, " ")
             for (i = 1; i <= count; i++) {
@@ -73,9 +75,18 @@ containers_running() { ours '{{.Label "parvi.name"}}' | grep . | sort --version-
 # The clock's zone as POSIX writes it: the last line of a compiled zone file.
 posix_zone() { tail --lines=1 /etc/localtime 2>/dev/null | tr --delete --complement '[:print:]' || true; }
 
+# The same swarm may run from another copy of this folder, with other files.
+check_folder() {
+    local folder
+    while read -r folder; do
+        [[ -z $folder || $folder == "$ROOT" ]] || die "$EXISTS" "the swarm $PROJECT runs from" \
+            "$folder: go there, or start another: PARVI_PROJECT=other PARVI_SUBNET=172.21.0.0/16"
+    done < <(ours '{{.Label "com.docker.compose.project.working_dir"}}' --all)
+}
+
 # Another network in the way is told before compose fails on it.
 check_network() {
-    local id name subnet first size
+    local id name subnet subnets first size
     if [[ -n $(docker network ls --quiet --filter "label=parvi.swarm=$PROJECT") ]]; then
         id=$(docker network ls --quiet --filter "label=parvi.swarm=$PROJECT" | head --lines=1)
         subnet=$(docker network inspect --format '{{range .IPAM.Config}}{{.Subnet}}{{end}}' "$id")
@@ -84,33 +95,44 @@ check_network() {
         return
     fi
     while read -r id; do
-        read -r name subnet < <(docker network inspect \
-            --format '{{.Name}} {{range .IPAM.Config}}{{.Subnet}} {{end}}' "$id")
-        [[ $subnet == *.*/* ]] || continue
-        subnet=${subnet%% *}
-        first=$(address_to_number "${subnet%/*}") size=$((1 << (32 - ${subnet#*/})))
-        if ((first < SUBNET_FIRST + SUBNET_SIZE && SUBNET_FIRST < first + size)); then
-            die "$EXISTS" "$PARVI_SUBNET is taken: the docker network $name has $subnet." \
-                "Choose another, like PARVI_SUBNET=172.29.0.0/16 ./run.sh ..."
-        fi
+        read -r name subnets < <(docker network inspect \
+            --format '{{.Name}} {{range .IPAM.Config}}{{.Subnet}} {{end}}' "$id" 2>/dev/null) || continue
+        for subnet in $subnets; do
+            [[ $subnet == *.*.*.*/* ]] || continue
+            first=$(address_to_number "${subnet%/*}") size=$((1 << (32 - ${subnet#*/})))
+            if ((first < SUBNET_FIRST + SUBNET_SIZE && SUBNET_FIRST < first + size)); then
+                die "$EXISTS" "$PARVI_SUBNET is taken: the docker network $name has $subnet." \
+                    "Choose another, like PARVI_SUBNET=172.29.0.0/16 ./run.sh ..."
+            fi
+        done
     done < <(docker network ls --quiet)
 }
 
 # Makes folders, first files and the key, as root in a container, for the person.
 containers_prepare() {
-    compose run --rm -T prepare prepare --volumes /volumes --logs /logs --keys /keys \
-        --first-files /first-files --owner "$PARVI_UID:$PARVI_GID" "$@" </dev/null 2>&1 |
-        { grep 'first files\|parvi:' || true; }
+    local log=$STATE/prepare.log
+    if ! compose run --rm -T --no-deps prepare prepare --volumes /volumes --logs /logs --keys /keys \
+        --first-files /first-files --owner "$PARVI_UID:$PARVI_GID" "$@" </dev/null >"$log" 2>&1; then
+        tail --lines=20 "$log" >&2
+        die "$OTHER" "the folders of $* could not be made ready; all of it is in $log"
+    fi
+    grep 'first files' "$log" || true
 }
 
-# Starts NAMES (tracker first) and waits until they answer.
+# Starts NAMES and waits until they answer; the tracker before all others.
 containers_start() {
-    local name
+    local name nodes=()
     export PARVI_TZ=${PARVI_TZ:-$(posix_zone)}
-    # A stopped container of an older image would start the older parvi.
-    for name in "$@"; do remove_outdated "$PROJECT-$name"; done
-    local log=$STATE/compose.log
-    if ! compose up --detach --no-recreate --no-build "$@" >"$log" 2>&1; then
+    for name in "$@"; do
+        clear_the_way "$PROJECT-$name"
+        if [[ $name == tracker ]]; then compose_up tracker; else nodes+=("$name"); fi
+    done
+    if ((${#nodes[@]})); then compose_up "${nodes[@]}"; fi
+}
+
+compose_up() {
+    local name log=$STATE/compose.log
+    if ! compose up --detach --no-recreate --no-build --no-deps "$@" >"$log" 2>&1; then
         tail --lines=20 "$log" >&2
         for name in "$@"; do last_words "$name"; done
         die "$OTHER" "the containers did not start; all of it is in $log"
@@ -118,12 +140,16 @@ containers_start() {
     for name in "$@"; do wait_for_container "$name"; done
 }
 
-remove_outdated() {
-    local running image
-    read -r running image < <(docker inspect --format '{{.State.Running}} {{.Image}}' "$1" 2>/dev/null) || return 0
-    if [[ $running == false && $image != $(docker image inspect --format '{{.Id}}' "$IMAGE") ]]; then
-        docker rm "$1" >/dev/null
-    fi
+# Our own stopped container is made anew, from the image and with the settings of now: all that it
+# had is in its volume. Anybody else's stays, and is told.
+clear_the_way() {
+    local swarm running
+    IFS=' ' read -r running swarm < <(docker inspect --type container \
+        --format '{{.State.Running}} {{index .Config.Labels "parvi.swarm"}}' "$1" 2>/dev/null) || true
+    [[ -n $running ]] || return 0
+    [[ $swarm == "$PROJECT" ]] ||
+        die "$EXISTS" "a container $1 that is not of this swarm is in the way: docker rm it, or choose another name"
+    if [[ $running == false ]]; then docker rm "$1" >/dev/null; fi
 }
 
 wait_for_container() {
@@ -140,7 +166,7 @@ wait_for_container() {
 # What a container that does not run said last.
 last_words() {
     local container=$PROJECT-$1
-    if [[ $(docker inspect --format '{{.State.Running}}' "$container" 2>/dev/null) == false ]]; then
+    if [[ $(docker inspect --format '{{.State.Status}}' "$container" 2>/dev/null) == exited ]]; then
         warn "$container said:"
         docker logs --tail 5 "$container" >&2
     fi

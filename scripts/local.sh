@@ -11,7 +11,7 @@ local_address() { number_to_address $(((127 << 24) | ((SUBNET_FIRST + $1 % SUBNE
 address_of_name() {
     case $1 in
         tracker) local_address 2 ;;
-        node[0-9]*) local_address $((10 + 10#${1//[!0-9]/})) ;;
+        node[1-9] | node[1-9][0-9] | node[1-9][0-9][0-9]) local_address $((10 + ${1#node})) ;;
         *) local_address $((1024 + $(cksum <<<"$1" | cut --delimiter=' ' --fields=1) % 1024)) ;;
     esac
 }
@@ -21,7 +21,7 @@ local_pid() {
     local pid
     pid=$(cat "$VOLUMES/$1/.parvi/lock" 2>/dev/null) || return 1
     [[ $pid =~ ^[0-9]+$ && -r /proc/$pid/cmdline ]] || return 1
-    tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep --quiet --line-regexp --fixed-strings -- "$VOLUMES/$1" || return 1
+    { tr '\0' '\n' <"/proc/$pid/cmdline"; } 2>/dev/null | grep --quiet --line-regexp --fixed-strings -- "$VOLUMES/$1" || return 1
     [[ $(readlink "/proc/$pid/exe") == "$BINARY"* ]] && say "$pid"
 }
 
@@ -79,8 +79,9 @@ start_in_tmux() {
 
 wait_for_process() {
     local name=$1 deadline=$((SECONDS + 30))
-    until "$BINARY" health --data "$VOLUMES/$name" >/dev/null 2>&1; do
-        if ((SECONDS > deadline)) || { ! local_pid "$name" >/dev/null && [[ -s $LOGS/$name/console.log ]]; }; then
+    # A container on the same directory would answer as well.
+    until local_pid "$name" >/dev/null && "$BINARY" health --data "$VOLUMES/$name" >/dev/null 2>&1; do
+        if ((SECONDS > deadline)) || grep --quiet '^parvi: ' "$LOGS/$name/console.log" 2>/dev/null; then
             if [[ -s $LOGS/$name/console.log ]]; then tail --lines=5 "$LOGS/$name/console.log" >&2; fi
             die "$OTHER" "$name did not start; its log is $LOGS/$name/parvi.log"
         fi

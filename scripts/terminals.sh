@@ -27,7 +27,8 @@ tmux_show() {
     fi
 }
 
-# open_window TITLE LINE: a terminal window; fails where there is no desktop.
+# open_window TITLE LINE: a terminal window; fails where there is no desktop, or none that can be
+# reached.
 open_window() {
     [[ -n ${DISPLAY:-}${WAYLAND_DISPLAY:-} ]] || return 1
     if have konsole; then
@@ -39,5 +40,8 @@ open_window() {
     else
         return 1
     fi
-    disown
+    # One that cannot reach its desktop is gone by now; one that hands over to another has ended well.
+    sleep 0.5
+    kill -0 $! 2>/dev/null || wait $! || return 1
+    disown 2>/dev/null || true
 }

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 export PARVI_IMAGE=parvi-test
 trap 'docker rmi --force "$PARVI_IMAGE" >/dev/null 2>&1 || true' EXIT
-./config.sh
+./config.sh -nr
 
 filter=("$@")
 if cargo nextest --version >/dev/null 2>&1; then

@@ -107,3 +107,43 @@ fn the_engine_sees_health_and_the_lack_of_it() {
     place.docker(&["exec", &container, "/parvi", "health"]).ended(0);
     place.docker(&["exec", &container, "/parvi", "health", "--data", "/elsewhere"]).ended(1);
 }
+
+#[test]
+#[ignore = "needs a container engine: tests/containers.sh"]
+fn a_node_that_is_started_again_has_the_settings_of_now() {
+    let place = swarm("1");
+    place.docker(&["kill", &place.container("node1")]).ended(0);
+    place.tracker_tells("node1 exited not intentionally");
+    let mut again = place.command(place.root().join("run.sh"));
+    again.args(["-d", "-n", "1"]).env("PARVI_UP", "1MiB");
+    assert!(again.status().unwrap().success());
+    let settings = place.inspect("node1", "{{.Config.Env}}");
+    assert!(settings.contains("PARVI_UP=1MiB"), "{settings}");
+}
+
+#[test]
+#[ignore = "needs a container engine: tests/containers.sh"]
+fn odd_folders_and_odd_names_start_as_well() {
+    let place = swarm("1");
+    for odd in ["My Backup", "lost+found", "Upper"] {
+        fs::create_dir(place.volume(odd, "")).unwrap();
+    }
+    // What YAML would take for a truth, nothing, and a number.
+    for name in ["on", "null", "123"] {
+        place.script("run.sh", &["-d", "-nn", name]).ended(0);
+        place.ctl(name, &["peers"]).ended(0);
+    }
+    assert!(!place.volume("node2", "").exists(), "only what was asked for is made");
+    let said = place.script("run.sh", &["--local", "-d", "-n", "1"]).ended(13);
+    assert!(said.err.contains("run in containers"), "{}", said.err);
+}
+
+#[test]
+#[ignore = "needs a container engine: tests/containers.sh"]
+fn a_network_without_room_is_told_before_anything_starts() {
+    let mut place = Place::containers();
+    place.subnet = place.subnet.replace("/24", "/28");
+    let said = place.script("run.sh", &["-d", "-s", "1", "-n", "9"]).ended(2);
+    assert!(said.err.contains("has no room for 10 containers"), "{}", said.err);
+    assert!(!place.root().join("volumes").exists());
+}

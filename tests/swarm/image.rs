@@ -64,6 +64,28 @@ fn config_replaces_its_own_image_and_nr_keeps_it() {
 
 #[test]
 #[ignore = "needs a container engine: tests/containers.sh"]
+fn an_image_that_somebody_gave_another_name_stays_and_a_strangers_is_not_replaced() {
+    let own = OwnImage::new();
+    own.0.script("config.sh", &[]).ended(0);
+    let (first, kept) = (own.id(), format!("{}-kept", own.0.image));
+    own.0.docker(&["tag", &own.0.image, &kept]).ended(0);
+    own.change_binary();
+    let said = own.0.script("config.sh", &[]).ended(0);
+    assert!(said.out.contains("it has another name, too"), "{}", said.out);
+    assert!(own.is_there(&first));
+    own.0.docker(&["rmi", &kept]).ended(0);
+
+    let mut strangers = OwnImage::new();
+    strangers.0.image = format!("{}-theirs", own.0.project);
+    let empty = strangers.0.root().join("empty.tar");
+    std::fs::write(&empty, [0; 1024]).unwrap();
+    strangers.0.docker(&["import", empty.to_str().unwrap(), &strangers.0.image]).ended(0);
+    let said = strangers.0.script("config.sh", &[]).ended(13);
+    assert!(said.err.contains("that is not parvi's"), "{}", said.err);
+}
+
+#[test]
+#[ignore = "needs a container engine: tests/containers.sh"]
 fn the_image_is_small_and_its_containers_have_few_rights() {
     let place = Place::containers();
     let image = |format: &str| {

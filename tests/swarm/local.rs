@@ -1,7 +1,7 @@
 //! Without a container engine: the same swarm as processes on loopback, same folders, same reset.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use crate::place::{Place, hash, shares, until, wait_for_owners};
 
@@ -128,4 +128,45 @@ fn prompts_live_in_tmux_where_it_is() {
     place.script("reset.sh", &["-v"]).ended(0);
     assert!(!tmux(&["list-sessions"]).unwrap().contains(&place.project), "our server is gone");
     walk_through(&place, &["--local"]);
+}
+
+/// Puts a command that says `words` and fails in front of the search path.
+fn shadow(place: &mut Place, command: &str, words: &str) {
+    let folder = place.root().join("shadow");
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(command);
+    fs::write(&path, format!("#!/bin/sh\necho '{words}' >&2\nexit 1\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    place.path = format!("{}:{}", folder.display(), place.path);
+}
+
+#[test]
+fn an_engine_that_lets_nobody_in_is_told_with_what_to_do() {
+    let mut place = Place::local();
+    shadow(&mut place, "docker", "Got permission denied while trying to connect to the daemon");
+    let said = place.script("run.sh", &["-d", "-s", "1", "-n", "0"]).ended(0);
+    assert!(said.out.contains("docker does not let you in (sudo usermod"), "{}", said.out);
+    assert!(said.out.contains("starting processes on this machine"), "{}", said.out);
+}
+
+#[test]
+fn a_missing_tool_is_named_with_its_package() {
+    let mut place = Place::local();
+    path_without(&mut place, &["flock"]);
+    let said = place.script("run.sh", &["-d", "-s", "1"]).ended(1);
+    assert!(said.err.contains("the command flock is missing (Debian: apt install"), "{}", said.err);
+    place.path = std::env::var("PATH").unwrap();
+}
+
+#[test]
+fn a_desktop_that_cannot_be_reached_is_not_waited_for() {
+    let mut place = Place::local();
+    shadow(&mut place, "konsole", "cannot connect to display");
+    let mut command = place.command("bash");
+    let script = r#"source "$0/scripts/common.sh"; source "$0/scripts/terminals.sh"
+        open_window node1 true && echo opened || echo not opened"#;
+    command.args(["-c", script]).arg(place.root()).env("DISPLAY", ":99");
+    assert_eq!(String::from_utf8_lossy(&command.output().unwrap().stdout), "not opened\n");
+    fs::write(place.root().join("shadow/konsole"), "#!/bin/sh\nexec sleep 2\n").unwrap();
+    assert_eq!(String::from_utf8_lossy(&command.output().unwrap().stdout), "opened\n");
 }

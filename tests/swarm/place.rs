@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// What the scripts need of the repository.
-const PARTS: [&str; 8] = [
+const PARTS: [&str; 9] = [
     "config.sh",
     "run.sh",
     "reset.sh",
@@ -28,6 +28,7 @@ const PARTS: [&str; 8] = [
     "docker/Dockerfile",
     "docker-compose.yml",
     ".dockerignore",
+    ".env",
     ".volumes_start",
 ];
 

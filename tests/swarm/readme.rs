@@ -104,12 +104,16 @@ fn expect(session: &mut PtySession, expected: &str) {
 
 fn at_shell(place: &Place, line: &str, expected: &[String]) {
     let mut command = place.command("bash");
-    // The reader's terminal is his; here nobody could look at the panes.
-    let line = line.replace("./run.sh", "./run.sh -d");
-    command.args(["-c", &line]).current_dir(place.root()).stdin(Stdio::inherit());
+    // The reader's terminal is his; here nobody could look at the panes. The file is smaller here,
+    // so that it must be received more slowly.
+    let line = line.replace("./run.sh", "./run.sh -d").replace("20MiB", "2MiB");
+    command
+        .args(["-c", &format!("{line}\necho ended with $?")])
+        .current_dir(place.root())
+        .stdin(Stdio::inherit());
     let mut session = spawn_command(command, Some(120_000)).unwrap();
     expected.iter().for_each(|line| expect(&mut session, line));
-    session.exp_eof().unwrap_or_else(|e| panic!("{line} did not end: {e}"));
+    session.exp_string("ended with 0").unwrap_or_else(|e| panic!("{line}: {e}"));
 }
 
 /// Types what stands behind a prompt, and expects the other lines.

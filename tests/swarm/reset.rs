@@ -22,6 +22,8 @@ fn reset_leaves_nothing_of_ours_and_everything_of_others() {
     ours.docker(&["network", "create", &network]).ended(0);
 
     ours.script("run.sh", &["-d", "-s", "1", "-n", "2"]).ended(0);
+    let said = ours.script("run.sh", &["-d", "-nn", "node7"]).ended(13);
+    assert!(said.err.contains("that is not of this swarm is in the way"), "{}", said.err);
     ours.script("reset.sh", &[]).ended(0);
     let left = names(&ours, &["ps", "--all", "--format", "{{.Names}}"]);
     let mine: Vec<&str> = left.lines().filter(|name| name.starts_with(&ours.project)).collect();
@@ -78,4 +80,53 @@ fn a_rebuilt_image_is_taken_by_a_stopped_node() {
     assert_ne!(place.inspect("node1", "{{.Image}}"), old);
     place.script("reset.sh", &[]).ended(0);
     place.docker(&["rmi", &place.image]).ended(0);
+}
+
+#[test]
+#[ignore = "needs a container engine: tests/containers.sh"]
+fn another_copy_of_the_folder_does_not_act_on_this_swarm() {
+    let (first, mut second) = (Place::containers(), Place::containers());
+    first.script("run.sh", &["-d", "-s", "1", "-n", "1"]).ended(0);
+    second.project.clone_from(&first.project);
+    for (script, words) in [("run.sh", &["-d", "-n", "1"][..]), ("reset.sh", &["-v"])] {
+        let said = second.script(script, words).ended(13);
+        assert!(said.err.contains("runs from"), "{script}: {}", said.err);
+    }
+    first.ctl("node1", &["peers"]).ended(0);
+    first.script("reset.sh", &[]).ended(0);
+}
+
+#[test]
+fn another_project_does_not_touch_the_files_in_this_folder() {
+    let mut place = Place::local();
+    place.script("run.sh", &["--local", "-d", "-s", "1", "-n", "1"]).ended(0);
+    let precious = place.volume("node1", "shared/precious.txt");
+    fs::write(&precious, "precious").unwrap();
+    let project = std::mem::replace(&mut place.project, "parvitestother".into());
+    for (script, words) in [("run.sh", &["--local", "-d", "-n", "1"][..]), ("reset.sh", &["-v"])] {
+        let said = place.script(script, words).ended(13);
+        assert!(
+            said.err.contains(&format!("has the files of the swarm {project}")),
+            "{}",
+            said.err
+        );
+    }
+    assert!(precious.exists());
+    place.project = project;
+    place.ctl_local("node1", &["peers"]).ended(0);
+}
+
+#[test]
+fn files_of_a_node_that_was_started_by_other_means_are_not_removed() {
+    let place = Place::local();
+    let data = place.volume("node9", "");
+    let mut command = place.command(env!("CARGO_BIN_EXE_parvi"));
+    command.args(["node", "--headless", "--listen", "127.0.0.1", "--data"]).arg(&data);
+    let mut node = command.spawn().unwrap();
+    until("it answers", || (place.ctl_local("node9", &["peers"]).code == 0).then_some(()));
+    let said = place.script("reset.sh", &["-v"]).ended(13);
+    assert!(said.err.contains("node9 still runs"), "{}", said.err);
+    assert!(place.volume("node9", ".parvi/id").exists());
+    place.ctl_local("node9", &["exit"]).ended(0);
+    assert!(node.wait().unwrap().success());
 }
