@@ -82,6 +82,8 @@ build_in_container() {
     container=$(docker create "$IMAGE")
     docker cp "$container:/parvi" "$BINARY.new" >/dev/null
     docker rm "$container" >/dev/null
+    # What the compiler left behind, some GB.
+    docker image prune --force --filter label=parvi.image=builder >/dev/null
     mv "$BINARY.new" "$BINARY"
     touch "$BINARY"
 }
@@ -91,7 +93,8 @@ problem=$(engine_problem)
 old=
 if [[ -z $problem ]]; then old=$(image_id); fi
 if [[ -n $old && $(docker image inspect --format '{{index .Config.Labels "parvi.image"}}' "$old") != yes ]]; then
-    die "$EXISTS" "there is an image $IMAGE that is not parvi's: give another name, PARVI_IMAGE=NAME"
+    die "$EXISTS" "there is an image $IMAGE that is not parvi's: remove it (docker rmi $IMAGE), or give another" \
+        "name, PARVI_IMAGE=NAME"
 fi
 if $in_container; then
     [[ -z $problem ]] || die "$OTHER" "--in-container needs a container engine: $problem"
