@@ -46,11 +46,12 @@
 //! # Reading the code
 //!
 //! `record` and `segment` are the bytes, `scan` reads one file, `chain` judges all of them, `open`
-//! acts on it; `log` is the open log, `make` its new segments; `disk` is the real [`Storage`].
+//! acts on it; `log` is the open log, `end` what its lock guards, `make` its new segments; `disk` is the real [`Storage`].
 
 mod chain;
 mod disk;
 mod dump;
+mod end;
 mod error;
 mod log;
 mod make;

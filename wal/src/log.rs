@@ -21,10 +21,11 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use crate::end::State;
 use crate::error::WalError;
-use crate::make::{self, Active, Unmade};
-use crate::record::{self, KIND_RESERVED, KIND_SEAL, PAYLOAD_MAX, RECORD_LEN_MAX, Record};
-use crate::segment::{HEADER_LEN, Header};
+use crate::make::{self, Unmade};
+use crate::record::{KIND_RESERVED, KIND_SEAL, PAYLOAD_MAX, Record};
+use crate::segment::Header;
 use crate::storage::{Storage, patiently};
 
 /// What the caller decides about a log.
@@ -74,27 +75,6 @@ pub struct Wal {
     pub(crate) changed: Condvar,
     /// Held, not used.
     pub(crate) _lock: Box<dyn Any + Send + Sync>,
-}
-
-/// The end of the log.
-pub(crate) struct State {
-    pub active: Active,
-    /// Other segments since the checkpoint, and older ones that are still to be removed.
-    pub older: Vec<String>,
-    pub next_segment: u64,
-    /// The last record written, and the last one durable.
-    pub written: u64,
-    pub synced: u64,
-    /// A leader is at it, without the lock.
-    pub syncing: bool,
-    pub poison: Option<Arc<str>>,
-    /// What `synced` was at each poisoning: a waiter from before can tell what became of its record.
-    pub poisonings: Vec<u64>,
-    /// Bytes of records behind the live set, in segments that are finished.
-    pub since_checkpoint: u64,
-    /// What the live set of the last checkpoint took.
-    pub live_bytes: u64,
-    pub scratch: Vec<u8>,
 }
 
 impl Wal {
@@ -321,84 +301,4 @@ fn validate(record: &Record) -> Result<(), WalError> {
         return Err(WalError::KindReserved { kind: record.kind });
     }
     Ok(())
-}
-
-impl State {
-    /// The end of a log whose last segment is `active`, with all up to `written` durable.
-    pub(crate) fn new(active: Active, next_segment: u64, written: u64) -> State {
-        State {
-            live_bytes: active.base,
-            active,
-            older: Vec::new(),
-            next_segment,
-            written,
-            synced: written,
-            syncing: false,
-            poison: None,
-            poisonings: Vec::new(),
-            since_checkpoint: 0,
-            scratch: Vec::with_capacity(RECORD_LEN_MAX),
-        }
-    }
-
-    fn bytes_since_checkpoint(&self) -> u64 {
-        self.since_checkpoint + self.active.end - self.active.base
-    }
-
-    fn is_full_for(&self, record: &Record, segment_bytes: u64) -> bool {
-        // A segment with nothing but its beginning takes a record of any length.
-        let begun = self.active.end > self.active.base || self.active.base > HEADER_LEN as u64;
-        begun && self.active.end + record.stored_len() > segment_bytes
-    }
-
-    /// Writes one record at the end of the active segment, or leaves that as it was.
-    fn append(&mut self, (kind, payload): (u32, &[u8])) -> Result<(), WalError> {
-        self.scratch.clear();
-        let seqs = (self.written + 1, self.synced);
-        let crc = record::encode(&mut self.scratch, self.active.seed, seqs, (kind, payload));
-        if let Err(error) = self.active.write(&self.scratch) {
-            return match self.active.cut_back() {
-                Ok(()) => Err(error),
-                Err(uncut) => Err(self.poisoned_by(uncut)),
-            };
-        }
-        if kind != KIND_SEAL {
-            self.active.running = record::chain(self.active.running, crc);
-        }
-        self.written += 1;
-        Ok(())
-    }
-
-    /// Goes on from a checkpoint whose end is record `last`.
-    fn begin_from(&mut self, active: Active, last: u64) {
-        let before = std::mem::replace(&mut self.active, active);
-        self.older.push(before.name);
-        self.written = last;
-        self.synced = last;
-        self.poison = None;
-        self.since_checkpoint = 0;
-        self.live_bytes = self.active.base;
-    }
-
-    fn refuse_poisoned(&self) -> Result<(), WalError> {
-        if self.poison.is_some() { Err(self.lost()) } else { Ok(()) }
-    }
-
-    /// What everybody hears whose record was not durable at a poisoning.
-    fn lost(&self) -> WalError {
-        let reason = self.poison.clone().unwrap_or_else(|| "a failure that is over".into());
-        WalError::Poisoned { reason }
-    }
-
-    fn poison(&mut self, error: &WalError) {
-        if self.poison.is_none() {
-            self.poison = Some(error.to_string().into());
-            self.poisonings.push(self.synced);
-        }
-    }
-
-    fn poisoned_by(&mut self, error: WalError) -> WalError {
-        self.poison(&error);
-        error
-    }
 }

@@ -13,8 +13,9 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::chain::{self, File, Plan, Resume};
 use crate::disk::Disk;
+use crate::end::State;
 use crate::error::WalError;
-use crate::log::{Options, State, Wal, remove_all};
+use crate::log::{Options, Wal, remove_all};
 use crate::make::{self, Active};
 use crate::record::{PAYLOAD_MAX, RECORD_LEN_MAX, SEQ_MAX};
 use crate::report::{Damage, Fault, Recovered, Report};

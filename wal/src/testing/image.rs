@@ -177,6 +177,12 @@ impl Inode {
         *self = Inode { seen: bytes.clone(), durable: bytes, pending: Vec::new() };
     }
 
+    pub(super) fn flip(&mut self, at: usize, bit: u8) {
+        for bytes in [&mut self.seen, &mut self.durable] {
+            bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << bit);
+        }
+    }
+
     fn choices(&self) -> Vec<Keep> {
         let count = self.pending.len();
         let mut all: Vec<Keep> = (0..=count).map(Keep::First).collect();

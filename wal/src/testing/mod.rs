@@ -166,6 +166,14 @@ impl MemStorage {
         image.files[file].replace(bytes);
     }
 
+    /// Flips bit `bit` of byte `at` of a file, on the disk itself.
+    pub fn flip(&self, name: &str, at: usize, bit: u8) {
+        let image = &mut self.inner.lock().image;
+        if let Some(file) = image.names.get(name) {
+            image.files[*file].flip(at, bit);
+        }
+    }
+
     /// Takes a file away, durably.
     pub fn take(&self, name: &str) -> Vec<u8> {
         let bytes = self.bytes(name);

@@ -72,11 +72,11 @@ pub fn everywhere(count: u64, work: impl Fn(u64) + Sync) {
         for _ in 0..cores {
             scope.spawn(|| {
                 loop {
-                    let from = next.fetch_add(64, Ordering::Relaxed);
+                    let from = next.fetch_add(16, Ordering::Relaxed);
                     if from >= count {
                         return;
                     }
-                    (from..count.min(from + 64)).for_each(&work);
+                    (from..count.min(from + 16)).for_each(&work);
                 }
             });
         }
