@@ -4,6 +4,8 @@
 //! checkpoint is returned, whatever else is wrong; nothing from an older one is. Any damage in that
 //! part means that it cannot be gone on with: its records go to a new segment (`rewrite`).
 
+use std::collections::BTreeSet;
+
 use crate::record::{KIND_CHECKPOINT_END, KIND_RESERVED, KIND_SEAL, Record};
 use crate::report::{Damage, Fault, Lost, Torn};
 use crate::scan::{Bad, Scan};
@@ -59,7 +61,7 @@ pub(crate) fn judge(files: Vec<File>, owner: &[u8; 32]) -> Plan {
     let mut ours = own_segments(files, owner, &mut plan);
     plan.last_record = ours.iter().map(|(_, scan)| scan.last_seq()).max().unwrap_or(0);
     plan.last_segment = ours.last().map_or(0, |(_, scan)| scan.header.seq);
-    let start = ours.iter().rposition(|(_, scan)| scan.header.checkpoint).unwrap_or(0);
+    let start = (0..ours.len()).rev().find(|at| replaces_all_before(&ours, *at)).unwrap_or(0);
     let live = ours.split_off(start);
     for (name, scan) in ours {
         judge_obsolete(name, &scan, &mut plan);
@@ -95,6 +97,14 @@ fn own_segments(files: Vec<File>, owner: &[u8; 32], plan: &mut Plan) -> Vec<(Str
     single
 }
 
+/// Whether `ours[at]` is a checkpoint of what is before it. One from an earlier life of the
+/// directory has numbers that do not follow.
+fn replaces_all_before(ours: &[(String, Scan)], at: usize) -> bool {
+    let header = &ours[at].1.header;
+    header.checkpoint
+        && ours[..at].iter().all(|(_, before)| before.last_seq() < header.first_record)
+}
+
 /// A segment from before the checkpoint: of no use, but damage is worth a look.
 fn judge_obsolete(name: String, scan: &Scan, plan: &mut Plan) {
     let before = plan.damage.len();
@@ -113,17 +123,12 @@ fn judge_live(mut live: Vec<(String, Scan)>, plan: &mut Plan) {
         plan.remove.push(name_of(plan.last_segment));
     }
     plan.segments = live.len();
+    plan.live_bytes = live.first().map_or(0, |(_, scan)| base(scan));
     let damage_before = plan.damage.len();
-    let mut damaged = Vec::new();
     let mut before: Option<&Scan> = None;
     for (at, (name, scan)) in live.iter().enumerate() {
-        let own_before = plan.damage.len();
         judge_bytes(name, scan, &mut plan.damage);
         judge_bad(name, scan, &live[at + 1..], plan);
-        // What is wrong between two files is in neither of them.
-        if plan.damage.len() > own_before {
-            damaged.push(name.clone());
-        }
         judge_link(name, before, scan, &mut plan.damage);
         before = Some(scan);
     }
@@ -133,7 +138,14 @@ fn judge_live(mut live: Vec<(String, Scan)>, plan: &mut Plan) {
     if plan.damage.len() == damage_before {
         plan.resume = live.last().map(|(name, scan)| resume(name, scan));
     }
-    plan.live_bytes = live.first().map_or(0, |(_, scan)| base(scan));
+    // Who tells of a missing segment is not bad himself.
+    let of_a_file = |d: &&Damage| !matches!(d.what, Fault::Missing { .. });
+    let damaged = plan.damage[damage_before..].iter().filter(of_a_file).map(|d| d.file.clone());
+    collect(live, &damaged.collect(), plan);
+}
+
+/// Takes the records, and sorts the files into those to keep aside and those that are whole.
+fn collect(live: Vec<(String, Scan)>, damaged: &BTreeSet<String>, plan: &mut Plan) {
     for (name, scan) in live {
         plan.since_checkpoint += scan.end - base(&scan);
         plan.records.extend(scan.found.into_iter().map(|f| f.record).filter(is_callers));
@@ -218,7 +230,9 @@ fn judge_link(name: &str, before: Option<&Scan>, scan: &Scan, damage: &mut Vec<D
         }
         return;
     };
-    if previous != before.header.seq {
+    if previous < before.header.seq {
+        damage.push(at_start(name, Fault::Unchained));
+    } else if previous > before.header.seq {
         let first = before.sealed_for().unwrap_or(before.header.seq + 1);
         damage.push(at_start(name, Fault::Missing { first, last: previous }));
     } else if before.sealed_for().is_none() {

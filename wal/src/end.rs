@@ -19,6 +19,8 @@ pub(crate) struct State {
     /// The last record written, and the last one durable.
     pub written: u64,
     pub synced: u64,
+    /// The last number that a file may have by a failure: a checkpoint's are above all before it.
+    pub used: u64,
     /// A leader is at it, without the lock.
     pub syncing: bool,
     pub poison: Option<Arc<str>>,
@@ -41,6 +43,7 @@ impl State {
             next_segment,
             written,
             synced: written,
+            used: written,
             syncing: false,
             poison: None,
             poisonings: Vec::new(),
@@ -65,6 +68,7 @@ impl State {
         let seqs = (self.written + 1, self.synced);
         let crc = record::encode(&mut self.scratch, self.active.seed, seqs, (kind, payload));
         if let Err(error) = self.active.write(&self.scratch) {
+            self.used = self.used.max(self.written + 1);
             return match self.active.cut_back() {
                 Ok(()) => Err(error),
                 Err(uncut) => Err(self.poisoned_by(uncut)),
@@ -99,6 +103,8 @@ impl State {
     }
 
     pub(crate) fn poison(&mut self, error: &WalError) {
+        // An empty segment in doubt begins behind a seal.
+        self.used = self.used.max(self.written + 1);
         if self.poison.is_none() {
             self.poison = Some(error.to_string().into());
             self.poisonings.push(self.synced);

@@ -27,11 +27,29 @@
 //! and damage, with file and offset: bytes that are wrong with valid records behind them, headers,
 //! segments that are missing, misnamed, doubled, from another node, or not joined. Valid records
 //! around damage are kept. They are written to a new segment, and a damaged file gets the ending
-//! `.bad` and is never deleted. No content of the directory keeps a log from opening, but an
-//! unusable disk does, and one other holder of its lock.
+//! `.bad` and is never deleted. No damage keeps a log from opening; a disk that does not work does,
+//! and so does another holder of the lock.
 //!
 //! **Checkpoints** are the caller's: it knows which records still matter, gives them to
 //! [`Wal::checkpoint`] when [`Wal::wants_checkpoint`] says so, and all else is forgotten.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! use parvi_wal::{Options, Record, Wal};
+//!
+//! let (wal, recovered) = Wal::open_dir(dir.path(), Options::new([7; 32]))?;
+//! assert!(recovered.records.is_empty() && recovered.report.is_whole());
+//! wal.append_lazy(&Record::new(2, "may be lost in a crash"))?;
+//! wal.append_durable(&Record::new(1, "is there after a crash, and so is what was before"))?;
+//! drop(wal);
+//!
+//! let (wal, recovered) = Wal::open_dir(dir.path(), Options::new([7; 32]))?;
+//! assert_eq!(recovered.records.len(), 2);
+//! wal.checkpoint(&recovered.records[1..])?;
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # The directory
 //!

@@ -17,6 +17,7 @@
 //! and checkpoints keep the lock, after the leader is back. Dropping a log syncs nothing.
 
 use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -231,7 +232,7 @@ impl Wal {
     /// removes the old ones. It also ends a poisoning.
     ///
     /// Nothing may be appended between choosing `live` and this call: it would be forgotten.
-    /// [`Wal::checkpoint_through`] watches over that.
+    /// [`Wal::checkpoint_through`] watches over that. Appends wait while the live set is written.
     ///
     /// # Errors
     /// The log is as it was, or poisoned; the old segments are there in any case.
@@ -260,17 +261,26 @@ impl Wal {
         if let Some(covers) = covers.filter(|covers| *covers != state.written) {
             return Err(WalError::Overtaken { covers, last: state.written });
         }
-        let first_record = state.written + 1;
+        let first_record = state.written.max(state.used) + 1;
         let mut header = self.next_header(&mut state, first_record)?;
         (header.checkpoint, header.live) = (true, live.len() as u64);
         match make::segment(&*self.storage, &header, live) {
             Ok(active) => state.begin_from(active, first_record + header.live),
             Err(Unmade::Never(error)) => return Err(error),
-            Err(Unmade::Perhaps(error)) => return Err(state.poisoned_by(error)),
+            Err(Unmade::Perhaps(error)) => {
+                state.used = first_record + header.live;
+                return Err(state.poisoned_by(error));
+            }
         }
         self.changed.notify_all();
         let untidy = remove_all(&*self.storage, &mut state.older);
         Ok(Checkpointed { bytes: state.active.end, untidy })
+    }
+}
+
+impl fmt::Debug for Wal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wal").field("options", &self.options).finish_non_exhaustive()
     }
 }
 

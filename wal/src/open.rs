@@ -153,13 +153,17 @@ fn unused_segment(seq: u64, names: &BTreeSet<String>) -> u64 {
 }
 
 /// Cuts the torn end and makes durable what was read: a process that was killed leaves its last
-/// records in the system's memory only.
+/// records in the system's memory only, those before a seal among them.
 fn go_on(storage: &dyn Storage, resume: &Resume, plan: &Plan) -> Result<Active, WalError> {
     let (name, end) = (&resume.name, resume.end);
     let file = patiently(|| storage.open(name)).map_err(WalError::io("open", name))?;
     let len = patiently(|| file.len()).map_err(WalError::io("find the length of", name))?;
     if len != end {
         patiently(|| file.truncate(end)).map_err(WalError::io("cut", name))?;
+    }
+    for older in &plan.older {
+        let file = patiently(|| storage.open(older)).map_err(WalError::io("open", older))?;
+        patiently(|| file.sync()).map_err(WalError::io("sync", older))?;
     }
     patiently(|| file.sync()).map_err(WalError::io("sync", name))?;
     for unused in plan.remove.iter().filter(|name| is_unused(name, resume)) {

@@ -61,11 +61,12 @@ fn largest_of<T>(work: impl FnOnce() -> T) -> (usize, T) {
     (LARGEST.with(Cell::get), done)
 }
 
-/// Five records of eight bytes.
+/// Five records of eight bytes, and three long ones, so that a lie may point into the file.
 fn log() -> (MemStorage, Vec<Record>, String) {
     let storage = MemStorage::default();
     let (wal, _) = Wal::open(Arc::new(storage.clone()), Options::new(OWNER)).unwrap();
-    let records: Vec<Record> = (0..5_u64).map(|n| Record::new(1, n.to_le_bytes())).collect();
+    let mut records: Vec<Record> = (0..5_u64).map(|n| Record::new(1, n.to_le_bytes())).collect();
+    records.extend((0..3).map(|n| Record::new(2, vec![n; 60_000])));
     records.iter().for_each(|r| assert!(wal.append_durable(r).unwrap() > 0));
     let name = storage.names().into_iter().find(|name| name.ends_with(".seg")).unwrap();
     (storage, records, name)

@@ -7,6 +7,7 @@
 mod image;
 
 use std::any::Any;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -211,6 +212,12 @@ impl MemStorage {
         let image = inner.recorded.is_some().then(|| inner.image.clone());
         inner.recorded.as_mut().zip(image).map(|(all, image)| all.push(image)).unwrap_or_default();
         done
+    }
+}
+
+impl fmt::Debug for MemStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemStorage").field("names", &self.names()).finish_non_exhaustive()
     }
 }
 

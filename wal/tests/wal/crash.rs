@@ -108,6 +108,22 @@ fn a_crash_at_any_operation_whatever_survives_loses_nothing_acknowledged() {
 }
 
 #[test]
+fn a_process_killed_at_any_operation_and_the_power_cut_after_recovery_lose_nothing() {
+    let moments = life(3000);
+    everywhere(moments.len() as u64, |at| {
+        let Moment { image, model } = &moments[at as usize];
+        let storage = MemStorage::from_image(image.clone());
+        let (_wal, found) = open(&storage, SEGMENT);
+        model.check(&found, true);
+        // What recovery returned may be acted upon: from here on it is as good as acknowledged.
+        for survivor in storage.image().survivors() {
+            let (_, again) = open(&MemStorage::from_image(survivor), SEGMENT);
+            Model::of(&found.records).check(&again, true);
+        }
+    });
+}
+
+#[test]
 fn a_crash_during_recovery_and_another_during_the_next_lose_nothing_either() {
     let states = AtomicU64::new(0);
     for seed in 0..count(1) {

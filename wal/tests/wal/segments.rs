@@ -112,6 +112,23 @@ fn a_segment_from_an_earlier_life_of_the_same_node_does_not_fit() {
     let found = open_twice(&disk);
     let said = found.report.damage.iter().filter(|d| d.what == Fault::Unchained).count();
     assert_eq!(said, 2, "{}", found.report);
+    assert!(disk.names().contains(&format!("{}.bad", names[1])), "{:?}", disk.names());
+}
+
+#[test]
+fn a_checkpoint_from_an_earlier_life_does_not_replace_the_log() {
+    let (storage, records, _) = log();
+    let earlier = MemStorage::default();
+    earlier.seed(4321);
+    let (wal, _) = open(&earlier, SEGMENT);
+    for _ in 0..20 {
+        wal.checkpoint(&[record(7000, 50)]).unwrap();
+    }
+    let name = segments(&earlier).remove(0);
+    storage.put(&name, earlier.bytes(&name));
+    let found = open_twice(&storage);
+    assert_eq!(super::common::left_out(&records, &found.records), Some(1), "{}", found.report);
+    assert!(!found.report.is_whole());
 }
 
 #[test]
