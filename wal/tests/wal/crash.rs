@@ -113,8 +113,15 @@ fn a_process_killed_at_any_operation_and_the_power_cut_after_recovery_lose_nothi
     everywhere(moments.len() as u64, |at| {
         let Moment { image, model } = &moments[at as usize];
         let storage = MemStorage::from_image(image.clone());
+        storage.record();
         let (_wal, found) = open(&storage, SEGMENT);
         model.check(&found, true);
+        // The power may go while recovery runs on what the system, not the disk, still knows.
+        for during in storage.recorded() {
+            for survivor in during.survivors() {
+                model.check(&open(&MemStorage::from_image(survivor), SEGMENT).1, true);
+            }
+        }
         // What recovery returned may be acted upon: from here on it is as good as acknowledged.
         for survivor in storage.image().survivors() {
             let (_, again) = open(&MemStorage::from_image(survivor), SEGMENT);

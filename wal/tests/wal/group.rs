@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use parvi_wal::testing::MemStorage;
+use parvi_wal::testing::{Failure, MemStorage, Operation, Trouble};
 use parvi_wal::{Record, Storage, StorageFile, Wal, WalError, WalState};
 
-use super::common::{open, options, segments};
+use super::common::{open, options, record, segments};
 
 const THREADS: u64 = 16;
 const EACH: u64 = 60;
@@ -21,6 +21,8 @@ struct Slow {
     disk: MemStorage,
     syncs: Arc<AtomicU64>,
     fails: Arc<AtomicBool>,
+    /// The next sync loses its data at once and says so late.
+    loses: Arc<AtomicBool>,
 }
 
 struct SlowFile(Arc<dyn StorageFile>, Slow);
@@ -39,6 +41,14 @@ impl StorageFile for SlowFile {
         self.0.truncate(len)
     }
     fn sync(&self) -> io::Result<()> {
+        if self.1.loses.swap(false, Ordering::SeqCst) {
+            let (only, trouble) = (Some(Operation::Sync), Trouble::Eio);
+            self.1.disk.fail(Some(Failure { at: 0, forever: true, only, trouble }));
+            let lost = self.0.sync();
+            self.1.disk.fail(None);
+            std::thread::park_timeout(Duration::from_millis(60));
+            return lost;
+        }
         std::thread::park_timeout(Duration::from_millis(2));
         self.1.syncs.fetch_add(1, Ordering::SeqCst);
         if self.1.fails.load(Ordering::SeqCst) {
@@ -153,6 +163,32 @@ fn a_failed_sync_fails_all_who_wait_for_it_and_none_is_acknowledged_after() {
     let acknowledged = acknowledged.into_inner();
     assert!(acknowledged.len() >= 5 && found.report.is_whole());
     assert!(acknowledged.iter().all(|record| found.records.contains(record)));
+}
+
+#[test]
+fn no_rotation_makes_up_for_a_sync_that_is_about_to_fail() {
+    let slow = Slow::default();
+    let (wal, _) = Wal::open(Arc::new(slow.clone()), options(2000)).unwrap();
+    slow.loses.store(true, Ordering::SeqCst);
+    let acknowledged = parking_lot::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        // One leads, one waits for him, one wants a new segment meanwhile.
+        for (number, len) in [(0, 100), (1, 100), (2, 1500)] {
+            let (wal, acknowledged) = (&wal, &acknowledged);
+            scope.spawn(move || {
+                let record = record(number, len);
+                if wal.append_durable(&record).is_ok() {
+                    acknowledged.lock().push(record);
+                }
+            });
+            std::thread::park_timeout(Duration::from_millis(15));
+        }
+    });
+    let survivor = slow.disk.image().survivors().remove(0);
+    let (_, found) = open(&MemStorage::from_image(survivor), 2000);
+    let acknowledged = acknowledged.into_inner();
+    assert!(acknowledged.iter().all(|record| found.records.contains(record)), "{acknowledged:?}");
+    assert!(matches!(wal.state(), WalState::Poisoned { .. }));
 }
 
 #[test]
