@@ -6,7 +6,7 @@ use parvi_wal::testing::{Failure, MemStorage, Operation, Trouble};
 use parvi_wal::{Wal, WalError, WalState};
 
 use super::common::{Dice, count, everywhere, log_of, open, options, record, segments};
-use super::model::{Model, Run, Step};
+use super::model::{Model, Owed, Run, Step};
 
 const SEGMENT: u64 = 2600;
 
@@ -200,6 +200,24 @@ fn a_failed_write_is_cut_back_and_only_it_failed() {
         wal.append_durable(&record(11, 50)).unwrap();
         drop(wal);
         assert_eq!(open(&storage, 1 << 20).1.records, records);
+    }
+}
+
+#[test]
+fn a_refused_record_that_a_crash_brings_back_does_not_discredit_the_checkpoint_after_it() {
+    let (storage, records) = log_of(3, 50, 1 << 20);
+    let (wal, _) = open(&storage, 1 << 20);
+    let at = storage.operations();
+    storage.fail(Some(Failure { trouble: Trouble::Late, ..failing(Operation::Write, at) }));
+    wal.append_lazy(&record(10, 50)).unwrap_err();
+    storage.fail(None);
+    storage.record();
+    wal.checkpoint(&[record(11, 50)]).unwrap();
+    let mut model = Model::of(&records);
+    model.histories[0].push((record(10, 50), Owed::Perhaps));
+    model.histories.extend(Model::of(&[record(11, 50)]).histories);
+    for survivor in storage.recorded().iter().flat_map(|image| image.survivors()) {
+        model.check(&open(&MemStorage::from_image(survivor), 1 << 20).1, true);
     }
 }
 
