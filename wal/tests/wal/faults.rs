@@ -216,7 +216,7 @@ fn a_refused_record_that_a_crash_brings_back_does_not_discredit_the_checkpoint_a
     let mut model = Model::of(&records);
     model.histories[0].push((record(10, 50), Owed::Perhaps));
     model.histories.extend(Model::of(&[record(11, 50)]).histories);
-    for survivor in storage.recorded().iter().flat_map(|image| image.survivors()) {
+    for survivor in storage.recorded().iter().flat_map(parvi_wal::testing::Image::survivors) {
         model.check(&open(&MemStorage::from_image(survivor), 1 << 20).1, true);
     }
 }
