@@ -33,10 +33,10 @@ fi
 
 echo "== tests"
 if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --locked --no-fail-fast "${filter[@]}" </dev/null
+    cargo nextest run --workspace --locked --no-fail-fast "${filter[@]}" </dev/null
 else
     echo "cargo-nextest is not installed, cargo test takes its place (faster: cargo install cargo-nextest)"
-    cargo test --locked --no-fail-fast --lib --bins --tests "${filter[@]}" </dev/null
+    cargo test --workspace --locked --no-fail-fast --lib --bins --tests "${filter[@]}" </dev/null
 fi
 
 if [[ ${#filter[@]} -gt 0 ]]; then
@@ -44,7 +44,7 @@ if [[ ${#filter[@]} -gt 0 ]]; then
 fi
 
 echo "== examples in the documentation"
-cargo test --locked --doc --quiet </dev/null
+cargo test --workspace --locked --doc --quiet </dev/null
 
 echo "== the binary"
 cargo build --locked --bin parvi

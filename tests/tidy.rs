@@ -179,6 +179,9 @@ fn a_file_that_nobody_declares_is_found() {
     assert!(rules::is_declared(&Source::read("src/base/odd.rs", ""), &tree));
     assert!(rules::is_declared(&Source::read("src/base/name.rs", ""), &tree));
     assert!(!rules::is_declared(&Source::read("src/base/root.rs", ""), &tree));
+    let wal = [Source::read("wal/src/lib.rs", "mod log;"), Source::read("src/lib.rs", "mod end;")];
+    assert!(rules::is_declared(&Source::read("wal/src/log.rs", ""), &wal));
+    assert!(!rules::is_declared(&Source::read("wal/src/end.rs", ""), &wal));
 }
 
 #[test]

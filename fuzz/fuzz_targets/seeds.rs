@@ -5,6 +5,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use parvi::wire::{FRAME_HEADER_LEN, Kind, Message};
@@ -63,7 +64,17 @@ fn write_all(folder: &Path) -> io::Result<()> {
             write(folder, target, number, bytes)?;
         }
     }
-    Ok(())
+    for (number, edits) in EDITS.iter().enumerate() {
+        write(folder, "wal", number, &[&[1], *edits].concat())?;
+    }
+    let log = parvi_wal::testing::MemStorage::default();
+    let options = parvi_wal::Options::new([7; 32]);
+    let (wal, _) = parvi_wal::Wal::open(Arc::new(log.clone()), options).expect("a new log");
+    for len in [0, 1, 8, 100] {
+        wal.append_durable(&parvi_wal::Record::new(1, vec![9; len])).expect("it fits");
+    }
+    let name = log.names().into_iter().find(|name| name.ends_with(".seg")).expect("a segment");
+    write(folder, "wal", EDITS.len(), &[vec![0], log.bytes(&name)].concat())
 }
 
 fn write(folder: &Path, target: &str, number: usize, bytes: &[u8]) -> io::Result<()> {
@@ -103,4 +114,13 @@ const BYTES: &[&[u8]] = &[
     &[9, 0, 0, 0, 0xff, 1],
     &[0, 0, 8, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8],
     &[0xfd, 0, 0, 0, 0, 1, 0, 0, 0],
+];
+
+/// For the target `wal`: which segment, where (two bytes), what to change there.
+const EDITS: &[&[u8]] = &[
+    &[0, 0x00, 0x04, 1],
+    &[0, 0x38, 0x00, 1, 0, 0x38, 0x02, 1],
+    &[1, 0x10, 0x00, 0x80, 1, 0x10, 0x02, 0x80],
+    &[2, 0x00, 0x05, 0],
+    &[1, 0x00, 0x00, 0, 0, 0x1c, 0x04, 0xff],
 ];

@@ -120,7 +120,9 @@ fn has_word(line: &str, word: &str) -> bool {
 
 /// Whether some file of `tree` has the `mod` that makes `file` part of the crate.
 pub fn is_declared(file: &Source, tree: &[Source]) -> bool {
-    if file.room().is_none() && ["src/lib.rs", "src/main.rs"].contains(&file.path.as_str()) {
+    if file.room().is_none()
+        && ["src/lib.rs", "src/main.rs", "wal/src/lib.rs"].contains(&file.path.as_str())
+    {
         return true;
     }
     let module = file.module();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// One file below `src/`.
+/// One file below `src/` or `wal/src/`.
 #[derive(Debug)]
 pub struct Source {
     /// From the crate's folder, with `/`.
@@ -49,8 +49,14 @@ impl Source {
         own.chain([name]).map(str::to_owned).collect()
     }
 
-    /// The module path: `src/a/b.rs` and `src/a/b/mod.rs` are both a, b.
+    /// The module path: `src/a/b.rs` and `src/a/b/mod.rs` are both a, b; `wal/src/a.rs` is wal, a.
     pub fn module(&self) -> Vec<&str> {
+        if let Some(below) = self.path.strip_prefix("wal/src/") {
+            let below = below.strip_suffix(".rs").unwrap_or(below);
+            let below = below.strip_suffix("/mod").unwrap_or(below);
+            let parts = below.split('/').filter(|part| *part != "lib");
+            return std::iter::once("wal").chain(parts).collect();
+        }
         let below = self.path.strip_prefix("src/").unwrap_or(&self.path);
         let below = below.strip_suffix(".rs").unwrap_or(below);
         below.strip_suffix("/mod").unwrap_or(below).split('/').collect()
@@ -62,10 +68,12 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every file below `src/`; those declared for tests only have no production lines.
+/// Every file below `src/` and `wal/src/`; those declared for tests only have no production lines.
 pub fn tree() -> Vec<Source> {
     let mut paths = Vec::new();
-    collect(&root().join("src"), &mut paths);
+    for sources in ["src", "wal/src"] {
+        collect(&root().join(sources), &mut paths);
+    }
     paths.sort();
     let mut tree: Vec<Source> = paths.iter().map(|path| read_file(path)).collect();
     let for_tests: Vec<TestFile> = tree.iter().flat_map(test_files).collect();
