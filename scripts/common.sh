@@ -106,7 +106,7 @@ network() {
 # Files that the binary is built from and that are newer than it; nothing where there is no source.
 newer_sources() {
     local all=()
-    for source in src Cargo.toml Cargo.lock build.sh; do
+    for source in src wal Cargo.toml Cargo.lock build.sh; do
         if [[ -e $ROOT/$source ]]; then all+=("$ROOT/$source"); fi
     done
     if ((${#all[@]})); then find "${all[@]}" -type f -newer "$BINARY" -print -quit; fi

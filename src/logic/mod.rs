@@ -1,9 +1,9 @@
 //! Decisions: no I/O, no clock, no threads, no hash order. Time and random numbers are arguments.
 
-pub mod attempts;
 pub mod batch;
 pub mod catalogue;
 pub mod items;
+pub mod ledger;
 pub mod owners;
 pub mod peers;
 pub mod registry;

@@ -105,6 +105,17 @@ impl Owners {
         }
     }
 
+    /// An owner has called by itself, so it is there: no need to wait for its time.
+    pub fn returned(&mut self, now: Time, peer: PeerInfo) {
+        let id = peer.id;
+        self.found(now, vec![peer]);
+        if let Some(owner) = self.owners.get_mut(&id)
+            && let State::Waiting { due, .. } = &mut owner.state
+        {
+            *due = now;
+        }
+    }
+
     /// Up to `room` owners whose time has come; the caller dials them and says so.
     pub fn due(&self, now: Time, room: usize) -> Vec<PeerInfo> {
         let ready = |o: &&Owner| matches!(o.state, State::Waiting { due, .. } if due <= now);

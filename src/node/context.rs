@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::counters::Counters;
+use super::fetch::fetching::Fetching;
 use super::throttle::Throttle;
 use crate::base::NodeId;
 use crate::io::link::{LinkConfig, Timeouts};
@@ -28,6 +29,8 @@ pub(super) struct Context {
     pub(super) trackers: Vec<String>,
     /// Who else is there.
     pub(super) peers: Mutex<PeerBook>,
+    /// The sets that are being fetched.
+    pub(super) fetching: Fetching,
     /// Every thread we start.
     pub(super) group: Group,
     /// Says that all is over.

@@ -4,6 +4,8 @@
 //! are remembered, the oldest goes first. A name that is being downloaded is not downloaded twice.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,9 +17,13 @@ use super::fetch::control::Wish;
 use super::fetch::download::download;
 use super::fetch::job::{Job, Outcome};
 use super::fetch::place::Place;
+use super::orders::{self, Order};
 use super::summary::summary;
 use super::view::{DownloadReport, From, Summary, TransferRow};
-use crate::base::{Fault, FaultKind, Name};
+use crate::base::{Fault, FaultKind, Name, NodeId, PeerInfo};
+use crate::wire::Text;
+use crate::wire::message::knock::{Knock, Knocked};
+use crate::wire::message::transfer::Content;
 
 /// Downloads at once.
 const RUNNING_MAX: usize = 16;
@@ -30,13 +36,65 @@ pub(super) struct Downloads {
     place: Arc<Place>,
     ids: Arc<AtomicU64>,
     jobs: Mutex<BTreeMap<u64, Arc<Job>>>,
+    /// Where what is not over is kept for the next start; locked while it is written.
+    orders: Mutex<PathBuf>,
     rates: Mutex<Summary>,
 }
 
 impl Downloads {
     /// An empty table; `ids` numbers uploads too.
-    pub(super) fn new(ctx: Arc<Context>, place: Arc<Place>, ids: Arc<AtomicU64>) -> Downloads {
-        Downloads { ctx, place, ids, jobs: BTreeMap::new().into(), rates: Mutex::default() }
+    pub(super) fn new(
+        ctx: Arc<Context>,
+        place: Arc<Place>,
+        ids: Arc<AtomicU64>,
+        orders: PathBuf,
+    ) -> Downloads {
+        let (jobs, rates) = (Mutex::default(), Mutex::default());
+        Downloads { ctx, place, ids, jobs, orders: orders.into(), rates }
+    }
+
+    /// Goes on with what was not over when the node ended.
+    pub(super) fn go_on(self: &Arc<Self>) {
+        let orders = orders::load(&self.orders.lock());
+        for order in orders.into_iter().take(RUNNING_MAX) {
+            let id = self.ids.fetch_add(1, Ordering::Relaxed);
+            let job = Job::again(id, order.name.clone(), order.choice());
+            if order.paused {
+                job.control.say(Wish::Pause);
+            }
+            self.jobs.lock().insert(id, job.clone());
+            let began = self.start(&job);
+            let words = match (began, order.paused) {
+                (Err(fault), _) => fault.text,
+                (Ok(()), true) => format!("download {id} of {} is paused", order.name),
+                (Ok(()), false) => format!("download {id} of {} goes on", order.name),
+            };
+            self.ctx.notices.tell(words);
+        }
+    }
+
+    /// Keeps what is not over for the next start. At the end of the node nothing ends for good.
+    fn keep_orders(&self) {
+        let path = self.orders.lock();
+        if self.ctx.stop.is_stopped() {
+            return;
+        }
+        let order = |job: &Arc<Job>| Order {
+            name: job.name.clone(),
+            from: match &job.from {
+                From::All => None,
+                From::One(owner) => Some(owner.clone()),
+            },
+            paused: job.control.wish() == Wish::Pause,
+        };
+        let orders = self.jobs.lock().values().filter(|job| job.goes_on()).map(order).collect();
+        if let Err(e) = orders::save(&path, orders) {
+            log::warn!(
+                target: "node",
+                "cannot write {}: {e}; downloads may have to be ordered again after a restart",
+                path.display()
+            );
+        }
     }
 
     /// Begins a download, or finds the one of the same name that is going on.
@@ -53,6 +111,7 @@ impl Downloads {
             jobs.insert(job.id, job.clone());
             job
         };
+        self.keep_orders();
         self.start(&job)?;
         Ok(job.id)
     }
@@ -63,6 +122,7 @@ impl Downloads {
             download(&task, &this.ctx, &this.place, None);
             if let Some(outcome) = task.wait(Duration::ZERO) {
                 this.tell(&task, &outcome);
+                this.keep_orders();
             }
         };
         self.ctx.group.spawn(format!("download {}", job.id), run).map_err(|e| {
@@ -122,6 +182,7 @@ impl Downloads {
             return Err(Fault::other(format!("download {id} of {} is over", job.name)));
         }
         job.control.say(wish);
+        self.keep_orders();
         Ok(())
     }
 
@@ -131,6 +192,7 @@ impl Downloads {
         match job.wait(Duration::ZERO) {
             None => {
                 job.control.say(Wish::Run);
+                self.keep_orders();
                 Ok(())
             }
             Some(Ok(_)) => Err(Fault::other(format!("download {id} of {} is complete", job.name))),
@@ -145,8 +207,30 @@ impl Downloads {
                     jobs.insert(id, again.clone());
                     again
                 };
+                self.keep_orders();
                 self.start(&again)
             }
+        }
+    }
+
+    /// An owner at `ip` says that it has begun to send us a set, and misses us.
+    pub(super) fn knocked(&self, owner: NodeId, ip: IpAddr, knock: &Knock) -> Knocked {
+        let (label, ports) = (knock.label.clone(), knock.ports);
+        let peer = PeerInfo { id: owner, label, ip, ports, files: 0 };
+        if self.ctx.fetching.knocked(&knock.set, peer) {
+            return Knocked::Coming;
+        }
+        let here = |content: &Content| {
+            let entry = self.place.index.as_ref().and_then(|index| index.entry_of(&content.root));
+            entry.is_some_and(|entry| entry.size == content.size)
+        };
+        if knock.content.as_ref().is_some_and(here) {
+            return Knocked::Done;
+        }
+        // It may belong to a download that stands still, or has not got so far yet.
+        match self.jobs.lock().values().any(|job| !job.is_over()) {
+            true => Knocked::Later(Text::of("its downloads are not that far")),
+            false => Knocked::NotWanted(Text::of("it is not being downloaded any more")),
         }
     }
 

@@ -11,6 +11,7 @@ use super::context::{Context, chunk_link};
 use super::counters::Counters;
 use super::fetch::control::Wish;
 use super::fetch::download::download;
+use super::fetch::fetching::Fetching;
 use super::fetch::job::Job;
 use super::fetch::place::Place;
 use super::throttle::Throttle;
@@ -87,6 +88,7 @@ fn context(config: GetConfig) -> Result<Arc<Context>, Fault> {
         bind: config.listen,
         peers: Mutex::new(PeerBook::new(me, config.trackers.len())),
         trackers: config.trackers,
+        fetching: Fetching::default(),
         group: Group::new("get"),
         patience: config.ack_timeout,
         up: Throttle::new(None, stop.clone()),

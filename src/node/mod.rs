@@ -18,7 +18,10 @@ mod dial;
 mod downloads;
 mod fetch;
 mod get;
+mod journal;
+mod knock;
 mod lookup;
+mod orders;
 mod registration;
 mod serve;
 mod start;
@@ -36,6 +39,7 @@ use parking_lot::Mutex;
 
 pub use config::{GetConfig, NodeConfig};
 pub use get::get;
+pub use journal::describe_record;
 
 use context::Context;
 use downloads::Downloads;

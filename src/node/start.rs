@@ -11,7 +11,10 @@ use super::config::NodeConfig;
 use super::context::{Context, chunk_link, serve_link};
 use super::counters::Counters;
 use super::downloads::Downloads;
+use super::fetch::fetching::Fetching;
 use super::fetch::place::Place;
+use super::journal::Journal;
+use super::knock::Caller;
 use super::registration::{Card, Registration};
 use super::serve::transfer::Owner;
 use super::serve::{self, QUESTIONS, TRANSFERS};
@@ -43,12 +46,24 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
         .collect();
     let index = start_index(&data, &ctx, &registrations)?;
     let place = Arc::new(place(config, &data, &index)?);
-    let downloads = Arc::new(Downloads::new(ctx.clone(), place, ids.clone()));
-    let uploads = Arc::new(Uploads::new(ctx.clone(), ids));
+    let downloads =
+        Arc::new(Downloads::new(ctx.clone(), place, ids.clone(), data.private("downloads.toml")));
+    let (journal, log) = Journal::open(&data.private("wal"), ctx.me)?;
+    let uploads = Arc::new(Uploads::new(ctx.clone(), ids, journal, log, config.fsync));
     let ports = listeners.ports();
     let ip = own_address(config);
-    listeners.serve(&ctx, &index, &uploads)?;
+    listeners.serve(&Owner {
+        ctx: ctx.clone(),
+        index: index.clone(),
+        uploads: uploads.clone(),
+        downloads: downloads.clone(),
+    })?;
+    let caller = Caller { ctx: ctx.clone(), uploads: uploads.clone(), label: label.clone(), ports };
+    ctx.group
+        .spawn("knock", move || caller.run())
+        .map_err(|e| Fault::other(format!("could not start a thread: {e}")))?;
     register(&ctx, &index, &registrations, &card(config, &label, ports))?;
+    downloads.go_on();
     let ready = Ready {
         node: label.clone(),
         id: ctx.me,
@@ -104,13 +119,8 @@ impl Listeners {
         }
     }
 
-    fn serve(
-        self,
-        ctx: &Arc<Context>,
-        index: &Arc<Index>,
-        uploads: &Arc<Uploads>,
-    ) -> Result<(), Fault> {
-        let owner = Owner { ctx: ctx.clone(), index: index.clone(), uploads: uploads.clone() };
+    fn serve(self, owner: &Owner) -> Result<(), Fault> {
+        let (ctx, index, owner) = (&owner.ctx, &owner.index, owner.clone());
         let (search_ctx, search_index, size_index) = (ctx.clone(), index.clone(), index.clone());
         let usual = &ctx.link;
         let start = |listener, name, limits, link: &Arc<LinkConfig>, handler| {
@@ -138,6 +148,7 @@ fn context(config: &NodeConfig, key: StaticKey) -> Arc<Context> {
         bind: config.listen,
         trackers: config.trackers.clone(),
         peers: Mutex::new(PeerBook::new(me, config.trackers.len())),
+        fetching: Fetching::default(),
         group: Group::new("node"),
         patience: config.ack_timeout,
         up: Throttle::new(config.up, stop.clone()),

@@ -54,6 +54,12 @@ pub enum Task {
     /// Make ready what containers mount: folders, first files, a swarm key.
     #[command(hide = true)]
     Prepare(PrepareArgs),
+    /// Look at a node's log of uploads; nothing is changed.
+    Wal {
+        /// What to do.
+        #[command(subcommand)]
+        task: WalTask,
+    },
     /// Print the completions for a shell.
     Completions {
         /// The shell.
@@ -61,6 +67,23 @@ pub enum Task {
     },
     /// Print the manual page (roff).
     Man,
+}
+
+/// `parvi wal`.
+#[derive(Debug, Subcommand)]
+pub enum WalTask {
+    /// Print every record.
+    Dump {
+        /// A node's data directory, or its log's.
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
+    /// Say what is damaged, and how many records a node would get.
+    Verify {
+        /// A node's data directory, or its log's.
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
 }
 
 /// Flags of everything that talks to peers.

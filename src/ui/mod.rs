@@ -30,6 +30,7 @@ mod terminal;
 mod tools;
 mod tracker_commands;
 mod values;
+mod wal;
 pub mod words;
 
 use std::ffi::OsString;
@@ -66,6 +67,7 @@ fn run_task(task: Task) -> Result<u8, Fault> {
         Task::Demo(args) => demo::demo(&args).map(|()| 0),
         Task::Generate(args) => tools::generate(&args).map(|()| 0),
         Task::Health(args) => ask::health(args, env).map(|()| 0),
+        Task::Wal { task } => wal::wal(task).map(|()| 0),
         Task::Key => tools::key().map(|()| 0),
         Task::Prepare(args) => tools::prepare(args).map(|()| 0),
         Task::Completions { shell } => {

@@ -85,6 +85,11 @@ impl<const MAX: usize> Text<MAX> {
         Text(text)
     }
 
+    /// The words as they came.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The words, safe to show: control characters escaped, since a stranger wrote them.
     pub fn shown(&self) -> String {
         crate::base::name::printable(&self.0).into_owned()

@@ -12,6 +12,7 @@ use parvi::base::limits::{
 };
 use parvi::base::name::{COMPONENT_BYTES_MAX, NAME_BYTES_MAX};
 use parvi::base::{Bitmap, FileEntry, Modified, Name, NodeId, PeerInfo, Ports, Range, Root};
+use parvi::wire::message::knock::{Knock, Knocked};
 use parvi::wire::message::search::{SearchAnswer, SearchQuestion};
 use parvi::wire::message::size::{SizeAnswer, SizeQuestion};
 use parvi::wire::message::tracker::{
@@ -27,7 +28,7 @@ use parvi::wire::{List, Message, Text};
 
 /// At least one message of every kind, with every variant and option both ways.
 pub(crate) fn samples() -> Vec<Message> {
-    [tracker_samples(), owner_samples(), transfer_samples(), refusals()].concat()
+    [tracker_samples(), owner_samples(), transfer_samples(), refusals(), knocks()].concat()
 }
 
 fn tracker_samples() -> Vec<Message> {
@@ -109,6 +110,24 @@ fn refusals() -> Vec<Message> {
     ]
     .map(|why| Refused::new(why, "for a person").into())
     .into()
+}
+
+fn knocks() -> Vec<Message> {
+    let content = Content { root: Root::of(b"film"), size: 4 };
+    let knock = |content| Knock {
+        set: [7; 32],
+        content,
+        label: "alice".parse().unwrap(),
+        ports: Ports { search: 1, size: 2, chunk: 300 },
+    };
+    vec![
+        knock(Some(content)).into(),
+        knock(None).into(),
+        Knocked::Coming.into(),
+        Knocked::Done.into(),
+        Knocked::NotWanted(Text::of("cancelled")).into(),
+        Knocked::Later(Text::of("the disk is full")).into(),
+    ]
 }
 
 /// For every kind with a list, a text or a bitmap, the most a sender that keeps the limits sends.

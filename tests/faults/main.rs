@@ -15,6 +15,7 @@ mod endless;
 mod eve;
 mod idle;
 mod keys;
+mod knock;
 mod lost;
 mod names;
 mod numbers;

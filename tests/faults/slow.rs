@@ -101,7 +101,8 @@ fn a_requester_that_stops_in_the_middle_or_never_reads_frees_its_slot() {
     let (swarm, content) = (Swarm::new(), bytes(48 << 20, 1));
     let alice = swarm.sharing("alice", &[("film", &content), ("small", b"seven")]);
     let set = (0_u32, (*Root::of(&content).as_bytes(), content.len() as u64));
-    let open = encode(&(set, true)).unwrap();
+    // One that is not resumable: an upload ends with its connection and is not shown after that.
+    let open = encode(&(set, false)).unwrap();
     let opened = || {
         let mut raw = Raw::dial(alice.ready().chunk);
         raw.send_frame(Kind::Open as u8, &open);

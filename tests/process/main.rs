@@ -22,5 +22,6 @@ mod prompt;
 mod real_input;
 mod resume;
 mod shares;
+mod survive;
 mod trackers;
 mod twins;

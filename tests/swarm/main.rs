@@ -16,3 +16,4 @@ mod place;
 mod prompt;
 mod readme;
 mod reset;
+mod survive;

@@ -33,6 +33,20 @@ pub use verify::verify_part;
 
 use rustix::io::Errno;
 
+/// Puts `bytes` in the place of the file at `path`, in one step and durably.
+///
+/// # Errors
+/// What the disk says; the file is then as it was.
+pub fn replace_file(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    let folder = path.parent().unwrap_or(std::path::Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    std::fs::File::open(folder)?.sync_all()
+}
+
 /// Whether `error` means that the disk, or the user's share of it, is full.
 pub fn is_disk_full(error: &std::io::Error) -> bool {
     let full = [Errno::NOSPC, Errno::DQUOT].map(Errno::raw_os_error);

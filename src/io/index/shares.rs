@@ -4,13 +4,14 @@
 //! shared again by a crash. A file that cannot be read stops the start, for the same reason.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::state::Place;
 use crate::base::Name;
+use crate::io::disk::replace_file;
 
 const HEAD: &str = "# Written by `share` and `unshare`. Edit it only while parvi does not run.\n\n";
 
@@ -69,13 +70,7 @@ impl Shares {
     /// What the disk says; the file is then as it was.
     pub(super) fn save(&self, path: &Path) -> io::Result<()> {
         let text = toml::to_string(self).map_err(io::Error::other)?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(HEAD.as_bytes())?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        std::fs::File::open(folder)?.sync_all()
+        replace_file(path, format!("{HEAD}{text}").as_bytes())
     }
 }
 

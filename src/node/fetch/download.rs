@@ -23,6 +23,9 @@ use crate::wire::message::transfer::Set;
 /// Sets of one download fetched at the same time, to hide the ends of each behind the others.
 const SETS_AT_ONCE: usize = 3;
 
+/// Between two looks for owners that are all away.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
 /// Fetches a job, however long that takes; its outcome is there when this returns.
 pub(in crate::node) fn download(
     job: &Job,
@@ -71,7 +74,7 @@ impl Run<'_> {
     /// One go at the whole download.
     fn once(&self) -> Result<Outcome, Halt> {
         self.progress().set(TransferState::Preparing, "looking for owners");
-        let wanted = resolve(self.ctx, &self.job.name, &self.job.from)?;
+        let wanted = self.find()?;
         if self.stopped() {
             return Err(Halt::Stopped);
         }
@@ -80,6 +83,19 @@ impl Run<'_> {
         let (mut results, missing) = self.look_around(wanted)?;
         results.extend(self.fetch_all(&missing)?);
         Ok(sum_up(&self.job.name, results))
+    }
+
+    /// The files and their owners. Who goes on after a restart waits for them.
+    fn find(&self) -> Result<Vec<Wanted>, Halt> {
+        loop {
+            match resolve(self.ctx, &self.job.name, &self.job.from) {
+                Err(fault) if self.job.patient && is_absence(fault.kind) => {
+                    let words = format!("{fault}; looks again every {} s", LOOK_EVERY.as_secs());
+                    self.wait(TransferState::Waiting, &words, LOOK_EVERY)?;
+                }
+                other => return Ok(other?),
+            }
+        }
     }
 
     /// What is there already, what is in the way, and what is missing.
@@ -158,6 +174,11 @@ impl Run<'_> {
                 .collect(),
         }
     }
+}
+
+/// Whether nobody was there who has it, which passes.
+fn is_absence(kind: FaultKind) -> bool {
+    matches!(kind, FaultKind::NotFound | FaultKind::NoOwner | FaultKind::Network)
 }
 
 /// Whether a fault concerns one file only, so that the rest of a folder goes on.

@@ -208,7 +208,10 @@ fn begin(run: &Run<'_>, set: Set, sink: Sink, have: Bitmap, files: &[Wanted]) ->
         }
     }
     let resumable = run.give_up.is_none();
-    Fetch::new(run.ctx, run.job.progress.clone(), (set, resumable), sink, have, owners)
+    let progress = run.job.progress.clone();
+    let fetch = Fetch::new(run.ctx, progress, (set, resumable), sink, have, owners);
+    run.ctx.fetching.begin(&fetch);
+    fetch
 }
 
 fn order<'a>(run: &'a Run<'_>, files: &[Wanted]) -> Order<'a> {

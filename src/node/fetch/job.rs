@@ -27,6 +27,8 @@ pub(in crate::node) struct Job {
     pub(in crate::node) id: u64,
     pub(in crate::node) name: Name,
     pub(in crate::node) from: Choice,
+    /// Begun before this node's start: its owners are waited for, as they would have been.
+    pub(in crate::node) patient: bool,
     pub(in crate::node) control: Control,
     pub(in crate::node) progress: Arc<Progress>,
     /// When it was ordered.
@@ -37,10 +39,20 @@ pub(in crate::node) struct Job {
 
 impl Job {
     pub(in crate::node) fn new(id: u64, name: Name, from: Choice) -> Arc<Job> {
+        Job::with_patience(id, name, from, false)
+    }
+
+    /// One that goes on after a restart.
+    pub(in crate::node) fn again(id: u64, name: Name, from: Choice) -> Arc<Job> {
+        Job::with_patience(id, name, from, true)
+    }
+
+    fn with_patience(id: u64, name: Name, from: Choice, patient: bool) -> Arc<Job> {
         Arc::new(Job {
             id,
             name,
             from,
+            patient,
             control: Control::new(),
             progress: Arc::new(Progress::new()),
             started: clock::now(),

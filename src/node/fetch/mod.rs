@@ -9,6 +9,7 @@
 
 pub(super) mod control;
 pub(super) mod download;
+pub(super) mod fetching;
 mod file;
 mod here;
 pub(super) mod job;

@@ -115,6 +115,11 @@ impl Fetch {
         })
     }
 
+    /// Whether lanes may still connect.
+    pub(super) fn is_going_on(&self) -> bool {
+        !self.state.lock().closing
+    }
+
     /// Does what was decided. Call it without holding the lock.
     pub(super) fn carry_out(&self, actions: Vec<Action>) {
         for action in actions {

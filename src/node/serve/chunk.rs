@@ -1,4 +1,4 @@
-//! The chunk listener: one transfer a connection, from `Open` to its end.
+//! The chunk listener: one transfer a connection, from `Open` to its end; or an owner's `Knock`.
 //!
 //! The connection's thread reads (WANT, SKIP, ACK, DONE); a second one writes (`upload`). They
 //! share the pure `logic::upload::Upload` under a lock. Ends with DONE, CANCEL, a violation, a
@@ -17,16 +17,21 @@ use crate::io::link::{Link, LinkError};
 use crate::io::threads;
 use crate::logic::batch::set_key;
 use crate::logic::items::Items;
+use crate::logic::ledger::{Lost, Opening};
 use crate::logic::upload::Upload;
 use crate::wire::Message;
 use crate::wire::message::tracker::{Refused, Why};
-use crate::wire::message::transfer::{Content, Opened, Set};
+use crate::wire::message::transfer::{Content, Open, Opened, Set};
 
 /// One connection.
 pub(in crate::node) fn serve(mut link: Link, owner: &Owner) {
     let (remote, peer) = (link.remote, link.peer);
     let end = match link.recv(HEADER_TIME_MAX) {
-        Ok(Message::Open(open)) => transfer(link, owner, &open.set),
+        Ok(Message::Open(open)) => transfer(link, owner, &open),
+        Ok(Message::Knock(knock)) => {
+            let answer = owner.downloads.knocked(link.peer, link.remote.ip(), &knock);
+            link.send(answer)
+        }
         Ok(other) => {
             let end = link.send(super::unexpected(&other, "chunk"));
             end.and(Err(LinkError::Unexpected(other.kind())))
@@ -39,21 +44,34 @@ pub(in crate::node) fn serve(mut link: Link, owner: &Owner) {
     }
 }
 
-fn transfer(mut link: Link, owner: &Owner, set: &Set) -> Result<(), LinkError> {
+fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError> {
+    let set = &open.set;
     let (items, contents) = (Items::of(set), contents(set));
     let have = match what_is_here(owner, set, &contents, &items) {
         Ok(have) => have,
         Err(refused) => return link.send(refused),
     };
     let closer = link.closer();
-    let name = name_of(owner, &contents);
-    let (id, attempt) =
-        owner.uploads.begin(link.peer, set_key(set), name, items.total(), closer.clone());
+    let opening = Opening {
+        requester: link.peer,
+        set: set_key(set),
+        name: name_of(owner, &contents),
+        content: if let Set::File(content) = set { Some(*content) } else { None },
+        total: items.total(),
+        resumable: open.resumable,
+    };
+    let (connection, attempt) = match owner.uploads.begin(opening, closer.clone()) {
+        Ok(begun) => begun,
+        Err(fault) => {
+            log::error!(target: "upload", "an upload is refused: {fault}");
+            return link.send(Refused::new(Why::Busy, "its log of uploads takes nothing now"));
+        }
+    };
     let opened = link.send(Opened { attempt, have: have.clone() });
     let state = State { upload: Upload::new(items, have), outbox: VecDeque::new(), ended: false };
     let transfer = Transfer {
         owner,
-        id,
+        connection,
         contents,
         batch: matches!(set, Set::Batch(_)),
         state: state.into(),
@@ -67,8 +85,9 @@ fn transfer(mut link: Link, owner: &Owner, set: &Set) -> Result<(), LinkError> {
                 closer.close();
                 end
             };
-            let writing = threads::spawn_scoped(scope, format!("upload {id} out"), write)
-                .map_err(LinkError::Io)?;
+            let writing =
+                threads::spawn_scoped(scope, format!("upload {} out", connection.0), write)
+                    .map_err(LinkError::Io)?;
             let end = transfer.read(&mut reader);
             transfer.end();
             closer.close();
@@ -78,7 +97,11 @@ fn transfer(mut link: Link, owner: &Owner, set: &Set) -> Result<(), LinkError> {
             }
         })
     });
-    owner.uploads.end(id);
+    let (how, end) = match end {
+        Ok(how) => (how, Ok(())),
+        Err(e) => (Lost::Broken, Err(e)),
+    };
+    owner.uploads.end(connection, how);
     end
 }
 

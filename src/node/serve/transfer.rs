@@ -11,8 +11,10 @@ use crate::base::limits::WORKING_EVERY;
 use crate::io::clock;
 use crate::io::index::Index;
 use crate::io::link::{LinkError, LinkReader, Phase};
+use crate::logic::ledger::{Connection, Lost};
 use crate::logic::upload::Upload;
 use crate::node::context::Context;
+use crate::node::downloads::Downloads;
 use crate::node::uploads::Uploads;
 use crate::wire::Message;
 use crate::wire::message::transfer::Content;
@@ -21,16 +23,18 @@ use crate::wire::message::transfer::Content;
 const LISTEN_SLICE: Duration = Duration::from_secs(1);
 
 /// What every transfer of this node uses.
+#[derive(Clone)]
 pub(in crate::node) struct Owner {
     pub(in crate::node) ctx: Arc<Context>,
     pub(in crate::node) index: Arc<Index>,
     pub(in crate::node) uploads: Arc<Uploads>,
+    pub(in crate::node) downloads: Arc<Downloads>,
 }
 
 /// One open transfer, shared by its reader and its writer.
 pub(super) struct Transfer<'a> {
     pub(super) owner: &'a Owner,
-    pub(super) id: u64,
+    pub(super) connection: Connection,
     pub(super) contents: Vec<Content>,
     pub(super) batch: bool,
     pub(super) state: Mutex<State>,
@@ -46,7 +50,7 @@ pub(super) struct State {
 
 impl Transfer<'_> {
     /// The reader: until DONE, CANCEL, or an error.
-    pub(super) fn read(&self, reader: &mut LinkReader) -> Result<(), LinkError> {
+    pub(super) fn read(&self, reader: &mut LinkReader) -> Result<Lost, LinkError> {
         let mut heard: Time = clock::now();
         // Shorter, and a requester that is busy receiving would be taken for dead.
         let patience = self.owner.ctx.patience.max(WORKING_EVERY * 3);
@@ -54,11 +58,14 @@ impl Transfer<'_> {
             match reader.recv(LISTEN_SLICE) {
                 Ok(message) => {
                     heard = clock::now();
-                    if self.hear(message)? {
-                        return Ok(());
+                    if let Some(end) = self.hear(message)? {
+                        return Ok(end);
                     }
                 }
                 Err(LinkError::Timeout(Phase::Header)) => {
+                    // A byte that drains is a sign of life, however slow the way is.
+                    let moved = self.owner.uploads.last_moved(self.connection);
+                    heard = heard.max(moved.unwrap_or(heard));
                     if clock::now().since(heard) > patience {
                         return Err(LinkError::Timeout(Phase::Header));
                     }
@@ -71,8 +78,8 @@ impl Transfer<'_> {
         }
     }
 
-    /// One message; true when the transfer is over.
-    fn hear(&self, message: Message) -> Result<bool, LinkError> {
+    /// One message; tells how the transfer ended, when it did.
+    fn hear(&self, message: Message) -> Result<Option<Lost>, LinkError> {
         let kind = message.kind();
         let mut state = self.state.lock();
         let violation = match message {
@@ -81,17 +88,17 @@ impl Transfer<'_> {
             Message::Ack(ack) => match state.upload.on_ack(&ack) {
                 Ok(bytes) => {
                     drop(state);
-                    self.owner.uploads.moved(self.id, 0, bytes);
+                    self.owner.uploads.acked(self.connection, bytes);
                     state = self.state.lock();
                     None
                 }
                 Err(violation) => Some(violation),
             },
             Message::Working(_) => None,
-            Message::Done(_) => return Ok(true),
+            Message::Done(_) => return Ok(Some(Lost::Done)),
             Message::Cancel(cancel) => {
                 log::info!(target: "upload", "cancelled: {}", cancel.reason.shown());
-                return Ok(true);
+                return Ok(Some(Lost::Cancelled(cancel.reason.as_str().to_owned())));
             }
             _ => return Err(LinkError::Unexpected(kind)),
         };
@@ -101,7 +108,7 @@ impl Transfer<'_> {
         }
         drop(state);
         self.wake.notify_all();
-        Ok(false)
+        Ok(None)
     }
 
     /// The writer is to end.

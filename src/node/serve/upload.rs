@@ -136,7 +136,7 @@ fn send_run(
     let sent = writer.send_payload(&header, slices, &mut |bytes| {
         ctx.up.pay(bytes);
         ctx.counters.bytes_up.add(bytes as u64);
-        transfer.owner.uploads.moved(transfer.id, bytes as u64, 0);
+        transfer.owner.uploads.sent(transfer.connection, bytes as u64);
     });
     if matches!(sent, Err(LinkError::SourceShort | LinkError::Source(_))) {
         // The promised length cannot be kept: the link ends here, and the index looks again.

@@ -4,6 +4,7 @@
 //! that none of the three can be forgotten for a new message. Numbers are never used again for
 //! something else. Golden vectors in `wire/golden.rs` hold the encodings.
 
+pub mod knock;
 pub mod search;
 pub mod size;
 pub mod tracker;
@@ -123,6 +124,11 @@ messages! {
     Cancel = 0x49, transfer, cap KIB;
     /// What I announced is no longer so.
     Stale = 0x4a, transfer, cap 16 * KIB;
+
+    /// I have begun to send you this, and you have gone.
+    Knock = 0x4b, knock, cap KIB;
+    /// What becomes of it.
+    Knocked = 0x4c, knock, cap KIB;
 
     /// No, and why: the answer to any question.
     Refused = 0x7f, tracker, cap 2 * KIB;

@@ -5,6 +5,7 @@ use std::io;
 use parking_lot::Mutex;
 
 use crate::base::{Bitmap, FileEntry, Modified, Name, PeerInfo, Ports, Range, Root};
+use crate::wire::message::knock::{Knock, Knocked};
 use crate::wire::message::search::{SearchAnswer, SearchQuestion};
 use crate::wire::message::size::{SizeAnswer, SizeQuestion};
 use crate::wire::message::tracker as t;
@@ -294,6 +295,8 @@ pub(super) fn one_of_each() -> Vec<Message> {
         x::Done.into(),
         x::Cancel { reason: Text::of("no longer wanted") }.into(),
         x::Stale { items: List::of(ranges) }.into(),
+        Knock { set: [7; 32], content: Some(content), label: "k".parse().unwrap(), ports }.into(),
+        Knocked::Coming.into(),
         t::Refused::new(t::Why::Stopping, "bye").into(),
     ];
     let kinds: Vec<Kind> = messages.iter().map(Message::kind).collect();

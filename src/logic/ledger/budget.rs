@@ -1,0 +1,123 @@
+//! How often an address may be dialled on behalf of somebody who said that it is his.
+//!
+//! Invariant: whoever names a stranger's address in a thousand transfers makes this node dial it a
+//! few times, never more: `DIALS_PER_MINUTE` while it answers as whom it should, and after
+//! `FAILURES_MAX` dials that met nobody, or somebody else, not once until a tracker lists it anew.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::base::Time;
+
+/// Dials to one address in a minute.
+pub const DIALS_PER_MINUTE: u32 = 6;
+/// Dials in a row that did not meet the identity they were for.
+pub const FAILURES_MAX: u32 = 5;
+/// Addresses remembered; the one dialled longest ago goes first.
+pub const ADDRESSES_MAX: usize = 1_024;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The dials of all addresses.
+#[derive(Debug, Default)]
+pub struct KnockBudget {
+    addresses: BTreeMap<IpAddr, Dials>,
+}
+
+#[derive(Debug)]
+struct Dials {
+    minute: Time,
+    in_minute: u32,
+    failures: u32,
+    last: Time,
+}
+
+impl KnockBudget {
+    /// Whether `ip` may be dialled now; if so, that dial is counted.
+    pub fn take(&mut self, now: Time, ip: IpAddr) -> bool {
+        let fresh = Dials { minute: now, in_minute: 0, failures: 0, last: now };
+        let dials = self.addresses.entry(ip).or_insert(fresh);
+        if now.since(dials.minute) >= MINUTE {
+            (dials.minute, dials.in_minute) = (now, 0);
+        }
+        if dials.in_minute >= DIALS_PER_MINUTE || dials.failures >= FAILURES_MAX {
+            return false;
+        }
+        dials.in_minute += 1;
+        dials.last = now;
+        self.trim();
+        true
+    }
+
+    /// A dial met whom it was for, or not.
+    pub fn met(&mut self, ip: IpAddr, right: bool) {
+        if let Some(dials) = self.addresses.get_mut(&ip) {
+            dials.failures = if right { 0 } else { dials.failures + 1 };
+        }
+    }
+
+    /// A tracker lists somebody at `ip` who was not there before.
+    pub fn renewed(&mut self, ip: IpAddr) {
+        if let Some(dials) = self.addresses.get_mut(&ip) {
+            dials.failures = 0;
+        }
+    }
+
+    fn trim(&mut self) {
+        while self.addresses.len() > ADDRESSES_MAX {
+            let oldest =
+                self.addresses.iter().min_by_key(|(_, dials)| dials.last).map(|(ip, _)| *ip);
+            oldest.map(|ip| self.addresses.remove(&ip));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VICTIM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 9));
+
+    fn at(seconds: u64) -> Time {
+        Time::ZERO + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_thousand_transfers_that_name_a_victim_cost_it_five_dials() {
+        let mut budget = KnockBudget::default();
+        let mut dials = 0;
+        for second in 0..1_000 {
+            if budget.take(at(second), VICTIM) {
+                dials += 1;
+                budget.met(VICTIM, false);
+            }
+        }
+        assert_eq!(dials, FAILURES_MAX);
+        budget.renewed(VICTIM);
+        assert!(budget.take(at(2_000), VICTIM), "a tracker lists somebody there again");
+    }
+
+    #[test]
+    fn an_address_that_answers_is_dialled_six_times_a_minute() {
+        let mut budget = KnockBudget::default();
+        let mut allowed = 0;
+        for second in 0..600 {
+            if budget.take(at(second), VICTIM) {
+                allowed += 1;
+                budget.met(VICTIM, true);
+            }
+        }
+        assert_eq!(allowed, 10 * DIALS_PER_MINUTE);
+    }
+
+    #[test]
+    fn the_table_is_bounded() {
+        let mut budget = KnockBudget::default();
+        for n in 0..ADDRESSES_MAX as u32 + 10 {
+            budget.take(at(u64::from(n)), IpAddr::from(n.to_be_bytes()));
+        }
+        assert_eq!(budget.addresses.len(), ADDRESSES_MAX);
+        assert!(!budget.addresses.contains_key(&IpAddr::from([0, 0, 0, 0])), "the oldest went");
+    }
+}

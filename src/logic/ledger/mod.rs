@@ -1,0 +1,378 @@
+//! The uploads that were begun and are not over: what the log must remember of them, when a
+//! requester that is gone is knocked at, and when an upload ends for good.
+//!
+//! ```text
+//!         open (Begun)            done, cancelled, gone (Ended)
+//! ( ) ──────────────────> Open ─────────────────────────────────> ( )
+//!                         │  ▲                                     ▲
+//!         connection lost │  │ open (Begun, attempt + 1)           │
+//!                         ▼  │                                     │
+//! recovered ──────────> Waiting ──────── expired (Ended) ──────────┤
+//!                         ▲  │ due                                 │
+//!      coming, later, away│  ▼                                     │
+//!                        Knocking ────── done, cancelled (Ended) ──┘
+//! ```
+//!
+//! Invariants: attempts only grow; one connection at most is current for a requester and a set, so
+//! that one which comes back takes over from its old connection; a transfer that is resumable ends
+//! in exactly one `Ended` (I3); nothing here sends bytes: after a knock only the requester's own
+//! `Open` does (I6). Bounded: who exceeds the bounds loses the upload that waited longest.
+//!
+//! ```
+//! use std::time::Duration;
+//! use parvi::base::{NodeId, Time};
+//! use parvi::logic::ledger::{Answer, Connection, Ledger, Lost, Opening, Record};
+//!
+//! let (bob, set) = (NodeId::from_bytes([2; 32]), [7; 32]);
+//! let mut ledger = Ledger::new(Duration::from_secs(20));
+//! let (name, content) = ("film".into(), None);
+//! let opening = Opening { requester: bob, set, name, content, total: 10, resumable: true };
+//! let (opened, record) = ledger.open(opening, Connection(1));
+//! assert_eq!((opened.attempt, matches!(record, Some(Record::Begun { .. }))), (1, true));
+//!
+//! assert_eq!(ledger.close(Time::ZERO, Connection(1), Lost::Broken), None, "it is not over");
+//! let later = Time::ZERO + Duration::from_secs(20);
+//! assert_eq!(ledger.due(later, &|_| true).len(), 1, "bob is knocked at");
+//! let record = ledger.answered(later, bob, set, Answer::Done, 0);
+//! assert!(matches!(record, Some(Record::Ended { .. })));
+//! ```
+
+mod budget;
+mod entry;
+mod events;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub use budget::{ADDRESSES_MAX, DIALS_PER_MINUTE, FAILURES_MAX, KnockBudget};
+pub use events::{Answer, Connection, Knock, Lost, Opened, Opening, SetKey, Waiting};
+pub use record::{End, NAME_BYTES_MAX, Record};
+
+use entry::{Entry, Phase, waiting};
+
+use crate::base::backoff::Backoff;
+use crate::base::{NodeId, Time};
+use crate::wire::Text;
+
+/// Unfinished uploads remembered in all.
+pub const UNFINISHED_MAX: usize = 4_096;
+/// Unfinished uploads remembered for one requester.
+pub const UNFINISHED_PER_REQUESTER_MAX: usize = 256;
+/// Ended uploads whose attempts are remembered.
+pub const ENDED_MAX: usize = 4_096;
+/// How long an upload may go on while this node runs; the wall clock does not count.
+pub const AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Longest wait between two knocks.
+const KNOCK_PAUSE_MAX: Duration = Duration::from_secs(600);
+/// Between two looks at whether a requester that nobody lists is there again.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// After a start, a requester has so long to come by itself.
+const START_PAUSE: Duration = Duration::from_secs(2);
+/// How long a requester that says it comes has for that.
+const COMING_TIME_MAX: Duration = Duration::from_secs(20);
+/// How much of an upload's running time a crash may take back.
+const AGE_LOGGED_EVERY: Duration = Duration::from_secs(600);
+/// A record of progress is due after so many parts of the whole.
+const PROGRESS_PARTS: u64 = 16;
+
+/// All of them.
+#[derive(Debug)]
+pub struct Ledger {
+    patience: Duration,
+    entries: BTreeMap<(NodeId, SetKey), Entry>,
+    current: BTreeMap<Connection, (NodeId, SetKey)>,
+    /// The ended ones by when they ended.
+    ended: BTreeMap<u64, (NodeId, SetKey)>,
+    endings: u64,
+    /// The highest attempt of those forgotten.
+    floor: u32,
+    ticked: Option<Time>,
+}
+
+impl Ledger {
+    /// An empty one; a requester that is gone is knocked at after `patience`.
+    pub fn new(patience: Duration) -> Ledger {
+        Ledger {
+            patience,
+            entries: BTreeMap::new(),
+            current: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            endings: 0,
+            floor: 0,
+            ticked: None,
+        }
+    }
+
+    /// The ledger that wrote these records. Whoever did not end is knocked at soon.
+    pub fn recover(now: Time, patience: Duration, log: impl IntoIterator<Item = Record>) -> Ledger {
+        let mut ledger = Ledger::new(patience);
+        for record in log {
+            ledger.replay(now, record);
+        }
+        ledger
+    }
+
+    fn replay(&mut self, now: Time, record: Record) {
+        match record {
+            Record::Begun { requester, set, attempt, name, content, total } => {
+                let phase =
+                    waiting(now + START_PAUSE, self.fresh_pause(), "this node has restarted");
+                let known = self.entries.get(&(requester, set));
+                let (acked, age) = known.map_or((0, Duration::ZERO), |e| (e.acked, e.age));
+                let name = name.as_str().to_owned();
+                let entry = Entry {
+                    name,
+                    content,
+                    total,
+                    attempt,
+                    resumable: true,
+                    acked,
+                    logged: acked,
+                    age,
+                    logged_age: age,
+                    phase,
+                };
+                self.entries.insert((requester, set), entry);
+            }
+            Record::Acked { requester, set, bytes, age_s } => {
+                if let Some(entry) = self.entries.get_mut(&(requester, set)) {
+                    entry.acked = bytes.min(entry.total);
+                    entry.logged = entry.acked;
+                    entry.age = Duration::from_secs(age_s).min(AGE_MAX);
+                    entry.logged_age = entry.age;
+                }
+            }
+            Record::Ended { requester, set, .. } => {
+                self.entries.remove(&(requester, set));
+            }
+        }
+    }
+
+    /// A requester opens a set on `connection`. The record must be durable before a byte leaves.
+    pub fn open(&mut self, opening: Opening, connection: Connection) -> (Opened, Option<Record>) {
+        let key = (opening.requester, opening.set);
+        let known = self.entries.remove(&key);
+        let attempt = known.as_ref().map_or(self.floor, |e| e.attempt).saturating_add(1);
+        let (mut older, mut acked, mut age) = (None, 0, Duration::ZERO);
+        if let Some(known) = known {
+            match known.phase {
+                Phase::Open(before) if before != connection => older = Some(before),
+                Phase::Over(number) => {
+                    self.ended.remove(&number);
+                }
+                _ => {}
+            }
+            if !matches!(known.phase, Phase::Over(_)) {
+                (acked, age) = (known.acked, known.age);
+            }
+        }
+        if let Some(older) = older {
+            self.current.remove(&older);
+        }
+        let Opening { name, content, total, resumable, .. } = opening;
+        let entry = Entry {
+            name,
+            content,
+            total,
+            attempt,
+            resumable,
+            acked,
+            logged: acked,
+            age,
+            logged_age: age,
+            phase: Phase::Open(connection),
+        };
+        let begun = resumable.then(|| entry.begun(key));
+        self.entries.insert(key, entry);
+        self.current.insert(connection, key);
+        (Opened { attempt, older }, begun)
+    }
+
+    /// Bytes were acknowledged on a connection; now and then that is worth a record.
+    pub fn acked(&mut self, connection: Connection, bytes: u64) -> Option<Record> {
+        let key = *self.current.get(&connection)?;
+        let entry = self.entries.get_mut(&key)?;
+        entry.acked = entry.acked.saturating_add(bytes).min(entry.total);
+        let due =
+            entry.resumable && entry.acked - entry.logged >= (entry.total / PROGRESS_PARTS).max(1);
+        due.then(|| {
+            entry.logged = entry.acked;
+            entry.progress(key)
+        })
+    }
+
+    /// A connection has ended. Of one that is not current any more nothing happens.
+    pub fn close(&mut self, now: Time, connection: Connection, how: Lost) -> Option<Record> {
+        let key = self.current.remove(&connection)?;
+        let next = now + self.patience;
+        let pause = self.fresh_pause();
+        let entry = self.entries.get_mut(&key)?;
+        let end = match how {
+            Lost::Done => End::Done,
+            Lost::Cancelled(reason) => End::Cancelled(Text::of(&reason)),
+            Lost::Gone => End::Gone,
+            Lost::Broken if entry.resumable => {
+                entry.phase = waiting(next, pause, "the connection was lost");
+                return None;
+            }
+            Lost::Broken => End::Cancelled(Text::of("the connection was lost")),
+        };
+        self.end(key, end)
+    }
+
+    /// Whether `connection` is the one on which the set was opened last.
+    pub fn is_current(&self, connection: Connection) -> bool {
+        self.current.contains_key(&connection)
+    }
+
+    /// Whether an upload is open or waits for its requester.
+    pub fn is_unfinished(&self, requester: NodeId, set: SetKey) -> bool {
+        let entry = self.entries.get(&(requester, set));
+        entry.is_some_and(|entry| !matches!(entry.phase, Phase::Over(_)))
+    }
+
+    /// Who is to be knocked at now, of those that `reachable` says may be dialled.
+    pub fn due(&mut self, now: Time, reachable: &dyn Fn(&NodeId) -> bool) -> Vec<Knock> {
+        let mut knocks = Vec::new();
+        for ((requester, set), entry) in &mut self.entries {
+            let Phase::Waiting { next, why, knocks: pause } = &mut entry.phase else { continue };
+            if *next > now {
+                continue;
+            }
+            if reachable(requester) {
+                entry.phase = Phase::Knocking { knocks: pause.clone() };
+                knocks.push(Knock { requester: *requester, set: *set, content: entry.content });
+            } else {
+                *next = now + LOOK_EVERY;
+                *why = "the requester is not there".to_owned();
+            }
+        }
+        knocks
+    }
+
+    /// A requester is listed again: no need to wait any longer.
+    pub fn returned(&mut self, now: Time, requester: NodeId) {
+        for (_, entry) in self.entries.range_mut((requester, [0; 32])..=(requester, [0xff; 32])) {
+            if let Phase::Waiting { next, knocks, .. } = &mut entry.phase {
+                knocks.succeed();
+                *next = (*next).min(now + START_PAUSE);
+            }
+        }
+    }
+
+    /// What came of a knock. `random` spreads the next one.
+    pub fn answered(
+        &mut self,
+        now: Time,
+        requester: NodeId,
+        set: SetKey,
+        answer: Answer,
+        random: u64,
+    ) -> Option<Record> {
+        let key = (requester, set);
+        let entry = self.entries.get_mut(&key)?;
+        // It may have opened the set again meanwhile, or have been answered elsewhere.
+        let Phase::Knocking { knocks } = &mut entry.phase else { return None };
+        let (wait, why) = match answer {
+            Answer::Done => return self.end(key, End::Done),
+            Answer::Cancelled(reason) => return self.end(key, End::Cancelled(Text::of(&reason))),
+            Answer::Coming => {
+                (COMING_TIME_MAX, "the requester is about to open it again".to_owned())
+            }
+            Answer::Later(why) => (knocks.fail(random), format!("the requester says: {why}")),
+            Answer::Away(why) => (knocks.fail(random), format!("the requester is away: {why}")),
+        };
+        entry.phase = waiting(now + wait, knocks.clone(), why);
+        None
+    }
+
+    /// Lets time pass; returns the ends of what waited for too long, or is too much, and now and then
+    /// how old the others are.
+    pub fn tick(&mut self, now: Time) -> Vec<Record> {
+        let passed = now.since(self.ticked.replace(now).unwrap_or(now));
+        let (mut over, mut records) = (Vec::new(), Vec::new());
+        let mut unfinished: BTreeMap<NodeId, usize> = BTreeMap::new();
+        for (key, entry) in &mut self.entries {
+            let open = match entry.phase {
+                Phase::Over(_) => continue,
+                Phase::Open(_) => true,
+                Phase::Waiting { .. } | Phase::Knocking { .. } => false,
+            };
+            entry.age = entry.age.saturating_add(passed);
+            if entry.resumable && entry.age.saturating_sub(entry.logged_age) >= AGE_LOGGED_EVERY {
+                entry.logged_age = entry.age;
+                records.push(entry.progress(*key));
+            }
+            let count = unfinished.entry(key.0).or_default();
+            *count += 1;
+            if entry.age >= AGE_MAX && !open {
+                over.push((*key, End::Expired));
+            } else if *count > UNFINISHED_PER_REQUESTER_MAX && !open {
+                over.push((*key, End::Crowded));
+            }
+        }
+        let excess = unfinished.values().sum::<usize>().saturating_sub(UNFINISHED_MAX + over.len());
+        over.extend(self.oldest_waiting(excess).into_iter().map(|key| (key, End::Crowded)));
+        records.extend(over.into_iter().filter_map(|(key, end)| self.end(key, end)));
+        records
+    }
+
+    fn oldest_waiting(&self, count: usize) -> Vec<(NodeId, SetKey)> {
+        if count == 0 {
+            return Vec::new();
+        }
+        let waits = |e: &Entry| matches!(e.phase, Phase::Waiting { .. } | Phase::Knocking { .. });
+        let mut all: Vec<_> = self.entries.iter().filter(|(_, e)| waits(e)).collect();
+        all.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.age));
+        all.into_iter().take(count).map(|(key, _)| *key).collect()
+    }
+
+    /// The uploads that wait for their requester.
+    pub fn waiting(&self, now: Time) -> Vec<Waiting> {
+        let row = |(key, entry): (&(NodeId, SetKey), &Entry)| {
+            let reason = match &entry.phase {
+                Phase::Waiting { next, why, .. } => {
+                    format!("{why}; knocks again in {} s", next.since(now).as_secs())
+                }
+                Phase::Knocking { .. } => "knocking at the requester".to_owned(),
+                Phase::Open(_) | Phase::Over(_) => return None,
+            };
+            let Entry { total, acked, attempt, .. } = *entry;
+            let name = entry.name.clone();
+            Some(Waiting { requester: key.0, set: key.1, name, total, acked, attempt, reason })
+        };
+        self.entries.iter().filter_map(row).collect()
+    }
+
+    /// The records of all that is not over: what a checkpoint of the log keeps.
+    pub fn live(&self) -> Vec<Record> {
+        let unfinished = |e: &Entry| e.resumable && !matches!(e.phase, Phase::Over(_));
+        let entries = self.entries.iter().filter(|(_, entry)| unfinished(entry));
+        entries.flat_map(|(key, entry)| [entry.begun(*key), entry.progress(*key)]).collect()
+    }
+
+    /// It is over; the record says so, if it was ever logged.
+    fn end(&mut self, key: (NodeId, SetKey), end: End) -> Option<Record> {
+        let entry = self.entries.get_mut(&key)?;
+        let was = std::mem::replace(&mut entry.phase, Phase::Over(self.endings));
+        let resumable = entry.resumable;
+        if let Phase::Open(connection) = was {
+            self.current.remove(&connection);
+        }
+        self.ended.insert(self.endings, key);
+        self.endings += 1;
+        while self.ended.len() > ENDED_MAX {
+            let Some((_, oldest)) = self.ended.pop_first() else { break };
+            let forgotten = self.entries.remove(&oldest);
+            self.floor = self.floor.max(forgotten.map_or(0, |entry| entry.attempt));
+        }
+        resumable.then_some(Record::Ended { requester: key.0, set: key.1, end })
+    }
+
+    fn fresh_pause(&self) -> Backoff {
+        Backoff::new(self.patience, KNOCK_PAUSE_MAX.max(self.patience))
+    }
+}

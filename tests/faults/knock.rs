@@ -1,0 +1,187 @@
+//! An owner whose requester has gone calls him, and never sends a byte to anybody who did not ask.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use parvi::base::{PeerInfo, Ports, Root};
+use parvi::io::link::{self, Link, LinkConfig, LinkError, StaticKey};
+use parvi::io::listen::{Listener, ServeLimits, serve};
+use parvi::io::threads::{Group, StopToken};
+use parvi::node::Node;
+use parvi::node::view::{Direction, TransferRow, TransferState};
+use parvi::wire::message::knock::{Knock, Knocked};
+use parvi::wire::message::transfer::{Content, Open, Set};
+use parvi::wire::{Message, Text};
+
+use super::eve::{link_config, register};
+use super::swarm::{LONG, Swarm, bytes, until};
+
+/// A requester of the test: it opens, goes away, and answers knocks as told.
+struct Bob {
+    config: Arc<LinkConfig>,
+    heard: Arc<Mutex<Vec<Message>>>,
+    stop: StopToken,
+    group: Group,
+    _tracker: Link,
+}
+
+impl Bob {
+    /// Listed by the tracker; answers every call with `answer`, as `identity`.
+    fn start(swarm: &Swarm, answer: impl Fn() -> Message + Send + Sync + 'static) -> Bob {
+        let key = StaticKey::generate().unwrap();
+        let config = Arc::new(link_config(key));
+        Bob::answering_as(swarm, config.clone(), config, answer)
+    }
+
+    /// Listed as one, answering calls as another.
+    fn answering_as(
+        swarm: &Swarm,
+        listed: Arc<LinkConfig>,
+        answering: Arc<LinkConfig>,
+        answer: impl Fn() -> Message + Send + Sync + 'static,
+    ) -> Bob {
+        let (stop, group) = (StopToken::new(), Group::new("bob"));
+        let heard: Arc<Mutex<Vec<Message>>> = Arc::default();
+        let told = heard.clone();
+        let handler = Arc::new(move |mut link: Link| {
+            if let Ok(message) = link.recv(LONG) {
+                told.lock().push(message);
+                link.send(answer()).ok();
+            }
+        });
+        let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let chunk = listener.local_addr().port();
+        let limits = ServeLimits { connections_max: 64, pending_max: 32 };
+        serve(listener, "bob chunk", limits, answering, &group, &stop, handler).unwrap();
+        let info = PeerInfo {
+            id: listed.key.public(),
+            label: "bob".parse().unwrap(),
+            ip: Ipv4Addr::LOCALHOST.into(),
+            ports: Ports { search: 1, size: 2, chunk },
+            files: 0,
+        };
+        let tracker = register(swarm, &listed, &info, &[]);
+        Bob { config: listed, heard, stop, group, _tracker: tracker }
+    }
+
+    /// Opens a file at alice and breaks off without a word.
+    fn opens_and_goes(&self, alice: &Node, content: Content, resumable: bool) {
+        let here = Ipv4Addr::LOCALHOST.into();
+        let mut link = link::dial(alice.ready().chunk, here, &self.config, None).unwrap();
+        let opened = link.ask(Open { set: Set::File(content), resumable });
+        assert!(matches!(opened, Ok(Message::Opened(_))), "{opened:?}");
+    }
+
+    fn knocks(&self) -> Vec<Knock> {
+        let heard = self.heard.lock();
+        let knock = |message: &Message| match message {
+            Message::Knock(knock) => knock.clone(),
+            other => panic!("alice says {other:?} to who did not ask"),
+        };
+        heard.iter().map(knock).collect()
+    }
+}
+
+impl Drop for Bob {
+    fn drop(&mut self) {
+        self.stop.stop();
+        self.group.join_all(LONG);
+    }
+}
+
+/// alice, who calls after a second, and her film.
+fn alice(swarm: &Swarm) -> (Arc<Node>, Content) {
+    let film = bytes(600_000, 1);
+    let mut config = swarm.config("alice");
+    config.ack_timeout = Duration::from_secs(1);
+    let alice = swarm.sharing_with(&config, &[("film", &film)]);
+    (alice, Content { root: Root::of(&film), size: film.len() as u64 })
+}
+
+fn upload(alice: &Node) -> Option<TransferRow> {
+    alice.transfers().into_iter().find(|row| row.dir == Direction::Up)
+}
+
+fn knows_bob(alice: &Node) -> bool {
+    alice.peers().iter().any(|peer| peer.node.as_str() == "bob")
+}
+
+#[test]
+fn a_requester_that_has_gone_is_called_and_its_answer_ends_the_upload() {
+    let answers: [fn() -> Message; 2] =
+        [|| Knocked::Done.into(), || Knocked::NotWanted(Text::of("no more")).into()];
+    for answer in answers {
+        let swarm = Swarm::new();
+        let (alice, content) = alice(&swarm);
+        let bob = Bob::start(&swarm, answer);
+        until("alice knows bob", LONG, || knows_bob(&alice));
+        bob.opens_and_goes(&alice, content, true);
+        until("bob is called", LONG, || !bob.knocks().is_empty());
+        let knock = &bob.knocks()[0];
+        assert_eq!((knock.content, knock.label.as_str()), (Some(content), "alice"));
+        assert_eq!(knock.ports.chunk, alice.ready().chunk.port());
+        until("the upload is over", LONG, || upload(&alice).is_none());
+        assert_eq!(bob.knocks().len(), 1, "once");
+    }
+}
+
+#[test]
+fn one_that_says_later_is_shown_with_its_words_and_called_again() {
+    let swarm = Swarm::new();
+    let (alice, content) = alice(&swarm);
+    let bob = Bob::start(&swarm, || Knocked::Later(Text::of("the disk is full")).into());
+    until("alice knows bob", LONG, || knows_bob(&alice));
+    bob.opens_and_goes(&alice, content, true);
+    until("he is called twice", LONG, || bob.knocks().len() >= 2);
+    let row = upload(&alice).unwrap();
+    assert_eq!(row.state, TransferState::Waiting);
+    assert!(row.reason.contains("the disk is full; knocks again in"), "{}", row.reason);
+}
+
+#[test]
+fn a_one_shot_requester_is_not_called() {
+    let swarm = Swarm::new();
+    let (alice, content) = alice(&swarm);
+    let (once, again) =
+        (Bob::start(&swarm, || Knocked::Done.into()), Bob::start(&swarm, || Knocked::Done.into()));
+    until("alice knows both", LONG, || alice.peers().len() == 2);
+    once.opens_and_goes(&alice, content, false);
+    until("its upload is over", LONG, || upload(&alice).is_none());
+    again.opens_and_goes(&alice, content, true);
+    until("who comes again is called", LONG, || !again.knocks().is_empty());
+    assert!(once.knocks().is_empty(), "a one-shot requester was called");
+}
+
+#[test]
+fn where_somebody_else_answers_nothing_is_said_and_nothing_ends() {
+    let swarm = Swarm::new();
+    let (alice, content) = alice(&swarm);
+    let listed = Arc::new(link_config(StaticKey::generate().unwrap()));
+    let victim = Arc::new(link_config(StaticKey::generate().unwrap()));
+    let bob = Bob::answering_as(&swarm, listed, victim, || Knocked::Done.into());
+    until("alice knows bob", LONG, || knows_bob(&alice));
+    bob.opens_and_goes(&alice, content, true);
+    until("alice has tried", LONG, || {
+        upload(&alice).is_some_and(|row| row.reason.contains("is away"))
+    });
+    assert!(bob.knocks().is_empty(), "a victim heard {:?}", bob.heard.lock());
+    assert!(upload(&alice).is_some(), "a stranger's answer ends nothing");
+}
+
+#[test]
+fn a_knock_for_what_nobody_downloads_is_answered_and_starts_nothing() {
+    let swarm = Swarm::new();
+    let (alice, content) = alice(&swarm);
+    let ask = |content| -> Result<Message, LinkError> {
+        let config = link_config(StaticKey::generate().unwrap());
+        let here = Ipv4Addr::LOCALHOST.into();
+        let mut link = link::dial(alice.ready().chunk, here, &config, None)?;
+        let ports = Ports { search: 1, size: 2, chunk: 3 };
+        link.ask(Knock { set: [9; 32], content, label: "eve".parse().unwrap(), ports })
+    };
+    assert!(matches!(ask(None), Ok(Message::Knocked(Knocked::NotWanted(_)))));
+    assert!(matches!(ask(Some(content)), Ok(Message::Knocked(Knocked::Done))), "alice has it");
+    assert!(alice.transfers().is_empty());
+}
