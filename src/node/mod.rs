@@ -20,6 +20,8 @@ mod fetch;
 mod get;
 mod lookup;
 mod registration;
+#[cfg(test)]
+mod samples;
 mod serve;
 mod start;
 pub mod summary;

@@ -128,30 +128,7 @@ fn one_content_each(wanted: Vec<Wanted>) -> Result<Vec<Wanted>, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Modified, NodeId, Ports};
-
-    fn peer(n: u8) -> PeerInfo {
-        PeerInfo {
-            id: NodeId::from_bytes([n; 32]),
-            label: ["alice", "bob", "eve"][n as usize].parse().unwrap(),
-            ip: [10, 0, 0, n].into(),
-            ports: Ports { search: 1, size: 2, chunk: 3 },
-            files: 1,
-        }
-    }
-
-    fn hit(name: &str, content: &[u8], owners: &[u8]) -> Hit {
-        Hit {
-            entry: FileEntry {
-                name: name.parse().unwrap(),
-                size: content.len() as u64,
-                root: Root::of(content),
-                modified: Modified::default(),
-                executable: false,
-            },
-            owners: owners.iter().map(|n| peer(*n)).collect(),
-        }
-    }
+    use crate::node::samples::{hit, peer};
 
     #[test]
     fn an_owner_is_meant_by_label_identity_or_address() {

@@ -95,28 +95,7 @@ fn owners_of(hits: Vec<Hit>, roots: &BTreeSet<Root>, from: &Choice) -> Vec<PeerI
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Modified, NodeId, Ports};
-
-    fn peer(n: u8) -> PeerInfo {
-        PeerInfo {
-            id: NodeId::from_bytes([n; 32]),
-            label: ["alice", "bob", "eve"][n as usize].parse().unwrap(),
-            ip: [10, 0, 0, n].into(),
-            ports: Ports { search: 1, size: 2, chunk: 3 },
-            files: 1,
-        }
-    }
-
-    fn hit(name: &str, content: &[u8], owners: &[u8]) -> Hit {
-        let entry = FileEntry {
-            name: name.parse().unwrap(),
-            size: content.len() as u64,
-            root: Root::of(content),
-            modified: Modified::default(),
-            executable: false,
-        };
-        Hit { entry, owners: owners.iter().map(|n| peer(*n)).collect() }
-    }
+    use crate::node::samples::{hit, peer};
 
     #[test]
     fn the_owners_of_any_file_of_a_batch_are_found_once_each() {
