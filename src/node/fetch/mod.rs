@@ -8,6 +8,7 @@
 //! ```
 
 pub(super) mod control;
+mod dispute;
 pub(super) mod download;
 mod file;
 mod here;
