@@ -382,17 +382,8 @@ fn ask_peer(ctx: &Context, peer: &PeerInfo, search: &Search) -> Result<Vec<FileE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Modified, Ports};
-
-    fn peer(n: u8) -> PeerInfo {
-        PeerInfo {
-            id: NodeId::from_bytes([n; 32]),
-            label: ["alice", "bob", "eve"][n as usize].parse().unwrap(),
-            ip: [10, 0, 0, n].into(),
-            ports: Ports { search: 1, size: 2, chunk: 3 },
-            files: 1,
-        }
-    }
+    use crate::base::Modified;
+    use crate::node::samples::peer;
 
     fn entry(name: &str, size: u64) -> FileEntry {
         FileEntry {

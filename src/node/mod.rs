@@ -23,6 +23,8 @@ mod knock;
 mod lookup;
 mod orders;
 mod registration;
+#[cfg(test)]
+mod samples;
 mod serve;
 mod start;
 pub mod summary;

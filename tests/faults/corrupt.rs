@@ -120,3 +120,42 @@ fn where_every_manifest_is_wrong_the_download_ends_as_integrity() {
         assert_eq!(fault.kind, FaultKind::Integrity, "{how}: {fault}");
     }
 }
+
+/// Goods whose size is said to be that of `lie`, under the root of `truth`.
+fn of_another_size(wanted: &str, truth: &[u8], lie: &[u8]) -> Goods {
+    let (right, wrong) = (Goods::of(wanted, truth), Goods::of(wanted, lie));
+    let mut entry = wrong.entry;
+    entry.root = right.entry.root;
+    Goods { entry, manifest: right.manifest, ..wrong }
+}
+
+#[test]
+fn two_who_say_a_wrong_size_do_not_outvote_one_who_says_the_right_one() {
+    // As many chunks, more chunks, a small file, and none at all.
+    for (right, wrong) in [(MIB - 9, MIB - 8), (MIB, 3 * MIB), (9_000, 9_001), (9_000, 0)] {
+        let (swarm, film) = (Swarm::new(), bytes(right, 5));
+        let mut lie = film.clone();
+        lie.resize(wrong, 7);
+        swarm.sharing("alice", &[("film", &film)]);
+        let goods = || of_another_size("film", &film, &lie);
+        let _liars = ["eve", "mallory"].map(|l| Eve::start(&swarm, l, goods(), &Acts::honest()));
+        let carol = swarm.node("carol");
+        let report = download_equal(&carol, "film", &film);
+        assert_eq!(report.bytes, right as u64, "{wrong}");
+        download_equal(&swarm.node("dave"), "film", &film);
+    }
+}
+
+#[test]
+fn those_who_say_a_wrong_size_and_hang_up_hold_nobody_up_for_ever() {
+    let (swarm, film) = (Swarm::new(), bytes(9_000, 6));
+    let lie = bytes(9_001, 6);
+    swarm.sharing("alice", &[("film", &film)]);
+    // Who hangs up may come back, and is waited for.
+    let rude = Acts::transferring(|_, _| Ok(()));
+    let goods = || of_another_size("film", &film, &lie);
+    let _liars = ["eve", "mallory"].map(|l| Eve::start(&swarm, l, goods(), &rude));
+    let mut config = swarm.config("carol");
+    config.ack_timeout = Duration::from_secs(1);
+    download_equal(&swarm.start(&config), "film", &film);
+}

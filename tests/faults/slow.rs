@@ -2,17 +2,20 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parvi::base::Root;
+use parvi::base::{FaultKind, Root};
 use parvi::io::clock;
 use parvi::io::link::Pipe;
 use parvi::node::Node;
+use parvi::node::view::From;
 use parvi::wire::Kind;
 use parvi::wire::codec::encode;
 
+use super::eve::{Acts, Answer, Eve, Goods};
 use super::raw::{PREAMBLE, Raw, connect, is_closed_within, write_all};
-use super::swarm::{Swarm, bytes, download, download_equal};
+use super::swarm::{LONG, Swarm, bytes, download, download_equal, name, until};
 
 /// What a slot may be held for, and what a good peer may wait; both with room for a busy machine.
 const SLOT_TIME_MAX: Duration = Duration::from_secs(15 + 5);
@@ -141,4 +144,29 @@ fn a_requester_that_stops_in_the_middle_or_never_reads_frees_its_slot() {
 fn is_going_on(row: &parvi::node::view::TransferRow) -> bool {
     use parvi::node::view::TransferState::{Moving, Preparing, Waiting};
     matches!(row.state, Moving | Waiting | Preparing)
+}
+
+#[test]
+fn a_cancelled_download_asks_no_further_owner_for_the_chunk_hashes() {
+    let (swarm, film) = (Swarm::new(), bytes(1 << 20, 9));
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (answer, held) = crossbeam_channel::bounded::<()>(0);
+    let log = asked.clone();
+    let size: Answer = Arc::new(move |_, _| {
+        log.fetch_add(1, Ordering::SeqCst);
+        // Held until the test lets go of the other end.
+        held.recv().ok();
+        None
+    });
+    let acts = Acts { size, ..Acts::honest() };
+    let _owners =
+        ["eve", "mallory"].map(|l| Eve::start(&swarm, l, Goods::of("film", &film), &acts));
+    let carol = swarm.node("carol");
+    let id = carol.download(&name("film"), From::All).unwrap();
+    until("the first owner is asked", LONG, || asked.load(Ordering::SeqCst) == 1);
+    carol.cancel(id).unwrap();
+    drop(answer);
+    let fault = carol.wait(id, LONG).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Unfinished, "{fault}");
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "the second owner was asked");
 }

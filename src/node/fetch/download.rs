@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::control::Wish;
+use super::dispute::fetch_disputed;
 use super::file::{self, Results};
 use super::job::{Job, Outcome};
 use super::place::{Place, There};
@@ -81,7 +82,10 @@ impl Run<'_> {
         let total = wanted.iter().map(|w| w.entry.size).sum();
         self.progress().begin(total, 0);
         let (mut results, missing) = self.look_around(wanted)?;
-        results.extend(self.fetch_all(&missing)?);
+        let (disputed, agreed): (Vec<_>, Vec<_>) =
+            missing.into_iter().partition(|w| !w.rivals.is_empty());
+        results.extend(self.fetch_all(&agreed)?);
+        results.extend(fetch_disputed(self, &disputed)?);
         Ok(sum_up(&self.job.name, results))
     }
 
@@ -123,7 +127,7 @@ impl Run<'_> {
     }
 
     /// A few sets at a time, in the order of the plan.
-    fn fetch_all(&self, wanted: &[Wanted]) -> Result<Results, Halt> {
+    pub(super) fn fetch_all(&self, wanted: &[Wanted]) -> Result<Results, Halt> {
         let files = wanted.iter().enumerate().map(|(index, w)| batch::Wanted {
             index,
             size: w.entry.size,

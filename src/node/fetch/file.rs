@@ -78,7 +78,16 @@ pub(super) fn fetch_batch(
     contents: &[Content],
     files: &[Wanted],
 ) -> Result<Results, Halt> {
-    let mut results = try_batch(run, contents, files)?;
+    had_again(contents, files, |contents, files| try_batch(run, contents, files))
+}
+
+/// Tries a batch, and what was taken away of it again, up to the bound.
+fn had_again(
+    contents: &[Content],
+    files: &[Wanted],
+    mut attempt: impl FnMut(&[Content], &[Wanted]) -> Result<Vec<Named>, Halt>,
+) -> Result<Results, Halt> {
+    let mut results = attempt(contents, files)?;
     for _ in 1..TAKEN_TRIES_MAX {
         let was_taken = |(index, result): (usize, &Named)| {
             matches!(result, Err(Unnamed::Taken(_))).then_some(index)
@@ -90,7 +99,7 @@ pub(super) fn fetch_batch(
         let again: Vec<Wanted> = taken.iter().map(|index| files[*index].clone()).collect();
         let is_wanted = |c: &&Content| again.iter().any(|w| w.entry.root == c.root);
         let contents: Vec<Content> = contents.iter().filter(is_wanted).copied().collect();
-        let tried = try_batch(run, &contents, &again)?;
+        let tried = attempt(&contents, &again)?;
         taken.into_iter().zip(tried).for_each(|(index, result)| results[index] = result);
     }
     Ok(results.into_iter().map(|named| named.map_err(Unnamed::into_fault)).collect())
@@ -331,4 +340,59 @@ fn check_small(run: &Run<'_>, contents: &[Content]) -> Result<Bitmap, Halt> {
         };
     }
     Ok(have)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::samples::hit;
+
+    fn wanted(name: &str, content: &[u8]) -> Wanted {
+        Wanted { entry: hit(name, content, &[]).entry, owners: Vec::new(), rivals: Vec::new() }
+    }
+
+    fn named(w: &Wanted) -> Named {
+        let (name, root, bytes) = (w.entry.name.clone(), w.entry.root, w.entry.size);
+        let path = name.as_path().into();
+        Ok(DownloadReport { name, root, path, bytes, seconds: 0.0, sources: Vec::new() })
+    }
+
+    fn taken() -> Named {
+        Err(Unnamed::Taken(Fault::new(FaultKind::Unfinished, "taken")))
+    }
+
+    /// What came of a batch of a, b and a twin of a, and the names in each try.
+    fn tries(name: &dyn Fn(usize, &Wanted) -> Named) -> (Vec<Option<String>>, Vec<String>) {
+        let files = [wanted("a", b"1"), wanted("b", b"2"), wanted("twin", b"1")];
+        let contents = [content(&files[0].entry), content(&files[1].entry)];
+        let mut tries = Vec::new();
+        let attempt = |contents: &[Content], files: &[Wanted]| {
+            assert!(contents.iter().all(|c| files.iter().any(|w| w.entry.root == c.root)));
+            assert!(files.iter().all(|w| contents.contains(&content(&w.entry))));
+            tries.push(files.iter().map(|w| w.entry.name.as_str()).collect::<Vec<_>>().join(" "));
+            Ok(files.iter().map(|w| name(tries.len(), w)).collect())
+        };
+        let Ok(results) = had_again(&contents, &files, attempt) else {
+            return Default::default();
+        };
+        let results = results.into_iter().map(|r| r.ok().map(|r| r.name.as_str().to_owned()));
+        (results.collect(), tries)
+    }
+
+    #[test]
+    fn what_another_download_takes_away_is_had_again_and_nothing_else_is() {
+        let once =
+            |n, w: &Wanted| if n == 1 && w.entry.name.as_str() != "a" { taken() } else { named(w) };
+        let (results, tries) = tries(&once);
+        assert_eq!(results, ["a", "b", "twin"].map(|n| Some(n.to_owned())));
+        assert_eq!(tries, ["a b twin", "b twin"]);
+    }
+
+    #[test]
+    fn what_is_taken_away_every_time_is_given_up_and_the_rest_is_kept() {
+        let always = |_, w: &Wanted| if w.entry.name.as_str() == "b" { taken() } else { named(w) };
+        let (results, tries) = tries(&always);
+        assert_eq!(results, [Some("a".to_owned()), None, Some("twin".to_owned())]);
+        assert_eq!(tries.len(), TAKEN_TRIES_MAX);
+    }
 }

@@ -8,6 +8,7 @@
 //! ```
 
 pub(super) mod control;
+mod dispute;
 pub(super) mod download;
 pub(super) mod fetching;
 mod file;

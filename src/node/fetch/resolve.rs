@@ -16,6 +16,16 @@ pub(in crate::node) struct Wanted {
     pub(in crate::node) entry: FileEntry,
     /// Who has it.
     pub(in crate::node) owners: Vec<PeerInfo>,
+    /// The same root with other sizes, and who says so: at most one of all these is right.
+    pub(in crate::node) rivals: Vec<Wanted>,
+}
+
+impl Wanted {
+    /// Each size that it is said to have, the likeliest first.
+    pub(super) fn sizes(&self) -> Vec<Wanted> {
+        let first = Wanted { rivals: Vec::new(), ..self.clone() };
+        std::iter::once(first).chain(self.rivals.iter().cloned()).collect()
+    }
 }
 
 /// The files that `name` stands for, from whom the choice allows.
@@ -32,7 +42,7 @@ pub(in crate::node) fn resolve(
     if chosen.is_empty() {
         return Err(not_with(name, &found.hits, from));
     }
-    one_content_each(one_size_each(chosen))
+    one_content_each(one_root_each(chosen))
 }
 
 /// The hits with only the chosen owner, or with all of them.
@@ -41,7 +51,11 @@ fn choose(hits: &[Hit], from: &From) -> Vec<Wanted> {
         .filter_map(|hit| {
             let owners: Vec<PeerInfo> =
                 hit.owners.iter().filter(|peer| is_meant(peer, from)).cloned().collect();
-            (!owners.is_empty()).then(|| Wanted { entry: hit.entry.clone(), owners })
+            (!owners.is_empty()).then(|| Wanted {
+                entry: hit.entry.clone(),
+                owners,
+                rivals: Vec::new(),
+            })
         })
         .collect()
 }
@@ -73,30 +87,36 @@ fn not_with(name: &Name, hits: &[Hit], from: &From) -> Fault {
     )
 }
 
-/// A root has one size only: where owners differ in it, those fewer are wrong and are left out.
-/// Equally many: the group of the smaller identities stays, so that every attempt chooses alike.
-fn one_size_each(wanted: Vec<Wanted>) -> Vec<Wanted> {
-    let rank = |w: &Wanted| {
+/// Brings those together that differ in nothing but the size. The one that most owners say is
+/// tried first; equally many: the group of the smaller identities, so that every attempt does alike.
+/// Who says two sizes of one root lies for certain and is asked only where nobody else is there.
+fn one_root_each(wanted: Vec<Wanted>) -> Vec<Wanted> {
+    let mut by_root: BTreeMap<(Name, Root), Vec<Wanted>> = BTreeMap::new();
+    for w in wanted {
+        by_root.entry((w.entry.name.clone(), w.entry.root)).or_default().push(w);
+    }
+    by_root.into_values().filter_map(rank).collect()
+}
+
+fn rank(mut sizes: Vec<Wanted>) -> Option<Wanted> {
+    let mut says: BTreeMap<_, usize> = BTreeMap::new();
+    for peer in sizes.iter().flat_map(|w| &w.owners) {
+        *says.entry(peer.id).or_default() += 1;
+    }
+    if says.values().any(|n| *n == 1) {
+        let is_one = |peer: &PeerInfo| says.get(&peer.id) == Some(&1);
+        sizes.iter_mut().for_each(|w| w.owners.retain(is_one));
+        sizes.retain(|w| !w.owners.is_empty());
+    } else {
+        sizes.truncate(1);
+    }
+    sizes.sort_by_cached_key(|w| {
         let ids: BTreeSet<_> = w.owners.iter().map(|p| p.id).collect();
         (Reverse(ids.len()), ids)
-    };
-    let mut kept: BTreeMap<(Name, Root), Wanted> = BTreeMap::new();
-    for w in wanted {
-        let key = (w.entry.name.clone(), w.entry.root);
-        let Some(rival) = kept.remove(&key) else {
-            kept.insert(key, w);
-            continue;
-        };
-        let (better, worse) = if rank(&w) < rank(&rival) { (w, rival) } else { (rival, w) };
-        let liars: Vec<String> = worse.owners.iter().map(PeerInfo::shown).collect();
-        log::warn!(
-            target: "lookup",
-            "{}: {} bytes rather than {} at {}; not asked",
-            key.0, worse.entry.size, better.entry.size, liars.join(", ")
-        );
-        kept.insert(key, better);
-    }
-    kept.into_values().collect()
+    });
+    let mut sizes = sizes.into_iter();
+    let first = sizes.next()?;
+    Some(Wanted { rivals: sizes.collect(), ..first })
 }
 
 /// Refuses to guess between two contents of one name.
@@ -128,30 +148,7 @@ fn one_content_each(wanted: Vec<Wanted>) -> Result<Vec<Wanted>, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Modified, NodeId, Ports};
-
-    fn peer(n: u8) -> PeerInfo {
-        PeerInfo {
-            id: NodeId::from_bytes([n; 32]),
-            label: ["alice", "bob", "eve"][n as usize].parse().unwrap(),
-            ip: [10, 0, 0, n].into(),
-            ports: Ports { search: 1, size: 2, chunk: 3 },
-            files: 1,
-        }
-    }
-
-    fn hit(name: &str, content: &[u8], owners: &[u8]) -> Hit {
-        Hit {
-            entry: FileEntry {
-                name: name.parse().unwrap(),
-                size: content.len() as u64,
-                root: Root::of(content),
-                modified: Modified::default(),
-                executable: false,
-            },
-            owners: owners.iter().map(|n| peer(*n)).collect(),
-        }
-    }
+    use crate::node::samples::{hit, peer};
 
     #[test]
     fn an_owner_is_meant_by_label_identity_or_address() {
@@ -173,21 +170,24 @@ mod tests {
     }
 
     #[test]
-    fn a_content_whose_size_is_disputed_has_the_size_that_most_owners_say() {
+    fn of_a_disputed_size_every_one_is_kept_the_likeliest_first_but_for_who_says_two() {
         let with_size = |size: u64, owners: &[u8]| {
             let mut hit = hit("a", b"1", owners);
             hit.entry.size = size;
             hit
         };
-        let resolved = |hits: &[Hit]| {
-            let chosen = one_content_each(one_size_each(choose(hits, &From::All))).unwrap();
-            assert_eq!(chosen.len(), 1);
-            let owners: Vec<PeerInfo> = chosen[0].owners.clone();
-            (chosen[0].entry.size, owners)
+        let resolved = |hits: &[Hit]| -> Vec<(u64, Vec<PeerInfo>)> {
+            let chosen = one_content_each(one_root_each(choose(hits, &From::All))).unwrap();
+            assert!(chosen.len() <= 1);
+            let sizes = chosen.iter().flat_map(Wanted::sizes);
+            sizes.map(|w| (w.entry.size, w.owners)).collect()
         };
         let hits = [with_size(0, &[0]), with_size(1, &[1, 2])];
-        assert_eq!(resolved(&hits), (1, vec![peer(1), peer(2)]));
+        assert_eq!(resolved(&hits), [(1, vec![peer(1), peer(2)]), (0, vec![peer(0)])]);
         let tie = [with_size(1, &[2]), with_size(7, &[1])];
-        assert_eq!(resolved(&tie), (7, vec![peer(1)]), "the smaller identity");
+        assert_eq!(resolved(&tie), [(7, vec![peer(1)]), (1, vec![peer(2)])], "by identity");
+        let two = [with_size(1, &[0, 2]), with_size(7, &[2]), with_size(9, &[2])];
+        assert_eq!(resolved(&two), [(1, vec![peer(0)])]);
+        assert_eq!(resolved(&two[1..]), [(7, vec![peer(2)])], "nobody else is there");
     }
 }

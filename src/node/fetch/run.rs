@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::control::Wish;
+use super::file::content;
 use super::job::Job;
 use super::place::Place;
 use super::progress::Progress;
 use super::resolve::{Wanted, is_meant};
-use crate::base::{Fault, FileEntry, PeerInfo, Root};
+use crate::base::{Fault, FileEntry, PeerInfo};
 use crate::io::clock;
 use crate::node::context::Context;
 use crate::node::lookup::{Hit, lookup};
 use crate::node::view::{DownloadReport, From as Choice, Source, TransferState};
+use crate::wire::message::transfer::Content;
 
 /// Why a part of a download did not arrive.
 pub(super) enum Halt {
@@ -79,14 +81,15 @@ impl Run<'_> {
             [only] => only.entry.name.clone(),
             _ => self.job.name.clone(),
         };
-        let roots: BTreeSet<Root> = files.iter().map(|w| w.entry.root).collect();
-        Arc::new(move || owners_of(lookup(&ctx, &name).hits, &roots, &from))
+        let contents: BTreeSet<Content> = files.iter().map(|w| content(&w.entry)).collect();
+        Arc::new(move || owners_of(lookup(&ctx, &name).hits, &contents, &from))
     }
 }
 
-/// Who has any of these contents and is meant by the choice, each once.
-fn owners_of(hits: Vec<Hit>, roots: &BTreeSet<Root>, from: &Choice) -> Vec<PeerInfo> {
-    let ours = hits.into_iter().filter(|hit| roots.contains(&hit.entry.root));
+/// Who has any of these contents and is meant by the choice, each once. Who says another size of
+/// the same root has another content.
+fn owners_of(hits: Vec<Hit>, contents: &BTreeSet<Content>, from: &Choice) -> Vec<PeerInfo> {
+    let ours = hits.into_iter().filter(|hit| contents.contains(&content(&hit.entry)));
     let meant = ours.flat_map(|hit| hit.owners).filter(|peer| is_meant(peer, from));
     let each_once: BTreeMap<_, _> = meant.map(|peer| (peer.id, peer)).collect();
     each_once.into_values().collect()
@@ -95,35 +98,23 @@ fn owners_of(hits: Vec<Hit>, roots: &BTreeSet<Root>, from: &Choice) -> Vec<PeerI
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Modified, NodeId, Ports};
-
-    fn peer(n: u8) -> PeerInfo {
-        PeerInfo {
-            id: NodeId::from_bytes([n; 32]),
-            label: ["alice", "bob", "eve"][n as usize].parse().unwrap(),
-            ip: [10, 0, 0, n].into(),
-            ports: Ports { search: 1, size: 2, chunk: 3 },
-            files: 1,
-        }
-    }
-
-    fn hit(name: &str, content: &[u8], owners: &[u8]) -> Hit {
-        let entry = FileEntry {
-            name: name.parse().unwrap(),
-            size: content.len() as u64,
-            root: Root::of(content),
-            modified: Modified::default(),
-            executable: false,
-        };
-        Hit { entry, owners: owners.iter().map(|n| peer(*n)).collect() }
-    }
+    use crate::base::Root;
+    use crate::node::samples::{hit, peer};
 
     #[test]
     fn the_owners_of_any_file_of_a_batch_are_found_once_each() {
         let hits =
             || vec![hit("d/a", b"1", &[0]), hit("d/b", b"2", &[0, 1]), hit("d/c", b"3", &[2])];
-        let roots = BTreeSet::from([Root::of(b"1"), Root::of(b"2")]);
-        assert_eq!(owners_of(hits(), &roots, &Choice::All), [peer(0), peer(1)]);
-        assert_eq!(owners_of(hits(), &roots, &Choice::One("bob".into())), [peer(1)]);
+        let wanted = BTreeSet::from([b"1", b"2"].map(|c| Content { root: Root::of(c), size: 1 }));
+        assert_eq!(owners_of(hits(), &wanted, &Choice::All), [peer(0), peer(1)]);
+        assert_eq!(owners_of(hits(), &wanted, &Choice::One("bob".into())), [peer(1)]);
+    }
+
+    #[test]
+    fn who_says_another_size_is_no_owner() {
+        let mut liar = hit("a", b"1", &[2]);
+        liar.entry.size = 9;
+        let wanted = BTreeSet::from([Content { root: Root::of(b"1"), size: 1 }]);
+        assert_eq!(owners_of(vec![liar, hit("a", b"1", &[0])], &wanted, &Choice::All), [peer(0)]);
     }
 }
