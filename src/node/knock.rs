@@ -44,7 +44,9 @@ impl Caller {
     fn look_for_returned(&self, away: &mut BTreeSet<NodeId>) {
         let mut still = BTreeSet::new();
         for requester in self.uploads.waited_for() {
-            match self.ctx.peers.lock().get(&requester) {
+            // One lock at a time: the uploads are asked below.
+            let listed = self.ctx.peers.lock().get(&requester);
+            match listed {
                 None => {
                     still.insert(requester);
                 }
