@@ -216,6 +216,11 @@ impl Upload {
         self.acked_bytes
     }
 
+    /// What can be sent.
+    pub fn have(&self) -> &Bitmap {
+        &self.have
+    }
+
     /// The items of the set.
     pub fn items(&self) -> &Items {
         &self.items

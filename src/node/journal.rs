@@ -10,11 +10,7 @@ use std::path::Path;
 use parvi_wal::{Options, Wal, WalError};
 
 use crate::base::{Fault, FaultKind, NodeId};
-use crate::logic::ledger::Record;
-use crate::wire::codec;
-
-/// What a record of an upload is called in the log.
-const UPLOAD: u32 = 1;
+use crate::logic::ledger::{LOG_KIND, Record};
 
 /// The log.
 pub(super) struct Journal {
@@ -39,7 +35,7 @@ impl Journal {
             );
         }
         let records = recovered.records.iter().filter_map(|record| {
-            let read = read(record);
+            let read = Record::from_log(record.kind, &record.payload);
             read.inspect_err(|e| log::error!(target: "wal", "a record is not understood: {e}")).ok()
         });
         Ok((Journal { wal }, records.collect()))
@@ -51,8 +47,8 @@ impl Journal {
     /// # Errors
     /// The log takes nothing now.
     pub(super) fn append(&self, record: &Record) -> Result<(), Fault> {
-        let bytes = codec::encode(record).map_err(|e| Fault::other(e.to_string()))?;
-        let record = parvi_wal::Record::new(UPLOAD, bytes);
+        let bytes = record.to_log().map_err(|e| Fault::other(e.to_string()))?;
+        let record = parvi_wal::Record::new(LOG_KIND, bytes);
         self.wal.append_lazy(&record).map(drop).map_err(|e| fault(&e))
     }
 
@@ -71,9 +67,9 @@ impl Journal {
 
     /// Replaces the log by what is live. Call it with the uploads locked.
     pub(super) fn checkpoint(&self, live: &[Record]) {
-        let encoded = live.iter().map(|record| codec::encode(record).map(|bytes| (UPLOAD, bytes)));
+        let encoded = live.iter().map(Record::to_log);
         let records: Result<Vec<_>, _> = encoded
-            .map(|record| record.map(|(kind, bytes)| parvi_wal::Record::new(kind, bytes)))
+            .map(|bytes| bytes.map(|bytes| parvi_wal::Record::new(LOG_KIND, bytes)))
             .collect();
         let records = match records {
             Ok(records) => records,
@@ -88,20 +84,10 @@ impl Journal {
     }
 }
 
-/// A record's meaning.
-///
-/// # Errors
-/// It is of another kind, or not what was written.
-fn read(record: &parvi_wal::Record) -> Result<Record, String> {
-    if record.kind != UPLOAD {
-        return Err(format!("kind {}", record.kind));
-    }
-    codec::decode(&record.payload).map_err(|e| e.to_string())
-}
-
 /// A record in words, for a person who looks at the log.
 pub fn describe_record(record: &parvi_wal::Record) -> String {
-    read(record).map_or_else(|why| format!("not understood: {why}"), |record| record.to_string())
+    let read = Record::from_log(record.kind, &record.payload);
+    read.map_or_else(|why| format!("not understood: {why}"), |record| record.to_string())
 }
 
 fn fault(error: &WalError) -> Fault {

@@ -36,9 +36,13 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether everything that was ever acknowledged is there.
+    /// Whether everything that was ever acknowledged is there, as far as the log can tell. What a
+    /// crash may take, because nobody was told that it was durable, is no damage.
     pub fn is_whole(&self) -> bool {
-        self.damage.is_empty()
+        self.damage.iter().all(|damage| match &damage.what {
+            Fault::Corrupt(lost) | Fault::Unreadable(lost) => !lost.was_durable,
+            _ => false,
+        })
     }
 }
 

@@ -49,7 +49,7 @@ use std::time::Duration;
 
 pub use budget::{ADDRESSES_MAX, DIALS_PER_MINUTE, FAILURES_MAX, KnockBudget};
 pub use events::{Answer, Connection, Knock, Lost, Opened, Opening, SetKey, Waiting};
-pub use record::{End, NAME_BYTES_MAX, Record};
+pub use record::{End, LOG_KIND, NAME_BYTES_MAX, Record};
 
 use entry::{Entry, Phase, waiting};
 

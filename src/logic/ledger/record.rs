@@ -10,10 +10,14 @@ use serde::{Deserialize, Serialize};
 use super::SetKey;
 use crate::base::NodeId;
 use crate::wire::Text;
+use crate::wire::codec::{self, CodecError};
 use crate::wire::message::transfer::Content;
 
 /// Longest name of an upload in the log, bytes.
 pub const NAME_BYTES_MAX: usize = 1_024;
+
+/// What a record of an upload is called in a log that has other kinds too.
+pub const LOG_KIND: u32 = 1;
 
 /// One line of an upload's history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +57,27 @@ pub enum Record {
         /// How it ended.
         end: End,
     },
+}
+
+impl Record {
+    /// The bytes for the log, of kind `LOG_KIND`.
+    ///
+    /// # Errors
+    /// It is longer than a frame, which none is.
+    pub fn to_log(&self) -> Result<Vec<u8>, CodecError> {
+        codec::encode(self)
+    }
+
+    /// What the log has kept.
+    ///
+    /// # Errors
+    /// In words: another kind, or not what was written.
+    pub fn from_log(kind: u32, payload: &[u8]) -> Result<Record, String> {
+        if kind != LOG_KIND {
+            return Err(format!("kind {kind}"));
+        }
+        codec::decode(payload).map_err(|e| e.to_string())
+    }
 }
 
 impl fmt::Display for Record {

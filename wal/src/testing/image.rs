@@ -173,6 +173,10 @@ impl Inode {
         self.pending.clear();
     }
 
+    pub(super) fn drop_cache(&mut self) {
+        self.seen = self.crash(Keep::First(self.pending.len()));
+    }
+
     pub(super) fn replace(&mut self, bytes: Vec<u8>) {
         *self = Inode { seen: bytes.clone(), durable: bytes, pending: Vec::new() };
     }

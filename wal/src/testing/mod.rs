@@ -167,6 +167,15 @@ impl MemStorage {
         image.files[file].replace(bytes);
     }
 
+    /// Forgets what is in memory of a file: what is read from now on is what the disk has, and what
+    /// still waits to be written to it. After a failed sync that is less than was seen before.
+    pub fn drop_cache(&self, name: &str) {
+        let image = &mut self.inner.lock().image;
+        if let Some(file) = image.names.get(name) {
+            image.files[*file].drop_cache();
+        }
+    }
+
     /// Flips bit `bit` of byte `at` of a file, on the disk itself.
     pub fn flip(&self, name: &str, at: usize, bit: u8) {
         let image = &mut self.inner.lock().image;

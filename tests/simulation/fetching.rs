@@ -1,0 +1,490 @@
+//! The requester's half: what `node/fetch` does with threads, here with events. The decisions are
+//! those of `logic::shares` and `logic::owners`.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use parvi::base::limits::HEADER_TIME_MAX;
+use parvi::base::{Bitmap, PeerInfo, Range};
+use parvi::logic::batch::set_key;
+use parvi::logic::items::Items;
+use parvi::logic::ledger::SetKey;
+use parvi::logic::owners::{Owners, Standing};
+use parvi::logic::shares::{Action, DropReason, OwnerKey, Shares, Verdict};
+use parvi::wire::message::knock::{Knock, Knocked};
+use parvi::wire::message::tracker::{Refused, Why};
+use parvi::wire::message::transfer::{Ack, Cancel, Chunk, Open, Set, Skip, Want};
+use parvi::wire::{List, Message, Text};
+use parvi_wal::Storage;
+
+use crate::network::{ConnId, Packet, Purpose, Side};
+use crate::node::PATIENCE;
+use crate::store;
+use crate::tracker::{PORTS, id, ip, label, number};
+use crate::world::{Event, Sabotage, World};
+
+/// Between two looks of a fetch's supervisor.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Before something that has to pass by itself is tried again.
+const WAIT: Duration = Duration::from_secs(2);
+
+/// An order that is not over.
+pub struct Job {
+    pub paused: bool,
+    /// Which try this is; events of earlier ones mean nothing.
+    pub run: u64,
+    pub fetch: Option<Fetch>,
+}
+
+/// One set on its way.
+pub struct Fetch {
+    pub set: Set,
+    pub key: SetKey,
+    /// The file of each content.
+    pub files: Vec<usize>,
+    pub items: Items,
+    pub shares: Shares,
+    owners: Owners,
+    pub lanes: BTreeMap<OwnerKey, Lane>,
+    next_key: u64,
+    finding: bool,
+    pub publishing: bool,
+    disk_error: bool,
+}
+
+/// A connection to one owner, or the attempt at one.
+pub struct Lane {
+    pub node: usize,
+    pub conn: Option<ConnId>,
+    pub attempt: u32,
+    run: Option<(Range, Verdict)>,
+}
+
+impl World {
+    /// Begins, or goes on with, an order: what is here already, and who has the rest.
+    pub fn start_job(&mut self, node: usize, order: usize) {
+        let process = self.nodes[node].process.as_mut().expect("it runs");
+        let Some(job) = process.jobs.get_mut(&order) else { return };
+        job.run += 1;
+        job.fetch = None;
+        let (run, paused) = (job.run, job.paused);
+        if paused {
+            return;
+        }
+        let missing = self.missing(node, order);
+        if missing.is_empty() {
+            // What is there already is only good when it is durable.
+            let files = self.plan.orders[order].files.clone();
+            return self.secure(node, order, &files);
+        }
+        self.find(node, order, run);
+    }
+
+    fn secure(&mut self, node: usize, order: usize, files: &[usize]) {
+        match self.sync_finals(node, files) {
+            Ok(()) => self.job_over(node, order),
+            Err(_) => {
+                let life = self.nodes[node].life;
+                self.after(WAIT, Event::Order { node, life, order });
+            }
+        }
+    }
+
+    /// Makes files that have their final names durable: another life may not have come so far.
+    fn sync_finals(&mut self, node: usize, files: &[usize]) -> io::Result<()> {
+        if self.sabotage == Sabotage::NoSyncOfWhatIsHere {
+            return Ok(());
+        }
+        let disk = &self.nodes[node].files;
+        files.iter().try_for_each(|file| store::sync_final(disk, *file))?;
+        disk.sync_dir()
+    }
+
+    /// The files of an order that have no final name yet.
+    fn missing(&self, node: usize, order: usize) -> Vec<usize> {
+        let files = self.plan.orders[order].files.iter().copied();
+        files.filter(|file| !self.has_file(node, *file)).collect()
+    }
+
+    fn find(&mut self, node: usize, order: usize, run: u64) {
+        let (life, wait) = (self.nodes[node].life, self.dice.millis(30, 900));
+        self.after(wait, Event::Found { node, life, order, run });
+    }
+
+    /// A search has ended: whoever can be reached and has some of it.
+    pub fn on_found(&mut self, node: usize, order: usize, run: u64) {
+        let missing = self.missing(node, order);
+        let known = self.nodes[node].process.as_ref().expect("it runs").book.all();
+        let reachable = known.iter().map(|peer| number(&peer.info.id));
+        let has_some = |n: &usize| missing.iter().any(|file| self.has_file(*n, *file));
+        let found: Vec<PeerInfo> =
+            reachable.filter(|n| self.reaches(node, *n) && has_some(n)).map(peer).collect();
+        let local = self.local(node);
+        let process = self.nodes[node].process.as_mut().expect("it runs");
+        let Some(job) = process.jobs.get_mut(&order).filter(|job| job.run == run) else { return };
+        if let Some(fetch) = &mut job.fetch {
+            fetch.owners.found(local, found);
+            fetch.finding = false;
+        } else if found.is_empty() {
+            let life = self.nodes[node].life;
+            self.after(WAIT, Event::Found { node, life, order, run });
+        } else {
+            self.begin_fetch(node, order, run, missing, found);
+        }
+    }
+
+    fn begin_fetch(
+        &mut self,
+        node: usize,
+        order: usize,
+        run: u64,
+        files: Vec<usize>,
+        owners: Vec<PeerInfo>,
+    ) {
+        let local = self.local(node);
+        let specs: Vec<_> = files.iter().map(|file| &self.plan.files[*file]).collect();
+        let set = match specs[..] {
+            [only] if only.items > 1 => Set::File(only.content),
+            _ => Set::Batch(List::of(specs.iter().map(|spec| spec.content).collect())),
+        };
+        let items = Items::of(&set);
+        let mut have = Bitmap::none(items.count());
+        let disk = &self.nodes[node].files;
+        if self.sabotage != Sabotage::FailedSyncAgain {
+            // What a failed sync has lost is not on the disk, whatever memory still says.
+            files.iter().for_each(|file| disk.drop_cache(&store::part(*file)));
+        }
+        if let Set::File(_) = set {
+            for item in store::right(disk, &store::part(files[0]), files[0], items.count()) {
+                have.insert(item);
+            }
+        } else {
+            let here = |file: usize| !store::right(disk, &store::part(file), file, 1).is_empty();
+            (0_u32..).zip(&files).filter(|(_, file)| here(**file)).for_each(|(item, _)| {
+                have.insert(item);
+            });
+        }
+        self.trace(format_args!(
+            "{node} fetches order {order}, {} of {} are here",
+            have.count(),
+            have.len()
+        ));
+        self.oracle.fetch_begins(set_key(&set), order, &files, &have, &items);
+        let fetch = Fetch {
+            key: set_key(&set),
+            shares: Shares::new(items.clone(), have).patient_for(PATIENCE),
+            owners: Owners::new(local, owners),
+            set,
+            files,
+            items,
+            lanes: BTreeMap::new(),
+            next_key: 0,
+            finding: false,
+            publishing: false,
+            disk_error: false,
+        };
+        let process = self.nodes[node].process.as_mut().expect("it runs");
+        let Some(job) = process.jobs.get_mut(&order) else { return };
+        job.fetch = Some(fetch);
+        self.on_look(node, order, run);
+    }
+
+    /// The supervisor: ends the fetch, or lets time pass and connects to who is due.
+    pub fn on_look(&mut self, node: usize, order: usize, run: u64) {
+        let (local, life) = (self.local(node), self.nodes[node].life);
+        let Some(fetch) = self.fetch(node, order, run) else { return };
+        if fetch.publishing {
+            return;
+        }
+        if fetch.disk_error {
+            self.halt(node, order, "the disk fails");
+            return self.after(WAIT, Event::Order { node, life, order });
+        }
+        if fetch.shares.is_complete() {
+            fetch.publishing = true;
+            let wait = self.dice.millis(1, 300);
+            return self.after(wait, Event::Publish { node, life, order, run, step: 0 });
+        }
+        let actions = fetch.shares.on_tick(local);
+        let due = fetch.owners.due(local, 16_usize.saturating_sub(fetch.lanes.len()));
+        let mut dials = Vec::new();
+        for owner in due {
+            fetch.owners.dialling(owner.id);
+            let key = OwnerKey(fetch.next_key);
+            fetch.next_key += 1;
+            let to = number(&owner.id);
+            fetch.lanes.insert(key, Lane { node: to, conn: None, attempt: 0, run: None });
+            dials.push((key, to));
+        }
+        self.carry_out(node, order, run, actions);
+        for (key, to) in dials {
+            self.dial(node, to, Purpose::Lane { order, run, key });
+        }
+        let random = self.dice.next();
+        let Some(fetch) = self.fetch(node, order, run) else { return };
+        if !fetch.finding && fetch.owners.search_due(local, random) {
+            fetch.finding = true;
+            self.find(node, order, run);
+        }
+        self.after(LOOK_EVERY, Event::Look { node, life, order, run });
+    }
+
+    /// A lane has its connection.
+    pub fn lane_connected(
+        &mut self,
+        node: usize,
+        conn: ConnId,
+        order: usize,
+        run: u64,
+        key: OwnerKey,
+    ) {
+        let Some(fetch) = self.fetch(node, order, run) else {
+            return self.close(conn, Side::Dialler);
+        };
+        let set = fetch.set.clone();
+        let Some(lane) = fetch.lanes.get_mut(&key) else { return self.close(conn, Side::Dialler) };
+        lane.conn = Some(conn);
+        self.say(conn, Side::Dialler, Open { set, resumable: true }.into());
+        self.after(HEADER_TIME_MAX, Event::AnswerDue { conn });
+    }
+
+    /// An owner that has not answered by now is given up.
+    pub fn on_answer_due(&mut self, conn: ConnId) {
+        let Some(node) = self.node_of(conn, Side::Dialler) else { return };
+        let Purpose::Lane { order, run, key } = self.net.conns[&conn].purpose else { return };
+        let Some(fetch) = self.fetch(node, order, run) else { return };
+        if fetch.lanes.get(&key).is_some_and(|lane| lane.attempt == 0) {
+            let standing = Standing::Lost("no answer".into());
+            self.lane_over(node, conn, (order, run, key), standing);
+        }
+    }
+
+    /// What the owner says, as `Lane::take` takes it.
+    pub fn hear_owner(
+        &mut self,
+        node: usize,
+        conn: ConnId,
+        (order, run, key): (usize, u64, OwnerKey),
+        packet: Packet,
+    ) {
+        let local = self.local(node);
+        let Some(fetch) = self.fetch(node, order, run) else {
+            return self.close(conn, Side::Dialler);
+        };
+        let Some(lane) = fetch.lanes.get_mut(&key) else { return };
+        let owner = lane.node;
+        match packet {
+            Packet::Message(Message::Opened(opened)) => {
+                lane.attempt = opened.attempt;
+                fetch.owners.connected_to(id(owner));
+                let actions = fetch.shares.on_opened(local, key, id(owner), opened.have);
+                self.carry_out(node, order, run, actions);
+            }
+            Packet::Message(Message::Refused(refused)) => {
+                let standing = standing(&refused);
+                return self.lane_over(node, conn, (order, run, key), standing);
+            }
+            Packet::Message(Message::Next(next)) => {
+                let actions = fetch.shares.on_next(local, key, next.items);
+                self.carry_out(node, order, run, actions);
+            }
+            Packet::Message(Message::Chunk(chunk)) => {
+                let verdict = fetch.begin_run(local, key, &chunk);
+                if verdict == Verdict::Violation {
+                    self.oracle
+                        .fail(format!("{node} takes the honest owner {owner} for a violator"));
+                }
+            }
+            Packet::Bytes { items, len, last } => {
+                fetch.shares.on_bytes(local, key, len);
+                if last {
+                    self.keep(node, conn, (order, run, key), items);
+                }
+            }
+            Packet::Message(other) => {
+                self.oracle.fail(format!("{node} hears {:?} from {owner}", other.kind()));
+            }
+            Packet::Closed => {
+                let standing = Standing::Lost("closed".into());
+                return self.lane_over(node, conn, (order, run, key), standing);
+            }
+        }
+        let useless =
+            self.fetch(node, order, run).is_some_and(|fetch| fetch.shares.is_useless(key));
+        if useless {
+            let standing = Standing::NotHere("it has nothing of what is missing".into());
+            self.lane_over(node, conn, (order, run, key), standing);
+        }
+    }
+
+    /// A run is here: verified, written, acknowledged.
+    fn keep(
+        &mut self,
+        node: usize,
+        conn: ConnId,
+        (order, run, key): (usize, u64, OwnerKey),
+        items: Range,
+    ) {
+        let local = self.local(node);
+        let disk = self.nodes[node].files.clone();
+        let Some(fetch) = self.fetch(node, order, run) else { return };
+        let Some(lane) = fetch.lanes.get_mut(&key) else { return };
+        let owner = lane.node;
+        let Some((began, verdict)) = lane.run.take() else { return };
+        assert_eq!(began, items, "a run ends as it began");
+        let (mut actions, mut fresh) = (Vec::new(), 0);
+        if verdict == Verdict::Take && !fetch.publishing {
+            fresh =
+                items.iter().filter(|item| !fetch.shares.verified().contains(*item)).count() as u32;
+            let place = |item: u32| match &fetch.set {
+                Set::File(_) => (fetch.files[0], item),
+                Set::Batch(_) => (fetch.files[item as usize], 0),
+            };
+            for item in items.iter() {
+                let (file, chunk) = place(item);
+                if store::write_chunk(&disk, file, chunk).is_err() {
+                    fetch.disk_error = true;
+                    let standing = Standing::Lost("the disk".into());
+                    return self.lane_over(node, conn, (order, run, key), standing);
+                }
+            }
+            fetch.owners.useful(id(owner));
+            actions = fetch.shares.on_verified(local, key, items);
+        }
+        self.oracle.arrived(order, items, fresh);
+        self.say(conn, Side::Dialler, Ack { items: List::of(vec![items]) }.into());
+        self.carry_out(node, order, run, actions);
+    }
+
+    fn carry_out(&mut self, node: usize, order: usize, run: u64, actions: Vec<Action>) {
+        for action in actions {
+            let (owner, message) = match action {
+                Action::Want { owner, add, remove, window } => {
+                    let (add, remove) = (List::of(add), List::of(remove));
+                    (owner, Some(Message::from(Want { add, remove, window })))
+                }
+                Action::Skip { owner, items } => (owner, Some(Skip { items }.into())),
+                Action::Drop { owner, reason } => {
+                    if reason != DropReason::Stalled {
+                        self.oracle.fail(format!("{node} drops an honest owner: {reason:?}"));
+                    }
+                    (owner, None)
+                }
+            };
+            let Some(fetch) = self.fetch(node, order, run) else { return };
+            let Some(conn) = fetch.lanes.get(&owner).and_then(|lane| lane.conn) else { continue };
+            match message {
+                Some(message) => self.say(conn, Side::Dialler, message),
+                None => {
+                    let standing = Standing::Lost("it stalls".into());
+                    self.lane_over(node, conn, (order, run, owner), standing);
+                }
+            }
+        }
+    }
+
+    /// Closes a lane and forgets it.
+    fn lane_over(
+        &mut self,
+        node: usize,
+        conn: ConnId,
+        lane: (usize, u64, OwnerKey),
+        how: Standing,
+    ) {
+        self.close(conn, Side::Dialler);
+        self.lane_ended(node, lane, how);
+    }
+
+    /// A lane's last word.
+    pub fn lane_ended(
+        &mut self,
+        node: usize,
+        (order, run, key): (usize, u64, OwnerKey),
+        how: Standing,
+    ) {
+        let (local, random) = (self.local(node), self.dice.next());
+        let Some(fetch) = self.fetch(node, order, run) else { return };
+        let Some(lane) = fetch.lanes.remove(&key) else { return };
+        let actions = fetch.shares.on_lost(local, key);
+        fetch.owners.ended(local, id(lane.node), how, random);
+        self.oracle.lane_broken(order);
+        self.carry_out(node, order, run, actions);
+    }
+
+    /// Stops in the middle: the owners hear why, what is verified stays.
+    pub fn halt(&mut self, node: usize, order: usize, why: &str) {
+        self.last_word(node, order, Cancel { reason: Text::of(why) }.into());
+        let process = self.nodes[node].process.as_mut().expect("it runs");
+        if let Some(job) = process.jobs.get_mut(&order) {
+            job.fetch = None;
+            job.run += 1;
+        }
+    }
+
+    /// Tells every owner the last word and closes.
+    pub fn last_word(&mut self, node: usize, order: usize, word: Message) {
+        let process = self.nodes[node].process.as_mut().expect("it runs");
+        let Some(fetch) = process.jobs.get_mut(&order).and_then(|job| job.fetch.as_mut()) else {
+            return;
+        };
+        let lanes = std::mem::take(&mut fetch.lanes);
+        for conn in lanes.into_values().filter_map(|lane| lane.conn) {
+            self.say(conn, Side::Dialler, word.clone());
+            self.close(conn, Side::Dialler);
+        }
+    }
+
+    /// An owner misses us: as `Downloads::knocked` answers.
+    pub fn knocked(&mut self, node: usize, owner: usize, knock: &Knock) -> Knocked {
+        let local = self.local(node);
+        let process = self.nodes[node].process.as_mut().expect("it runs");
+        let fetching = process.jobs.values_mut().filter_map(|job| job.fetch.as_mut());
+        if let Some(fetch) = fetching.filter(|f| !f.publishing).find(|f| f.key == knock.set) {
+            fetch.owners.returned(local, peer(owner));
+            return Knocked::Coming;
+        }
+        let going_on = !process.jobs.is_empty();
+        let file = knock.content.and_then(|content| self.file_of(&content));
+        if let Some(file) = file.filter(|file| self.has_file(node, *file)) {
+            return match self.sync_finals(node, &[file]) {
+                Ok(()) => {
+                    self.promise(node, &[file]);
+                    Knocked::Done
+                }
+                Err(_) => Knocked::Later(Text::of("its disk fails")),
+            };
+        }
+        match going_on {
+            true => Knocked::Later(Text::of("its downloads are not that far")),
+            false => Knocked::NotWanted(Text::of("it is not being downloaded any more")),
+        }
+    }
+
+    /// The fetch of an order, in this try.
+    pub fn fetch(&mut self, node: usize, order: usize, run: u64) -> Option<&mut Fetch> {
+        let job = self.nodes[node].process.as_mut()?.jobs.get_mut(&order)?;
+        job.fetch.as_mut().filter(|_| job.run == run)
+    }
+}
+
+impl Fetch {
+    fn begin_run(&mut self, local: parvi::base::Time, key: OwnerKey, chunk: &Chunk) -> Verdict {
+        let verdict = self.shares.on_chunk_begun(local, key, chunk.items);
+        if let Some(lane) = self.lanes.get_mut(&key) {
+            lane.run = Some((chunk.items, verdict));
+        }
+        verdict
+    }
+}
+
+fn standing(refused: &Refused) -> Standing {
+    match refused.why {
+        Why::Busy | Why::Stopping => Standing::Busy(refused.text.shown()),
+        _ => Standing::NotHere(refused.text.shown()),
+    }
+}
+
+fn peer(n: usize) -> PeerInfo {
+    PeerInfo { id: id(n), label: label(n), ip: ip(n), ports: PORTS, files: 1 }
+}

@@ -1,0 +1,120 @@
+//! Several nodes with the production decisions (`logic/`) and the production log (`wal/`) over a
+//! simulated network, simulated disks and clocks, all from one seed (after TigerBeetle's and
+//! FoundationDB's simulators). Faults of every kind come first; then all is healed, and everything
+//! must end within three ACK timeouts. The oracle watches the invariants of ARCHITECTURE.md.
+//!
+//! ```text
+//! SIM_RUNS=100000 cargo nextest run --release --test simulation seeds    more seeds
+//! SIM_SEED=4711   cargo nextest run --test simulation seeds              one of them, with its story
+//! ```
+//!
+//! What is simulated here and not the production's: threads, sockets and files, that is the
+//! straight lines of `node/` and `io/` between two decisions (`serving`, `fetching`, `publishing`).
+
+#![allow(unreachable_pub, reason = "a test crate has no outside")]
+#![allow(clippy::print_stdout, clippy::expect_used, reason = "a test program")]
+
+mod dice;
+mod faults;
+mod fetching;
+mod network;
+mod node;
+mod oracle;
+mod plan;
+mod publishing;
+mod serving;
+mod store;
+mod trace;
+mod tracker;
+mod wires;
+mod world;
+
+use plan::Plan;
+use world::{Outcome, Sabotage, run};
+
+/// Seeds of one run of the tests.
+const SEEDS: u64 = 1_000;
+/// Within so many seeds a missing safeguard must show.
+const SEEDS_TO_FIND: u64 = 20_000;
+
+fn from_env(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}")))
+}
+
+fn play(seed: u64) -> Outcome {
+    run(seed, Plan::of(seed), Sabotage::Nothing)
+}
+
+fn tell(seed: u64, outcome: &Outcome) {
+    if let Some(failure) = &outcome.failure {
+        panic!(
+            "{failure}\n{}\nthe last of it is above; again with SIM_SEED={seed}",
+            outcome.last.join("\n")
+        );
+    }
+}
+
+#[test]
+fn seeds_end_well() {
+    if let Some(seed) = from_env("SIM_SEED") {
+        let outcome = play(seed);
+        println!("{}", outcome.last.join("\n"));
+        return tell(seed, &outcome);
+    }
+    let runs = from_env("SIM_RUNS").unwrap_or(SEEDS);
+    let first = from_env("SIM_FIRST").unwrap_or(0);
+    let mut events = 0;
+    for seed in first..first + runs {
+        let outcome = play(seed);
+        tell(seed, &outcome);
+        events += outcome.events;
+    }
+    println!("{runs} seeds from {first}, {events} events");
+}
+
+#[test]
+fn a_seed_replays_exactly() {
+    for seed in 0..20 {
+        assert_eq!(play(seed), play(seed), "seed {seed}");
+    }
+    assert_ne!(play(1).fingerprint, play(2).fingerprint, "the seed decides nothing");
+}
+
+/// What the oracle says within the first seeds when a safeguard is taken out.
+fn found(sabotage: Sabotage) -> String {
+    let found = (0..SEEDS_TO_FIND).find_map(|seed| {
+        let failure = run(seed, Plan::of(seed), sabotage).failure?;
+        Some((seed, failure))
+    });
+    let (seed, failure) = found.expect("a safeguard is missing, and nobody has seen it");
+    println!("{sabotage:?}: seed {seed}: {failure}");
+    failure
+}
+
+#[test]
+fn a_done_without_a_sync_is_found() {
+    let failure = found(Sabotage::NoSyncBeforeDone);
+    assert!(failure.starts_with("I1") || failure.starts_with("I2"), "{failure}");
+}
+
+#[test]
+fn a_final_name_that_is_not_durable_yet_is_found() {
+    assert!(found(Sabotage::NoSyncOfWhatIsHere).starts_with("I2"));
+}
+
+#[test]
+fn a_failed_sync_that_is_tried_again_is_found() {
+    let failure = found(Sabotage::FailedSyncAgain);
+    assert!(failure.starts_with("I1") || failure.starts_with("I2"), "{failure}");
+}
+
+#[test]
+fn an_old_attempt_that_counts_is_found() {
+    assert!(found(Sabotage::NoAttemptCheck).starts_with("I3"));
+}
+
+#[test]
+fn an_end_at_the_last_ack_is_found() {
+    assert!(found(Sabotage::EndOnLastAck).starts_with("I3"));
+}

@@ -1,0 +1,413 @@
+//! The owner's half: what `node/serve` and `node/uploads` do with threads, here with events. The
+//! decisions are those of `logic::upload` and `logic::ledger`, the log is `parvi_wal`.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use parvi::base::limits::WORKING_EVERY;
+use parvi::base::{Bitmap, Range, Time};
+use parvi::logic::batch::set_key;
+use parvi::logic::items::Items;
+use parvi::logic::ledger::{Answer, Connection, Knock, LOG_KIND, Lost, Opening, Record, SetKey};
+use parvi::logic::upload::{Step, Upload};
+use parvi::wire::Message;
+use parvi::wire::message::knock::Knocked;
+use parvi::wire::message::tracker::{Refused, Why};
+use parvi::wire::message::transfer::{Chunk, Content, Next, Open, Opened, Set};
+
+use crate::network::{ConnId, Packet, Purpose, Side};
+use crate::node::PATIENCE;
+use crate::tracker::{PORTS, id, ip, label, number};
+use crate::world::{Event, Sabotage, World};
+
+/// Bytes travel in pieces of this.
+const PIECE: u64 = 64 * 1024;
+
+/// One open transfer.
+pub struct Serving {
+    pub requester: usize,
+    pub set: SetKey,
+    pub connection: Connection,
+    pub contents: Vec<Content>,
+    batch: bool,
+    upload: Upload,
+    attempt: u32,
+    heard: Time,
+    moved: Time,
+    outbox: VecDeque<Message>,
+    writing: bool,
+    /// The log has it, and OPENED is on its way.
+    open: bool,
+}
+
+impl World {
+    /// A requester opens a set: the ledger decides, the log is asked to remember it.
+    pub fn on_open(&mut self, owner: usize, conn: ConnId, requester: usize, open: &Open) {
+        let contents = contents(&open.set);
+        let items = Items::of(&open.set);
+        let have = self.what_is_here(owner, &open.set, &contents);
+        if have.is_empty() {
+            return self.refuse(conn, Why::NotHere);
+        }
+        let set = set_key(&open.set);
+        let opening = Opening {
+            requester: id(requester),
+            set,
+            name: "file".into(),
+            content: if let Set::File(content) = &open.set { Some(*content) } else { None },
+            total: items.total(),
+            resumable: open.resumable,
+        };
+        let now = self.now;
+        let Some(process) = self.nodes[owner].process.as_mut() else { return };
+        let connection = process.number();
+        let (opened, record) = process.ledger.open(opening, connection);
+        let older: Vec<ConnId> = process
+            .serving
+            .iter()
+            .filter(|(_, s)| Some(s.connection) == opened.older)
+            .map(|(conn, _)| *conn)
+            .collect();
+        process.serving.insert(
+            conn,
+            Serving {
+                requester,
+                set,
+                connection,
+                contents,
+                batch: matches!(open.set, Set::Batch(_)),
+                upload: Upload::new(items, have),
+                attempt: opened.attempt,
+                heard: now,
+                moved: now,
+                outbox: VecDeque::new(),
+                writing: false,
+                open: false,
+            },
+        );
+        for older in older {
+            // Its thread may have a message in its hands while the socket is closed under it.
+            let wait = self.dice.millis(0, 400);
+            self.after(wait, Event::Hang { conn: older, side: Side::Acceptor });
+        }
+        match record.map(|record| self.log(owner, &record)) {
+            Some(Err(_)) => self.not_logged(owner, conn),
+            _ => {
+                let wait = self.dice.millis(1, 60);
+                self.after(wait, Event::Logged { conn });
+            }
+        }
+    }
+
+    /// The sync that an opening waits for.
+    pub fn on_logged(&mut self, conn: ConnId) {
+        let Some(owner) = self.node_of(conn, Side::Acceptor) else { return };
+        let Some(process) = self.nodes[owner].process.as_mut() else { return };
+        let synced = process.wal.sync();
+        let Some(serving) = process.serving.get_mut(&conn) else { return };
+        if synced.is_err() {
+            return self.not_logged(owner, conn);
+        }
+        serving.open = true;
+        let (attempt, requester, set) = (serving.attempt, serving.requester, serving.set);
+        let have = serving.upload_have();
+        let connection = serving.connection;
+        if process.ledger.is_current(connection) {
+            self.oracle.begun(owner, requester, set, attempt);
+        }
+        self.say(conn, Side::Acceptor, Opened { attempt, have }.into());
+        self.pump(conn);
+    }
+
+    fn not_logged(&mut self, owner: usize, conn: ConnId) {
+        let how = Lost::Cancelled("it could not be logged".into());
+        self.end_serving(owner, conn, how);
+        self.refuse(conn, Why::Busy);
+    }
+
+    fn refuse(&mut self, conn: ConnId, why: Why) {
+        self.say(conn, Side::Acceptor, Refused::new(why, "no").into());
+        self.close(conn, Side::Acceptor);
+    }
+
+    fn what_is_here(&self, owner: usize, set: &Set, contents: &[Content]) -> Bitmap {
+        let here = |content: &Content| {
+            self.file_of(content).is_some_and(|file| self.has_file(owner, file))
+        };
+        match set {
+            Set::File(content) if here(content) => Bitmap::all(Items::of(set).count()),
+            Set::File(_) => Bitmap::none(Items::of(set).count()),
+            Set::Batch(_) => {
+                let mut have = Bitmap::none(contents.len() as u32);
+                (0_u32..).zip(contents).filter(|(_, c)| here(c)).for_each(|(i, _)| {
+                    have.insert(i);
+                });
+                have
+            }
+        }
+    }
+
+    /// Appends to the log, in the order of decisions.
+    fn log(&mut self, owner: usize, record: &Record) -> Result<(), String> {
+        let payload = record.to_log().map_err(|e| e.to_string())?;
+        let Some(process) = self.nodes[owner].process.as_ref() else { return Ok(()) };
+        self.oracle.appended(owner, record, &payload);
+        let logged = process.wal.append_lazy(&parvi_wal::Record::new(LOG_KIND, payload));
+        logged.map(drop).map_err(|e| e.to_string())
+    }
+
+    /// Appends what need not be durable at once.
+    fn note(&mut self, owner: usize, records: impl IntoIterator<Item = Record>) {
+        for record in records {
+            self.trace(format_args!("{owner} logs {record}"));
+            self.judge_end(owner, &record);
+            self.log(owner, &record).unwrap_or_default();
+        }
+    }
+
+    /// What the requester says on an open transfer, as `Transfer::hear` takes it.
+    pub fn hear_requester(&mut self, owner: usize, conn: ConnId, message: Message) {
+        let now = self.now;
+        let Some(process) = self.nodes[owner].process.as_mut() else { return };
+        let Some(serving) = process.serving.get_mut(&conn) else { return };
+        serving.heard = now;
+        let connection = serving.connection;
+        let violation = match message {
+            Message::Want(want) => serving.upload.on_want(&want).is_err(),
+            Message::Skip(skip) => serving.upload.on_skip(&skip).is_err(),
+            Message::Working(_) => false,
+            Message::Ack(ack) => match serving.upload.on_ack(&ack) {
+                Ok(bytes) => {
+                    serving.moved = now;
+                    let all = serving.upload.is_idle();
+                    let connection = self.effective(owner, conn, connection);
+                    let process = self.nodes[owner].process.as_mut().expect("it runs");
+                    let record = process.ledger.acked(connection, bytes);
+                    self.note(owner, record);
+                    if all && self.sabotage == Sabotage::EndOnLastAck {
+                        self.end_serving_of(owner, connection, Lost::Done);
+                    }
+                    false
+                }
+                Err(_) => true,
+            },
+            Message::Done(_) => return self.over(owner, conn, Lost::Done),
+            Message::Cancel(cancel) => {
+                let why = Lost::Cancelled(cancel.reason.as_str().to_owned());
+                return self.over(owner, conn, why);
+            }
+            _ => true,
+        };
+        if violation {
+            self.oracle.fail("the owner takes an honest requester for a violator".into());
+            return self.over(owner, conn, Lost::Broken);
+        }
+        self.pump(conn);
+    }
+
+    /// A transfer has ended with a word, or must.
+    fn over(&mut self, owner: usize, conn: ConnId, how: Lost) {
+        self.end_serving(owner, conn, how);
+        self.close(conn, Side::Acceptor);
+    }
+
+    /// The connection of an upload has ended.
+    pub fn end_serving(&mut self, owner: usize, conn: ConnId, how: Lost) {
+        let Some(process) = self.nodes[owner].process.as_ref() else { return };
+        let Some(connection) = process.serving.get(&conn).map(|s| s.connection) else { return };
+        let connection = match how {
+            Lost::Broken => connection,
+            _ => self.effective(owner, conn, connection),
+        };
+        self.end_serving_of(owner, connection, how);
+        let process = self.nodes[owner].process.as_mut().expect("it runs");
+        process.serving.remove(&conn);
+    }
+
+    fn end_serving_of(&mut self, owner: usize, connection: Connection, how: Lost) {
+        let local = self.local(owner);
+        let process = self.nodes[owner].process.as_mut().expect("it runs");
+        let record = process.ledger.close(local, connection, how);
+        self.note(owner, record);
+    }
+
+    /// The connection that counts. With the check of attempts taken out, whatever comes on an old
+    /// connection counts for the current one.
+    fn effective(&self, owner: usize, conn: ConnId, connection: Connection) -> Connection {
+        let process = self.nodes[owner].process.as_ref().expect("it runs");
+        if self.sabotage != Sabotage::NoAttemptCheck {
+            return connection;
+        }
+        let Some(own) = process.serving.get(&conn) else { return connection };
+        let same =
+            process.serving.values().filter(|s| (s.requester, s.set) == (own.requester, own.set));
+        same.map(|s| s.connection).max().unwrap_or(connection)
+    }
+
+    /// The writer: sends what comes next, unless it is at it.
+    pub fn pump(&mut self, conn: ConnId) {
+        let Some(owner) = self.node_of(conn, Side::Acceptor) else { return };
+        loop {
+            let Some(process) = self.nodes[owner].process.as_mut() else { return };
+            let Some(serving) = process.serving.get_mut(&conn) else { return };
+            if serving.writing || !serving.open {
+                return;
+            }
+            if let Some(message) = serving.outbox.pop_front() {
+                self.say(conn, Side::Acceptor, message);
+                continue;
+            }
+            match serving.upload.next() {
+                None => return,
+                Some(Step::Announce(items)) => {
+                    self.say(conn, Side::Acceptor, Next { items }.into());
+                }
+                Some(Step::Send(items)) => return self.send_run(owner, conn, items),
+            }
+        }
+    }
+
+    fn send_run(&mut self, owner: usize, conn: ConnId, items: Range) {
+        let (now, speed) = (self.now, self.plan.up[owner]);
+        let process = self.nodes[owner].process.as_mut().expect("it runs");
+        let Some(serving) = process.serving.get_mut(&conn) else { return };
+        serving.writing = true;
+        let len = serving.upload.items().bytes(items);
+        let begins = process.line_free.max(now);
+        let takes = |bytes: u64| Duration::from_secs_f64(bytes as f64 / speed as f64);
+        process.line_free = begins + takes(len);
+        let ends = process.line_free;
+        self.check_payload(owner, conn);
+        self.send_at(begins, conn, Side::Acceptor, Packet::Message(Chunk { items, len }.into()));
+        let mut sent = 0;
+        loop {
+            let piece = PIECE.min(len - sent);
+            sent += piece;
+            let last = sent == len;
+            let packet = Packet::Bytes { items, len: piece, last };
+            self.send_at(begins + takes(sent), conn, Side::Acceptor, packet);
+            if last {
+                break;
+            }
+        }
+        self.at(ends, Event::Sent { conn, items });
+    }
+
+    /// The last byte of a run is out.
+    pub fn on_sent(&mut self, conn: ConnId, items: Range) {
+        let now = self.now;
+        let Some(owner) = self.node_of(conn, Side::Acceptor) else { return };
+        let Some(process) = self.nodes[owner].process.as_mut() else { return };
+        let Some(serving) = process.serving.get_mut(&conn) else { return };
+        serving.upload.on_sent(items);
+        serving.moved = now;
+        serving.writing = false;
+        self.pump(conn);
+    }
+
+    /// Once a second: gives up silent requesters, lets the ledger's time pass, tidies the log, calls.
+    pub fn tick_uploads(&mut self, owner: usize) {
+        let (now, local) = (self.now, self.local(owner));
+        let drift = self.nodes[owner].drift;
+        let patience = PATIENCE.max(WORKING_EVERY * 3).div_f64(drift);
+        let process = self.nodes[owner].process.as_mut().expect("it runs");
+        let silent = |s: &Serving| now.since(s.heard.max(s.moved)) > patience;
+        let silent: Vec<ConnId> =
+            process.serving.iter().filter(|(_, s)| s.open && silent(s)).map(|(c, _)| *c).collect();
+        for conn in silent {
+            self.trace(format_args!("{owner} gives up connection {conn}"));
+            self.over(owner, conn, Lost::Broken);
+        }
+        let process = self.nodes[owner].process.as_mut().expect("it runs");
+        let records = process.ledger.tick(local);
+        self.note(owner, records);
+        let process = self.nodes[owner].process.as_mut().expect("it runs");
+        if process.wal.wants_checkpoint() {
+            let live: Vec<_> = process
+                .ledger
+                .live()
+                .iter()
+                .map(|r| parvi_wal::Record::new(LOG_KIND, r.to_log().expect("it fits")))
+                .collect();
+            for record in process.ledger.live() {
+                self.oracle.known(owner, &record.to_log().expect("it fits"));
+            }
+            // A failure is tried again at the next tick.
+            process.wal.checkpoint(&live).map(drop).unwrap_or_default();
+        }
+        self.look_for_returned(owner);
+        let process = self.nodes[owner].process.as_mut().expect("it runs");
+        let (book, budget) = (&process.book, std::cell::RefCell::new(&mut process.budget));
+        let reachable =
+            |id: &_| book.get(id).is_some_and(|peer| budget.borrow_mut().take(local, peer.ip));
+        for knock in process.ledger.due(local, &reachable) {
+            let to = number(&knock.requester);
+            self.trace(format_args!("{owner} knocks at {to}"));
+            self.dial(owner, to, Purpose::Knock(knock));
+        }
+    }
+
+    fn look_for_returned(&mut self, owner: usize) {
+        let local = self.local(owner);
+        let process = self.nodes[owner].process.as_mut().expect("it runs");
+        let mut still = std::collections::BTreeSet::new();
+        for waiting in process.ledger.waiting(local) {
+            match process.book.get(&waiting.requester) {
+                None => {
+                    still.insert(waiting.requester);
+                }
+                Some(peer) if process.away.contains(&waiting.requester) => {
+                    process.budget.renewed(peer.ip);
+                    process.ledger.returned(local, waiting.requester);
+                }
+                Some(_) => {}
+            }
+        }
+        process.away = still;
+    }
+
+    /// A call has reached its process.
+    pub fn knock_connected(&mut self, conn: ConnId, knock: &Knock) {
+        let Some(owner) = self.node_of(conn, Side::Dialler) else { return };
+        let knock = parvi::wire::message::knock::Knock {
+            set: knock.set,
+            content: knock.content,
+            label: label(owner),
+            ports: PORTS,
+        };
+        self.say(conn, Side::Dialler, knock.into());
+        self.after(Duration::from_secs(10), Event::Hang { conn, side: Side::Dialler });
+    }
+
+    /// What came of a call, if it is known by now.
+    pub fn knock_answered(&mut self, owner: usize, knock: &Knock, answer: Option<Knocked>) {
+        let (local, random) = (self.local(owner), self.dice.next());
+        let answer = match answer {
+            Some(Knocked::Coming) => Answer::Coming,
+            Some(Knocked::Done) => Answer::Done,
+            Some(Knocked::NotWanted(why)) => Answer::Cancelled(why.shown()),
+            Some(Knocked::Later(why)) => Answer::Later(why.shown()),
+            None => Answer::Away("no answer".into()),
+        };
+        self.trace(format_args!("{owner} knocked at {}: {answer:?}", number(&knock.requester)));
+        let Some(process) = self.nodes[owner].process.as_mut() else { return };
+        let met = !matches!(answer, Answer::Away(_));
+        process.budget.met(ip(number(&knock.requester)), met);
+        let record = process.ledger.answered(local, knock.requester, knock.set, answer, random);
+        self.note(owner, record);
+    }
+}
+
+impl Serving {
+    fn upload_have(&self) -> Bitmap {
+        self.upload.have().clone()
+    }
+}
+
+/// What a set consists of.
+pub fn contents(set: &Set) -> Vec<Content> {
+    match set {
+        Set::File(content) => vec![*content],
+        Set::Batch(list) => list.to_vec(),
+    }
+}
