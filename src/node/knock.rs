@@ -2,18 +2,20 @@
 //!
 //! Invariant: no payload leaves here. A call proves the other's identity, says what was begun, and
 //! hears what becomes of it; a requester that still wants it dials and opens the set itself (I6).
-//! Ends with the node.
+//! `logic::ledger::Calls` bounds how many calls are under way. Ends with the node.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use super::context::Context;
 use super::dial::bind_for;
 use super::uploads::Uploads;
-use crate::base::{NodeId, NodeLabel, PeerInfo, Ports};
+use crate::base::{NodeId, NodeLabel, Ports};
 use crate::io::link::{self, LinkError};
-use crate::logic::ledger::{self, Answer};
+use crate::logic::ledger::{Answer, Call, Calls};
 use crate::wire::Message;
 use crate::wire::message::knock::{Knock, Knocked};
 
@@ -26,18 +28,49 @@ pub(super) struct Caller {
     pub(super) uploads: Arc<Uploads>,
     pub(super) label: NodeLabel,
     pub(super) ports: Ports,
+    pub(super) calls: Mutex<Calls>,
 }
 
 impl Caller {
     /// The thread.
-    pub(super) fn run(&self) {
+    pub(super) fn run(self: &Arc<Self>) {
         let mut away = BTreeSet::new();
         while !self.ctx.stop.wait(LOOK_EVERY) {
             self.look_for_returned(&mut away);
-            for knock in self.uploads.tick() {
-                self.call(knock);
+            let due = self.uploads.tick();
+            self.calls.lock().add(due);
+            self.start_calls();
+        }
+    }
+
+    /// A thread for each call that may be made now; it goes on with those that wait.
+    fn start_calls(self: &Arc<Self>) {
+        loop {
+            let Some(call) = self.next_call(None) else { return };
+            let (this, first) = (self.clone(), call.clone());
+            let run = move || {
+                let mut next = Some(first);
+                while let Some(call) = next {
+                    this.make(&call);
+                    next = this.next_call(Some(&call));
+                }
+            };
+            if let Err(e) = self.ctx.group.spawn("call", run) {
+                let why = format!("cannot start a thread to call it: {e}");
+                self.uploads.answered(&call, Answer::Away(why));
+                self.calls.lock().done(call.knock.requester);
+                return;
             }
         }
+    }
+
+    /// The next call, after `done` is over.
+    fn next_call(&self, done: Option<&Call>) -> Option<Call> {
+        let mut calls = self.calls.lock();
+        if let Some(call) = done {
+            calls.done(call.knock.requester);
+        }
+        if self.ctx.stop.is_stopped() { None } else { calls.next_call() }
     }
 
     /// Whoever was not listed and is now need not be waited for any longer.
@@ -59,23 +92,18 @@ impl Caller {
         *away = still;
     }
 
-    fn call(&self, knock: ledger::Knock) {
-        let peer = self.ctx.peers.lock().get(&knock.requester);
-        let ip = peer.as_ref().map(|peer| peer.ip);
-        let answer = match &peer {
-            None => Answer::Away("no tracker lists it".into()),
-            Some(peer) => self.ask(peer, knock).unwrap_or_else(|e| Answer::Away(e.to_string())),
-        };
-        log::info!(target: "upload", "knocked at {}: {answer:?}", knock.requester.short());
-        self.uploads.answered(knock, ip, answer);
+    fn make(&self, call: &Call) {
+        let answer = self.ask(call).unwrap_or_else(|e| Answer::Away(e.to_string()));
+        log::info!(target: "upload", "knocked at {}: {answer:?}", call.peer.shown());
+        self.uploads.answered(call, answer);
     }
 
-    fn ask(&self, peer: &PeerInfo, knock: ledger::Knock) -> Result<Answer, LinkError> {
-        let addr = peer.chunk();
-        let mut link = link::dial(addr, bind_for(&self.ctx, addr), &self.ctx.link, Some(peer.id))?;
+    fn ask(&self, call: &Call) -> Result<Answer, LinkError> {
+        let (addr, who) = (call.peer.chunk(), Some(call.peer.id));
+        let mut link = link::dial(addr, bind_for(&self.ctx, addr), &self.ctx.link, who)?;
         let knock = Knock {
-            set: knock.set,
-            content: knock.content,
+            set: call.knock.set,
+            content: call.knock.content,
             label: self.label.clone(),
             ports: self.ports,
         };

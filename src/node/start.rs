@@ -58,7 +58,13 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
         uploads: uploads.clone(),
         downloads: downloads.clone(),
     })?;
-    let caller = Caller { ctx: ctx.clone(), uploads: uploads.clone(), label: label.clone(), ports };
+    let caller = Arc::new(Caller {
+        ctx: ctx.clone(),
+        uploads: uploads.clone(),
+        label: label.clone(),
+        ports,
+        calls: Mutex::default(),
+    });
     ctx.group
         .spawn("knock", move || caller.run())
         .map_err(|e| Fault::other(format!("could not start a thread: {e}")))?;

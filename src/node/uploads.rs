@@ -5,6 +5,7 @@
 //! connection is current; opening again closes the older one, so a thread that wakes up late finds
 //! its connection gone. An upload keeps its number for people from its first opening to its end.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +20,7 @@ use crate::base::{Fault, NodeId, Time};
 use crate::io::clock;
 use crate::io::link::Closer;
 use crate::logic::ledger::{
-    Answer, Connection, Knock, KnockBudget, Ledger, Lost, Opening, Record, SetKey, Waiting,
+    Answer, Call, Connection, Knock, KnockBudget, Ledger, Lost, Opening, Record, SetKey, Waiting,
 };
 
 /// An upload that is silent for longer is shown as waiting.
@@ -155,8 +156,8 @@ impl Uploads {
         inner.forget_numbers();
     }
 
-    /// Lets time pass, tidies the log, and tells who is to be called now.
-    pub(super) fn tick(&self) -> Vec<Knock> {
+    /// Lets time pass, tidies the log, and tells who is to be called now, and where.
+    pub(super) fn tick(&self) -> Vec<Call> {
         let now = clock::now();
         let mut guard = self.inner.lock();
         self.note(guard.ledger.tick(now));
@@ -165,21 +166,26 @@ impl Uploads {
         }
         let Inner { ledger, budget, .. } = &mut *guard;
         let peers = self.ctx.peers.lock();
-        let budget = std::cell::RefCell::new(budget);
-        let reachable =
-            |id: &NodeId| peers.get(id).is_some_and(|peer| budget.borrow_mut().take(now, peer.ip));
+        let (budget, found) = (RefCell::new(budget), RefCell::new(BTreeMap::new()));
+        let reachable = |id: &NodeId| {
+            let peer = peers.get(id).filter(|peer| budget.borrow_mut().take(now, peer.ip));
+            let may = peer.is_some();
+            found.borrow_mut().extend(peer.map(|peer| (*id, peer)));
+            may
+        };
         let knocks = ledger.due(now, &reachable);
         drop(peers);
         guard.forget_numbers();
-        knocks
+        let found = found.into_inner();
+        let call = |knock: Knock| Some(Call { peer: found.get(&knock.requester)?.clone(), knock });
+        knocks.into_iter().filter_map(call).collect()
     }
 
     /// What came of a call.
-    pub(super) fn answered(&self, knock: Knock, ip: Option<std::net::IpAddr>, answer: Answer) {
+    pub(super) fn answered(&self, call: &Call, answer: Answer) {
         let mut inner = self.inner.lock();
-        if let Some(ip) = ip {
-            inner.budget.met(ip, !matches!(answer, Answer::Away(_)));
-        }
+        inner.budget.met(call.peer.ip, !matches!(answer, Answer::Away(_)));
+        let knock = &call.knock;
         let (now, random) = (clock::now(), clock::random_u64());
         self.note(inner.ledger.answered(now, knock.requester, knock.set, answer, random));
         inner.forget_numbers();

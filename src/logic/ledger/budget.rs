@@ -2,7 +2,9 @@
 //!
 //! Invariant: whoever names a stranger's address in a thousand transfers makes this node dial it a
 //! few times, never more: `DIALS_PER_MINUTE` while it answers as whom it should, and after
-//! `FAILURES_MAX` dials that met nobody, or somebody else, not once until a tracker lists it anew.
+//! `FAILURES_MAX` dials that met nobody, or somebody else, none until a tracker lists it anew, but
+//! for one each `RETRY_AFTER`: no tracker may be there to say that somebody is back. A dial that is
+//! under way counts as one in vain, so that many at a time are no more than that.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -14,6 +16,8 @@ use crate::base::Time;
 pub const DIALS_PER_MINUTE: u32 = 6;
 /// Dials in a row that did not meet the identity they were for.
 pub const FAILURES_MAX: u32 = 5;
+/// An address that was given up is tried once more so long after the last dial.
+pub const RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 /// Addresses remembered; the one dialled longest ago goes first.
 pub const ADDRESSES_MAX: usize = 1_024;
 
@@ -30,21 +34,26 @@ struct Dials {
     minute: Time,
     in_minute: u32,
     failures: u32,
+    /// Dials whose outcome is not known yet.
+    under_way: u32,
     last: Time,
 }
 
 impl KnockBudget {
-    /// Whether `ip` may be dialled now; if so, that dial is counted.
+    /// Whether `ip` may be dialled now; if so, that dial is counted, and `met` is to follow.
     pub fn take(&mut self, now: Time, ip: IpAddr) -> bool {
-        let fresh = Dials { minute: now, in_minute: 0, failures: 0, last: now };
+        let fresh = Dials { minute: now, in_minute: 0, failures: 0, under_way: 0, last: now };
         let dials = self.addresses.entry(ip).or_insert(fresh);
         if now.since(dials.minute) >= MINUTE {
             (dials.minute, dials.in_minute) = (now, 0);
         }
-        if dials.in_minute >= DIALS_PER_MINUTE || dials.failures >= FAILURES_MAX {
+        let given_up = dials.failures + dials.under_way >= FAILURES_MAX;
+        let once_more = dials.under_way == 0 && now.since(dials.last) >= RETRY_AFTER;
+        if dials.in_minute >= DIALS_PER_MINUTE || (given_up && !once_more) {
             return false;
         }
         dials.in_minute += 1;
+        dials.under_way += 1;
         dials.last = now;
         self.trim();
         true
@@ -53,7 +62,8 @@ impl KnockBudget {
     /// A dial met whom it was for, or not.
     pub fn met(&mut self, ip: IpAddr, right: bool) {
         if let Some(dials) = self.addresses.get_mut(&ip) {
-            dials.failures = if right { 0 } else { dials.failures + 1 };
+            dials.under_way = dials.under_way.saturating_sub(1);
+            dials.failures = if right { 0 } else { dials.failures.saturating_add(1) };
         }
     }
 
@@ -96,6 +106,33 @@ mod tests {
         assert_eq!(dials, FAILURES_MAX);
         budget.renewed(VICTIM);
         assert!(budget.take(at(2_000), VICTIM), "a tracker lists somebody there again");
+    }
+
+    #[test]
+    fn dials_at_the_same_time_are_no_more_than_one_after_the_other() {
+        let mut budget = KnockBudget::default();
+        let dials = (0..1_000).filter(|_| budget.take(at(0), VICTIM)).count();
+        assert_eq!(dials, FAILURES_MAX as usize);
+        (0..dials).for_each(|_| budget.met(VICTIM, false));
+        assert!((0..3_000).all(|second| !budget.take(at(second), VICTIM)));
+    }
+
+    #[test]
+    fn an_address_that_was_given_up_is_tried_once_an_hour() {
+        let mut budget = KnockBudget::default();
+        let mut dials = Vec::new();
+        for second in 0..24 * 3_600 {
+            if budget.take(at(second), VICTIM) {
+                dials.push(second);
+                budget.met(VICTIM, false);
+            }
+        }
+        assert_eq!(dials.len(), FAILURES_MAX as usize + 23, "{dials:?}");
+        let rare = dials.windows(2).skip(FAILURES_MAX as usize - 1);
+        rare.for_each(|pair| assert_eq!(pair[1] - pair[0], 3_600, "{dials:?}"));
+        budget.take(at(24 * 3_600 + 5), VICTIM);
+        budget.met(VICTIM, true);
+        assert!(budget.take(at(24 * 3_600 + 6), VICTIM), "it is back");
     }
 
     #[test]

@@ -38,6 +38,7 @@
 //! ```
 
 mod budget;
+mod calls;
 mod entry;
 mod events;
 mod record;
@@ -47,7 +48,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub use budget::{ADDRESSES_MAX, DIALS_PER_MINUTE, FAILURES_MAX, KnockBudget};
+pub use budget::{ADDRESSES_MAX, DIALS_PER_MINUTE, FAILURES_MAX, KnockBudget, RETRY_AFTER};
+pub use calls::{CALLS_MAX, Call, Calls};
 pub use events::{Answer, Connection, Knock, Lost, Opened, Opening, SetKey, Waiting};
 pub use record::{End, LOG_KIND, NAME_BYTES_MAX, Record};
 
@@ -279,8 +281,10 @@ impl Ledger {
         let (wait, why) = match answer {
             Answer::Done => return self.end(key, End::Done),
             Answer::Cancelled(reason) => return self.end(key, End::Cancelled(Text::of(&reason))),
+            // A failure unless it opens the set: that would make the pauses short again.
             Answer::Coming => {
-                (COMING_TIME_MAX, "the requester is about to open it again".to_owned())
+                let wait = knocks.fail(random).max(COMING_TIME_MAX);
+                (wait, "the requester is about to open it again".to_owned())
             }
             Answer::Later(why) => (knocks.fail(random), format!("the requester says: {why}")),
             Answer::Away(why) => (knocks.fail(random), format!("the requester is away: {why}")),

@@ -119,6 +119,22 @@ fn a_knock_is_answered_by_an_open_or_an_end() {
 }
 
 #[test]
+fn one_that_says_it_comes_and_never_does_is_knocked_at_less_and_less_often() {
+    let (mut ledger, _) = opened();
+    ledger.close(at(0), Connection(1), Lost::Broken);
+    let mut now = 20;
+    for wait in [20, 40, 80, 160, 320, 600, 600] {
+        assert!(knocked(&mut ledger, now), "{wait}");
+        assert_eq!(ledger.answered(at(now), BOB, FILM, Answer::Coming, u64::MAX), None);
+        assert!(!knocked(&mut ledger, now + wait - 1), "{wait}");
+        now += wait;
+    }
+    ledger.open(opening(BOB, FILM), Connection(2));
+    ledger.close(at(now), Connection(2), Lost::Broken);
+    assert!(knocked(&mut ledger, now + 20), "who did come is called soon again");
+}
+
+#[test]
 fn an_answer_that_comes_after_the_open_changes_nothing() {
     let (mut ledger, _) = opened();
     ledger.close(at(0), Connection(1), Lost::Broken);
