@@ -4,7 +4,7 @@
 //! hears what becomes of it; a requester that still wants it dials and opens the set itself (I6).
 //! `logic::ledger::Calls` bounds how many calls are under way. Ends with the node.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::context::Context;
 use super::dial::bind_for;
 use super::uploads::Uploads;
 use crate::base::{NodeId, NodeLabel, Ports};
-use crate::io::link::{self, LinkError};
+use crate::io::link::{self, Closer, Link, LinkError};
 use crate::logic::ledger::{Answer, Call, Calls};
 use crate::wire::Message;
 use crate::wire::message::knock::{Knock, Knocked};
@@ -29,6 +29,8 @@ pub(super) struct Caller {
     pub(super) label: NodeLabel,
     pub(super) ports: Ports,
     pub(super) calls: Mutex<Calls>,
+    /// The connections of the calls under way, by requester, to be closed at the end.
+    pub(super) open: Mutex<BTreeMap<NodeId, Closer>>,
 }
 
 impl Caller {
@@ -41,6 +43,7 @@ impl Caller {
             self.calls.lock().add(due);
             self.start_calls();
         }
+        self.open.lock().values().for_each(Closer::close);
     }
 
     /// A thread for each call that may be made now; it goes on with those that wait.
@@ -57,7 +60,7 @@ impl Caller {
             };
             if let Err(e) = self.ctx.group.spawn("call", run) {
                 let why = format!("cannot start a thread to call it: {e}");
-                self.uploads.answered(&call, Answer::Away(why));
+                self.uploads.answered(&call, false, Answer::Away(why));
                 self.calls.lock().done(call.knock.requester);
                 return;
             }
@@ -93,21 +96,28 @@ impl Caller {
     }
 
     fn make(&self, call: &Call) {
-        let answer = self.ask(call).unwrap_or_else(|e| Answer::Away(e.to_string()));
+        let (addr, who) = (call.peer.chunk(), call.peer.id);
+        let dialled = link::dial(addr, bind_for(&self.ctx, addr), &self.ctx.link, Some(who));
+        let met = dialled.is_ok();
+        let answer = dialled.and_then(|link| self.ask(link, call));
+        let answer = answer.unwrap_or_else(|e| Answer::Away(e.to_string()));
         log::info!(target: "upload", "knocked at {}: {answer:?}", call.peer.shown());
-        self.uploads.answered(call, answer);
+        self.uploads.answered(call, met, answer);
     }
 
-    fn ask(&self, call: &Call) -> Result<Answer, LinkError> {
-        let (addr, who) = (call.peer.chunk(), Some(call.peer.id));
-        let mut link = link::dial(addr, bind_for(&self.ctx, addr), &self.ctx.link, who)?;
+    fn ask(&self, mut link: Link, call: &Call) -> Result<Answer, LinkError> {
+        let who = call.knock.requester;
+        self.open.lock().insert(who, link.closer());
         let knock = Knock {
             set: call.knock.set,
             content: call.knock.content,
             label: self.label.clone(),
             ports: self.ports,
         };
-        match link.ask(knock)? {
+        let heard =
+            if self.ctx.stop.is_stopped() { Err(LinkError::Closed) } else { link.ask(knock) };
+        self.open.lock().remove(&who);
+        match heard? {
             Message::Knocked(Knocked::Coming) => Ok(Answer::Coming),
             Message::Knocked(Knocked::Done) => Ok(Answer::Done),
             Message::Knocked(Knocked::NotWanted(why)) => Ok(Answer::Cancelled(why.shown())),

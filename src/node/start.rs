@@ -64,6 +64,7 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
         label: label.clone(),
         ports,
         calls: Mutex::default(),
+        open: Mutex::default(),
     });
     ctx.group
         .spawn("knock", move || caller.run())

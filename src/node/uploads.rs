@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,7 +21,8 @@ use crate::base::{Fault, NodeId, Time};
 use crate::io::clock;
 use crate::io::link::Closer;
 use crate::logic::ledger::{
-    Answer, Call, Connection, Knock, KnockBudget, Ledger, Lost, Opening, Record, SetKey, Waiting,
+    Answer, Call, Connection, Knock, KnockBudget, Ledger, Lost, Opened, Opening, Reach, Record,
+    SetKey, Waiting,
 };
 
 /// An upload that is silent for longer is shown as waiting.
@@ -86,6 +88,7 @@ impl Uploads {
     pub(super) fn begin(
         &self,
         opening: Opening,
+        from: IpAddr,
         closer: Closer,
     ) -> Result<(Connection, u32), Fault> {
         let connection = Connection(self.connections.fetch_add(1, Ordering::Relaxed));
@@ -95,11 +98,13 @@ impl Uploads {
             let fresh = || self.ids.fetch_add(1, Ordering::Relaxed);
             let id = *inner.numbers.entry(key).or_insert_with(fresh);
             let status = Connected::new(id, &opening, closer);
+            inner.budget.proved(clock::now(), from, opening.requester);
             let (opened, record) = inner.ledger.open(opening, connection);
             if let Some(older) = opened.older.and_then(|older| inner.open.get(&older)) {
                 older.closer.close();
             }
-            inner.open.insert(connection, Connected { attempt: opened.attempt, ..status });
+            let Opened { attempt, acked, .. } = opened;
+            inner.open.insert(connection, Connected { attempt, acked, ..status });
             (opened, record.map(|record| self.journal.append(&record)))
         };
         let logged = match logged {
@@ -110,7 +115,9 @@ impl Uploads {
         match logged {
             Ok(()) => Ok((connection, opened.attempt)),
             Err(fault) => {
-                self.end(connection, Lost::Cancelled("it could not be logged".into()));
+                // What the log has begun before is not over because of this.
+                let refused = || Lost::Cancelled("it could not be logged".into());
+                self.end(connection, if opened.goes_on { Lost::Broken } else { refused() });
                 Err(fault)
             }
         }
@@ -138,7 +145,7 @@ impl Uploads {
         let mut inner = self.inner.lock();
         self.note(inner.ledger.acked(connection, bytes));
         if let Some(status) = inner.open.get_mut(&connection) {
-            status.acked += bytes;
+            status.acked = (status.acked + bytes).min(status.total);
             status.last_moved = clock::now();
         }
     }
@@ -156,6 +163,13 @@ impl Uploads {
         inner.forget_numbers();
     }
 
+    /// Nothing of a set is here any more: what was begun of it for `requester` is over.
+    pub(super) fn gone(&self, requester: NodeId, set: SetKey) {
+        let mut inner = self.inner.lock();
+        self.note(inner.ledger.gone(requester, set));
+        inner.forget_numbers();
+    }
+
     /// Lets time pass, tidies the log, and tells who is to be called now, and where.
     pub(super) fn tick(&self) -> Vec<Call> {
         let now = clock::now();
@@ -167,13 +181,15 @@ impl Uploads {
         let Inner { ledger, budget, .. } = &mut *guard;
         let peers = self.ctx.peers.lock();
         let (budget, found) = (RefCell::new(budget), RefCell::new(BTreeMap::new()));
-        let reachable = |id: &NodeId| {
-            let peer = peers.get(id).filter(|peer| budget.borrow_mut().take(now, peer.ip));
-            let may = peer.is_some();
-            found.borrow_mut().extend(peer.map(|peer| (*id, peer)));
-            may
+        let reach = |id: &NodeId| {
+            let Some(peer) = peers.get(id) else { return Reach::Absent };
+            if !budget.borrow_mut().take(now, peer.ip, *id) {
+                return Reach::TooOften;
+            }
+            found.borrow_mut().insert(*id, peer);
+            Reach::Call
         };
-        let knocks = ledger.due(now, &reachable);
+        let knocks = ledger.due(now, &reach);
         drop(peers);
         guard.forget_numbers();
         let found = found.into_inner();
@@ -181,12 +197,12 @@ impl Uploads {
         knocks.into_iter().filter_map(call).collect()
     }
 
-    /// What came of a call.
-    pub(super) fn answered(&self, call: &Call, answer: Answer) {
+    /// What came of a call, and whether it met whom it was for.
+    pub(super) fn answered(&self, call: &Call, met: bool, answer: Answer) {
         let mut inner = self.inner.lock();
-        inner.budget.met(call.peer.ip, !matches!(answer, Answer::Away(_)));
-        let knock = &call.knock;
         let (now, random) = (clock::now(), clock::random_u64());
+        inner.budget.met(now, call.peer.ip, call.peer.id, met);
+        let knock = &call.knock;
         self.note(inner.ledger.answered(now, knock.requester, knock.set, answer, random));
         inner.forget_numbers();
     }
@@ -200,7 +216,7 @@ impl Uploads {
     }
 
     /// A tracker lists a requester that was away.
-    pub(super) fn returned(&self, requester: NodeId, ip: std::net::IpAddr) {
+    pub(super) fn returned(&self, requester: NodeId, ip: IpAddr) {
         let mut inner = self.inner.lock();
         inner.budget.renewed(ip);
         inner.ledger.returned(clock::now(), requester);

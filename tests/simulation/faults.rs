@@ -14,8 +14,7 @@ use crate::world::{Event, World};
 
 impl World {
     /// Something goes wrong.
-    pub fn on_fault(&mut self, number: usize) {
-        let fault = self.plan.faults[number].1.clone();
+    pub fn on_fault(&mut self, fault: Fault) {
         self.trace(format_args!("fault: {fault:?}"));
         match fault {
             Fault::Kill { node, down } => self.end(node, down, State::Ended, false),
@@ -36,8 +35,8 @@ impl World {
                 self.after(down, Event::TrackerStart);
             }
             Fault::Disk { node, disk, only, trouble, time } => {
-                let storage = self.disk(node, disk);
-                let at = storage.operations() + self.dice.within(0, 12);
+                let ahead = self.dice.within(0, 3) * self.dice.within(0, 3);
+                let at = self.disk(node, disk).operations() + ahead;
                 let failure = Failure { at, forever: self.dice.chance(50), only, trouble };
                 self.disk(node, disk).fail(Some(failure));
                 self.after(time, Event::DiskWell { node, disk });
@@ -51,6 +50,7 @@ impl World {
         match disk {
             DiskKind::Log => &self.nodes[node].log,
             DiskKind::Files => &self.nodes[node].files,
+            DiskKind::Orders => &self.nodes[node].orders,
         }
     }
 
@@ -93,9 +93,10 @@ impl World {
             disk.seed(dice.next());
             disk
         };
-        let (log, files) = (self.nodes[node].log.clone(), self.nodes[node].files.clone());
-        self.nodes[node].log = survive(&mut self.dice, &log);
-        self.nodes[node].files = survive(&mut self.dice, &files);
+        let known = &mut self.nodes[node];
+        for disk in [&mut known.log, &mut known.files, &mut known.orders] {
+            *disk = survive(&mut self.dice, disk);
+        }
     }
 
     /// A node starts.
@@ -117,7 +118,7 @@ impl World {
         self.after(Duration::from_secs(1), Event::Tick { node, life });
         let wait = self.dice.millis(1, 300);
         self.after(wait, Event::Beat { node, life });
-        for (order, paused) in store::orders(&self.nodes[node].files) {
+        for (order, paused) in store::orders(&self.nodes[node].orders) {
             let process = self.nodes[node].process.as_mut().expect("it runs");
             process.jobs.insert(order, Job { paused, run: 0, fetch: None });
             self.start_job(node, order);
@@ -149,7 +150,7 @@ impl World {
 
     fn keep_order(&mut self, order: usize, paused: bool) {
         let node = self.plan.orders[order].node;
-        match store::keep_order(&self.nodes[node].files, order, paused) {
+        match store::keep_order(&self.nodes[node].orders, order, paused) {
             Ok(()) => self.unkept.remove(&order),
             Err(_) => self.unkept.insert(order),
         };
@@ -227,8 +228,9 @@ impl World {
         self.net.join_all();
         self.tracker.start();
         for node in 0..self.nodes.len() {
-            self.disk(node, DiskKind::Log).fail(None);
-            self.disk(node, DiskKind::Files).fail(None);
+            for disk in [DiskKind::Log, DiskKind::Files, DiskKind::Orders] {
+                self.disk(node, disk).fail(None);
+            }
             self.on_resume(node);
             self.on_boot(node);
         }

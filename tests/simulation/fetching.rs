@@ -108,7 +108,8 @@ impl World {
     }
 
     fn find(&mut self, node: usize, order: usize, run: u64) {
-        let (life, wait) = (self.nodes[node].life, self.dice.millis(30, 900));
+        let slow = if self.dice.chance(40) { 30 } else { 900 };
+        let (life, wait) = (self.nodes[node].life, self.dice.millis(5, slow));
         self.after(wait, Event::Found { node, life, order, run });
     }
 
@@ -444,7 +445,11 @@ impl World {
             fetch.owners.returned(local, peer(owner));
             return Knocked::Coming;
         }
-        let going_on = !process.jobs.is_empty();
+        if process.done.contains(&knock.set) {
+            return Knocked::Done;
+        }
+        // What such a job wants is not known yet.
+        let unknown = process.jobs.values().any(|job| job.fetch.is_none() && !job.paused);
         let file = knock.content.and_then(|content| self.file_of(&content));
         if let Some(file) = file.filter(|file| self.has_file(node, *file)) {
             return match self.sync_finals(node, &[file]) {
@@ -455,7 +460,7 @@ impl World {
                 Err(_) => Knocked::Later(Text::of("its disk fails")),
             };
         }
-        match going_on {
+        match unknown {
             true => Knocked::Later(Text::of("its downloads are not that far")),
             false => Knocked::NotWanted(Text::of("it is not being downloaded any more")),
         }

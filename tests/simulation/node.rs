@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parvi::base::{NodeId, Time};
-use parvi::logic::ledger::{Connection, KnockBudget, Ledger, Record};
+use parvi::logic::ledger::{Connection, KnockBudget, Ledger, Record, SetKey};
 use parvi::logic::peers::PeerBook;
 use parvi::logic::registry::SessionToken;
 use parvi_wal::testing::MemStorage;
@@ -43,8 +43,10 @@ pub struct Node {
     pub drift: f64,
     /// `.parvi/wal`.
     pub log: MemStorage,
-    /// Parts, orders and final names.
+    /// Parts and final names.
     pub files: MemStorage,
+    /// `.parvi`, where orders are kept.
+    pub orders: MemStorage,
     pub process: Option<Process>,
 }
 
@@ -57,8 +59,12 @@ pub struct Process {
     pub session: Option<SessionToken>,
     pub serving: BTreeMap<ConnId, Serving>,
     pub connections: u64,
+    /// The last one on which each upload was opened, and its attempt.
+    pub newest: BTreeMap<(usize, SetKey), (Connection, u32)>,
     pub jobs: BTreeMap<usize, Job>,
     pub away: BTreeSet<NodeId>,
+    /// Sets that were done in this life.
+    pub done: BTreeSet<SetKey>,
     /// Since when the line up is free again.
     pub line_free: Time,
     pub ticks: u64,
@@ -66,10 +72,11 @@ pub struct Process {
 
 impl Node {
     pub fn new(n: usize, drift: f64, seed: u64) -> Node {
-        let (log, files) = (MemStorage::default(), MemStorage::default());
+        let (log, files, orders) = Default::default();
+        let log: MemStorage = log;
         log.seed(seed ^ n as u64);
         let (state, life, boot) = (State::Ended, 0, Time::ZERO);
-        Node { n, state, life, boot, drift, log, files, process: None }
+        Node { n, state, life, boot, drift, log, files, orders, process: None }
     }
 
     /// What the process's own clock says.
@@ -101,8 +108,10 @@ impl Node {
             session: None,
             serving: BTreeMap::new(),
             connections: 0,
+            newest: BTreeMap::new(),
             jobs: BTreeMap::new(),
             away: BTreeSet::new(),
+            done: BTreeSet::new(),
             line_free: now,
             ticks: 0,
         });

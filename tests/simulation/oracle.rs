@@ -106,14 +106,20 @@ impl Oracle {
 }
 
 impl World {
-    /// I6: bytes only on a connection on which somebody has asked for them.
+    /// I6: bytes only on a connection on which somebody has asked for them. I3: only for an upload
+    /// that the log has begun and not ended, unless a newer attempt has just taken over.
     pub fn check_payload(&mut self, owner: usize, conn: ConnId) {
         let known = &self.net.conns[&conn];
         let asked = matches!(known.purpose, Purpose::Lane { .. });
         let process = self.nodes[owner].process.as_ref().expect("it runs");
-        let requester = process.serving[&conn].requester;
-        if !asked || known.end(Side::Dialler).node != requester {
+        let serving = &process.serving[&conn];
+        if !asked || known.end(Side::Dialler).node != serving.requester {
             self.oracle.fail(format!("I6: {owner} sends bytes that nobody asked for"));
+        }
+        let newest = process.newest.get(&(serving.requester, serving.set));
+        let is_newest = newest.is_some_and(|(newest, _)| *newest == serving.connection);
+        if is_newest && !process.ledger.is_current(serving.connection) {
+            self.oracle.fail(format!("I3: {owner} sends bytes for an upload that has ended"));
         }
     }
 
@@ -155,10 +161,17 @@ impl World {
                 }
             }
             End::Cancelled(_) => {
-                let attempt = self.oracle.open.get(&(owner, requester, *set)).copied();
-                if attempt.is_some() && self.is_fetching(requester, owner, set, attempt) {
+                let process = self.nodes[owner].process.as_ref().expect("it runs");
+                let newest = process.newest.get(&(requester, *set)).map(|(_, attempt)| *attempt);
+                if newest.is_some() && self.is_fetching(requester, owner, set, newest) {
                     let words = format!("I3: {owner} ends an upload that {requester} goes on with");
                     self.oracle.fail(words);
+                }
+            }
+            End::Gone => {
+                let files = self.oracle.sets.get(set).cloned().unwrap_or_default();
+                if files.iter().any(|file| self.has_file(owner, *file)) {
+                    self.oracle.fail(format!("I3: {owner} has what it says is gone"));
                 }
             }
             _ => self.oracle.fail(format!("I3: {owner} gives an upload up: {end:?}")),
@@ -220,7 +233,7 @@ impl World {
         for node in 0..self.nodes.len() {
             self.judge_disk(node);
             let ours = |name: &String| {
-                ["part-", "stage-", "final-", "order-"].iter().any(|start| name.starts_with(start))
+                ["part-", "stage-", "final-"].iter().any(|start| name.starts_with(start))
             };
             if let Some(name) = self.nodes[node].files.names().iter().find(|name| !ours(name)) {
                 self.oracle.fail(format!("I5: {node} has written {name}"));

@@ -16,6 +16,9 @@ use crate::dice::Dice;
 /// Everything goes wrong before this, and is well again from then on.
 pub const HEALED_AT: Time = Time::from_origin(Duration::from_secs(70));
 
+/// After this nothing new goes wrong.
+pub const LAST_FAULT: Time = Time::from_origin(Duration::from_secs(60));
+
 /// A file that somebody has.
 #[derive(Debug, Clone)]
 pub struct FileSpec {
@@ -38,6 +41,7 @@ pub struct OrderSpec {
 pub enum DiskKind {
     Log,
     Files,
+    Orders,
 }
 
 /// What goes wrong.
@@ -96,6 +100,10 @@ pub struct Plan {
     pub files: Vec<FileSpec>,
     pub orders: Vec<OrderSpec>,
     pub faults: Vec<(Time, Fault)>,
+    /// Which kinds of faults this run knows.
+    pub kinds: Vec<Kind>,
+    /// In so many of a hundred delicate moments one more goes wrong.
+    pub malice: u64,
     /// From each node to each other.
     pub latency: Vec<Vec<Duration>>,
     /// Bytes a second, from each node.
@@ -107,21 +115,27 @@ pub struct Plan {
 impl Plan {
     /// The plan of `seed`.
     pub fn of(seed: u64) -> Plan {
+        Plan::of_kinds(seed, None)
+    }
+
+    /// The plan of `seed` with these kinds of faults only.
+    pub fn of_kinds(seed: u64, only: Option<&[Kind]>) -> Plan {
         let mut dice = Dice::new(seed);
         let nodes = dice.within(2, 5) as usize;
         let (files, orders) = wishes(&mut dice, nodes);
-        let faults = faults(&mut dice, nodes, orders.len());
+        // Each run has its own few kinds of faults, and more of them: so they meet (swarm testing,
+        // Groce et al., 2012).
+        let kinds: Vec<Kind> = match only {
+            Some(only) => only.to_vec(),
+            None => (0..dice.within(1, 4)).map(|_| KINDS[dice.below(KINDS.len())]).collect(),
+        };
+        let faults = faults(&mut dice, &kinds, nodes, orders.len());
+        let malice = if dice.chance(70) { dice.within(1, 40) } else { 0 };
         let mut row = |_| (0..nodes).map(|_| dice.millis(1, 80)).collect();
         let latency = (0..nodes).map(&mut row).collect();
         let up = (0..nodes).map(|_| dice.within(1 << 18, 1 << 20) << dice.below(5)).collect();
         let drift = (0..nodes).map(|_| dice.within(950, 1_050) as f64 / 1_000.0).collect();
-        Plan { nodes, files, orders, faults, latency, up, drift }
-    }
-
-    /// A run in which nothing goes wrong but `faults`.
-    pub fn with(mut self, faults: Vec<(Time, Fault)>) -> Plan {
-        self.faults = faults;
-        self
+        Plan { nodes, files, orders, faults, kinds, malice, latency, up, drift }
     }
 }
 
@@ -155,41 +169,73 @@ fn wishes(dice: &mut Dice, nodes: usize) -> (Vec<FileSpec>, Vec<OrderSpec>) {
     (files, orders)
 }
 
-fn faults(dice: &mut Dice, nodes: usize, orders: usize) -> Vec<(Time, Fault)> {
-    // Each run has its own few kinds of faults, and more of them: so they meet (swarm testing,
-    // Groce et al., 2012).
-    let kinds: Vec<usize> = (0..dice.within(1, 4)).map(|_| dice.below(KINDS)).collect();
+fn faults(dice: &mut Dice, kinds: &[Kind], nodes: usize, orders: usize) -> Vec<(Time, Fault)> {
     let count = dice.within(2, 16);
     let fault = |_| {
         let at = Time::ZERO + dice.millis(2_500, 55_000);
-        let kind = kinds[dice.below(kinds.len())];
-        (at, one_fault(dice, kind, nodes, orders))
+        (at, one_fault(dice, kinds, nodes, orders))
     };
     let mut all: Vec<(Time, Fault)> = (0..count).map(fault).collect();
     all.sort_by_key(|(at, _)| *at);
     all
 }
 
-/// How many kinds `one_fault` knows.
-const KINDS: usize = 9;
+/// A kind of fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Kill,
+    Power,
+    Stop,
+    Pause,
+    Partition,
+    Reset,
+    TrackerKill,
+    Disk,
+    PausedByPerson,
+}
 
-fn one_fault(dice: &mut Dice, kind: usize, nodes: usize, orders: usize) -> Fault {
+/// All kinds; those that cost most come more often.
+const KINDS: [Kind; 14] = [
+    Kind::Kill,
+    Kind::Kill,
+    Kind::Kill,
+    Kind::Power,
+    Kind::Power,
+    Kind::Power,
+    Kind::Partition,
+    Kind::Partition,
+    Kind::Stop,
+    Kind::Pause,
+    Kind::Reset,
+    Kind::TrackerKill,
+    Kind::Disk,
+    Kind::PausedByPerson,
+];
+
+/// Something that goes wrong, of one of these kinds.
+pub fn one_fault(dice: &mut Dice, kinds: &[Kind], nodes: usize, orders: usize) -> Fault {
+    let kind = kinds[dice.below(kinds.len())];
     let node = dice.below(nodes);
-    let wait = if dice.chance(70) { dice.millis(200, 8_000) } else { dice.millis(1_000, 45_000) };
+    let wait = match dice.below(10) {
+        0..=1 => dice.millis(5, 300),
+        2..=6 => dice.millis(200, 8_000),
+        _ => dice.millis(1_000, 45_000),
+    };
     match kind {
-        0 => Fault::Kill { node, down: wait },
-        1 => Fault::Power { node, down: wait },
-        2 => Fault::Stop { node, down: wait },
-        3 => Fault::Pause { node, time: wait },
-        4 => {
+        Kind::Kill => Fault::Kill { node, down: wait },
+        Kind::Power => Fault::Power { node, down: wait },
+        Kind::Stop => Fault::Stop { node, down: wait },
+        Kind::Pause => Fault::Pause { node, time: wait },
+        Kind::Partition => {
             let other = (node + 1 + dice.below(nodes - 1)) % nodes;
             Fault::Partition { a: node, b: dice.chance(80).then_some(other), time: wait }
         }
-        5 => Fault::Reset,
-        6 => Fault::TrackerKill { down: wait },
-        7 => Fault::Disk {
+        Kind::Reset => Fault::Reset,
+        Kind::TrackerKill => Fault::TrackerKill { down: wait },
+        Kind::Disk => Fault::Disk {
             node,
-            disk: if dice.chance(40) { DiskKind::Log } else { DiskKind::Files },
+            disk: [DiskKind::Log, DiskKind::Files, DiskKind::Files, DiskKind::Orders]
+                [dice.below(4)],
             only: dice.chance(70).then(|| {
                 [Operation::Sync, Operation::Write, Operation::SyncDir, Operation::Rename]
                     [dice.below(4)]
@@ -197,6 +243,6 @@ fn one_fault(dice: &mut Dice, kind: usize, nodes: usize, orders: usize) -> Fault
             trouble: [Trouble::Eio, Trouble::Enospc, Trouble::Part, Trouble::Late][dice.below(4)],
             time: wait,
         },
-        _ => Fault::PausedByPerson { order: dice.below(orders), time: wait },
+        Kind::PausedByPerson => Fault::PausedByPerson { order: dice.below(orders), time: wait },
     }
 }

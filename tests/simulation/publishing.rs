@@ -32,7 +32,8 @@ impl World {
         let life = self.nodes[node].life;
         match done {
             Ok(()) => {
-                let wait = self.dice.millis(0, 150);
+                let slow = if self.dice.chance(20) { 3_000 } else { 100 };
+                let wait = self.dice.millis(0, slow);
                 let step = step + 1;
                 self.after(wait, Event::Publish { node, life, order, run, step });
             }
@@ -47,6 +48,9 @@ impl World {
     fn published(&mut self, node: usize, order: usize, files: &[usize]) {
         self.trace(format_args!("{node} has order {order}"));
         self.promise(node, files);
+        let process = self.nodes[node].process.as_mut().expect("it runs");
+        let fetch = process.jobs.get(&order).and_then(|job| job.fetch.as_ref());
+        process.done.extend(fetch.map(|fetch| fetch.key));
         self.last_word(node, order, Done.into());
         self.job_over(node, order);
     }
@@ -56,7 +60,7 @@ impl World {
         let process = self.nodes[node].process.as_mut().expect("it runs");
         process.jobs.remove(&order);
         // Should that fail, the next start finds that all is there.
-        store::drop_order(&self.nodes[node].files, order).unwrap_or_default();
+        store::drop_order(&self.nodes[node].orders, order).unwrap_or_default();
         self.satisfied.insert(order);
     }
 
@@ -64,7 +68,7 @@ impl World {
     fn job_failed(&mut self, node: usize, order: usize) {
         let process = self.nodes[node].process.as_mut().expect("it runs");
         process.jobs.remove(&order);
-        store::drop_order(&self.nodes[node].files, order).unwrap_or_default();
+        store::drop_order(&self.nodes[node].orders, order).unwrap_or_default();
         let wait = self.dice.millis(2_000, 6_000);
         self.after(wait, Event::Person { order });
     }

@@ -5,10 +5,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use parvi::base::limits::WORKING_EVERY;
-use parvi::base::{Bitmap, Range, Time};
+use parvi::base::{Bitmap, NodeId, Range, Time};
 use parvi::logic::batch::set_key;
 use parvi::logic::items::Items;
-use parvi::logic::ledger::{Answer, Connection, Knock, LOG_KIND, Lost, Opening, Record, SetKey};
+use parvi::logic::ledger::{
+    Answer, Connection, Knock, LOG_KIND, Lost, Opening, Reach, Record, SetKey,
+};
 use parvi::logic::upload::{Step, Upload};
 use parvi::wire::Message;
 use parvi::wire::message::knock::Knocked;
@@ -28,10 +30,9 @@ pub struct Serving {
     pub requester: usize,
     pub set: SetKey,
     pub connection: Connection,
-    pub contents: Vec<Content>,
-    batch: bool,
     upload: Upload,
     attempt: u32,
+    goes_on: bool,
     heard: Time,
     moved: Time,
     outbox: VecDeque<Message>,
@@ -46,10 +47,13 @@ impl World {
         let contents = contents(&open.set);
         let items = Items::of(&open.set);
         let have = self.what_is_here(owner, &open.set, &contents);
+        let set = set_key(&open.set);
         if have.is_empty() {
+            let process = self.nodes[owner].process.as_mut().expect("it runs");
+            let record = process.ledger.gone(id(requester), set);
+            self.note(owner, record);
             return self.refuse(conn, Why::NotHere);
         }
-        let set = set_key(&open.set);
         let opening = Opening {
             requester: id(requester),
             set,
@@ -58,10 +62,12 @@ impl World {
             total: items.total(),
             resumable: open.resumable,
         };
-        let now = self.now;
+        let (now, local) = (self.now, self.local(owner));
         let Some(process) = self.nodes[owner].process.as_mut() else { return };
         let connection = process.number();
+        process.budget.proved(local, ip(requester), id(requester));
         let (opened, record) = process.ledger.open(opening, connection);
+        process.newest.insert((requester, set), (connection, opened.attempt));
         let older: Vec<ConnId> = process
             .serving
             .iter()
@@ -74,10 +80,9 @@ impl World {
                 requester,
                 set,
                 connection,
-                contents,
-                batch: matches!(open.set, Set::Batch(_)),
                 upload: Upload::new(items, have),
                 attempt: opened.attempt,
+                goes_on: opened.goes_on,
                 heard: now,
                 moved: now,
                 outbox: VecDeque::new(),
@@ -91,7 +96,7 @@ impl World {
             self.after(wait, Event::Hang { conn: older, side: Side::Acceptor });
         }
         match record.map(|record| self.log(owner, &record)) {
-            Some(Err(_)) => self.not_logged(owner, conn),
+            Some(Err(_)) => self.not_logged(owner, conn, opened.goes_on),
             _ => {
                 let wait = self.dice.millis(1, 60);
                 self.after(wait, Event::Logged { conn });
@@ -106,7 +111,8 @@ impl World {
         let synced = process.wal.sync();
         let Some(serving) = process.serving.get_mut(&conn) else { return };
         if synced.is_err() {
-            return self.not_logged(owner, conn);
+            let goes_on = serving.goes_on;
+            return self.not_logged(owner, conn, goes_on);
         }
         serving.open = true;
         let (attempt, requester, set) = (serving.attempt, serving.requester, serving.set);
@@ -115,13 +121,14 @@ impl World {
         if process.ledger.is_current(connection) {
             self.oracle.begun(owner, requester, set, attempt);
         }
+        self.trace(format_args!("{owner} opens {conn} for {requester}, attempt {attempt}"));
         self.say(conn, Side::Acceptor, Opened { attempt, have }.into());
         self.pump(conn);
     }
 
-    fn not_logged(&mut self, owner: usize, conn: ConnId) {
-        let how = Lost::Cancelled("it could not be logged".into());
-        self.end_serving(owner, conn, how);
+    fn not_logged(&mut self, owner: usize, conn: ConnId, goes_on: bool) {
+        let refused = || Lost::Cancelled("it could not be logged".into());
+        self.end_serving(owner, conn, if goes_on { Lost::Broken } else { refused() });
         self.refuse(conn, Why::Busy);
     }
 
@@ -193,6 +200,7 @@ impl World {
             },
             Message::Done(_) => return self.over(owner, conn, Lost::Done),
             Message::Cancel(cancel) => {
+                self.trace(format_args!("{owner} hears CANCEL on {conn}"));
                 let why = Lost::Cancelled(cancel.reason.as_str().to_owned());
                 return self.over(owner, conn, why);
             }
@@ -216,7 +224,7 @@ impl World {
         let Some(process) = self.nodes[owner].process.as_ref() else { return };
         let Some(connection) = process.serving.get(&conn).map(|s| s.connection) else { return };
         let connection = match how {
-            Lost::Broken => connection,
+            Lost::Broken | Lost::Silent => connection,
             _ => self.effective(owner, conn, connection),
         };
         self.end_serving_of(owner, connection, how);
@@ -241,7 +249,11 @@ impl World {
         let Some(own) = process.serving.get(&conn) else { return connection };
         let same =
             process.serving.values().filter(|s| (s.requester, s.set) == (own.requester, own.set));
-        same.map(|s| s.connection).max().unwrap_or(connection)
+        let m = same.map(|s| s.connection).max().unwrap_or(connection);
+        if m != connection {
+            eprintln!("EFF {connection:?} -> {m:?}");
+        }
+        m
     }
 
     /// The writer: sends what comes next, unless it is at it.
@@ -316,7 +328,7 @@ impl World {
             process.serving.iter().filter(|(_, s)| s.open && silent(s)).map(|(c, _)| *c).collect();
         for conn in silent {
             self.trace(format_args!("{owner} gives up connection {conn}"));
-            self.over(owner, conn, Lost::Broken);
+            self.over(owner, conn, Lost::Silent);
         }
         let process = self.nodes[owner].process.as_mut().expect("it runs");
         let records = process.ledger.tick(local);
@@ -338,9 +350,12 @@ impl World {
         self.look_for_returned(owner);
         let process = self.nodes[owner].process.as_mut().expect("it runs");
         let (book, budget) = (&process.book, std::cell::RefCell::new(&mut process.budget));
-        let reachable =
-            |id: &_| book.get(id).is_some_and(|peer| budget.borrow_mut().take(local, peer.ip));
-        for knock in process.ledger.due(local, &reachable) {
+        let reach = |id: &NodeId| match book.get(id) {
+            None => Reach::Absent,
+            Some(peer) if budget.borrow_mut().take(local, peer.ip, *id) => Reach::Call,
+            Some(_) => Reach::TooOften,
+        };
+        for knock in process.ledger.due(local, &reach) {
             let to = number(&knock.requester);
             self.trace(format_args!("{owner} knocks at {to}"));
             self.dial(owner, to, Purpose::Knock(knock));
@@ -392,7 +407,7 @@ impl World {
         self.trace(format_args!("{owner} knocked at {}: {answer:?}", number(&knock.requester)));
         let Some(process) = self.nodes[owner].process.as_mut() else { return };
         let met = !matches!(answer, Answer::Away(_));
-        process.budget.met(ip(number(&knock.requester)), met);
+        process.budget.met(local, ip(number(&knock.requester)), knock.requester, met);
         let record = process.ledger.answered(local, knock.requester, knock.set, answer, random);
         self.note(owner, record);
     }

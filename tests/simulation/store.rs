@@ -7,7 +7,7 @@
 //! part-F    one stamp a chunk of file F, in any order        (io/disk/part)
 //! stage-F-R one try's copy of a small file, which gets the final name
 //! final-F   the same, with its final name                    (io/disk/publish)
-//! order-N   somebody has ordered N; "p": and lets it stand   (node/orders)
+//! order-N   somebody has ordered N; "p": and lets it stand   (node/orders, a folder of its own)
 //! ```
 
 use std::io;

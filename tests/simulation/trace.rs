@@ -26,7 +26,12 @@ impl Trace {
         // Looks and pieces of runs would hide everything else.
         let is_told = !matches!(
             event,
-            Event::Look { .. } | Event::Tick { .. } | Event::Arrive { .. } | Event::Sent { .. }
+            Event::Look { .. }
+                | Event::Tick { .. }
+                | Event::Beat { .. }
+                | Event::Dialled { .. }
+                | Event::Arrive { .. }
+                | Event::Sent { .. }
         );
         self.line(now, format_args!("{event:?}"), is_told);
     }

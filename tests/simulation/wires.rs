@@ -28,20 +28,26 @@ impl World {
 
     /// Begins to connect: three times over the way, then both know each other.
     pub fn dial(&mut self, from: usize, to: usize, purpose: Purpose) {
-        let life = self.nodes[from].life;
-        let (wait, listens) = (self.latency(from, to), self.nodes[to].state == State::Up);
-        let refused = self.nodes[to].state == State::Ended && !self.net.is_parted(from, Some(to));
-        let node = from;
-        if from != to && listens && !self.net.is_parted(from, Some(to)) {
-            self.after(wait * 3, Event::Dialled { node, life, to, purpose });
+        let (node, life, until) = (from, self.nodes[from].life, self.now + DIAL_TIME);
+        let wait = self.latency(from, to);
+        let parted = from == to || self.net.is_parted(from, Some(to));
+        if self.nodes[to].state == State::Ended && !parted {
+            self.after(wait * 2, Event::DialFailed { node, life, purpose });
         } else {
-            let wait = if refused { wait * 2 } else { DIAL_TIME };
-            self.after(wait, Event::DialFailed { node, life, purpose });
+            self.after(wait * 3, Event::Dialled { node, life, to, purpose, until });
         }
     }
 
-    /// A dial has been answered, unless something came between.
-    pub fn on_dialled(&mut self, from: usize, to: usize, purpose: Purpose) {
+    /// A dial has been answered, unless something came between. The system of a process that stands
+    /// still takes connections for it, and a system tries again what got no answer.
+    pub fn on_dialled(&mut self, from: usize, to: usize, purpose: Purpose, until: Time) {
+        let later = matches!(self.nodes[to].state, State::Paused | State::Dark)
+            || self.net.is_parted(from, Some(to));
+        if later && self.now < until {
+            let (node, life) = (from, self.nodes[from].life);
+            let wait = Duration::from_millis(100);
+            return self.after(wait, Event::Dialled { node, life, to, purpose, until });
+        }
         if !self.reaches(from, to) {
             return self.on_dial_failed(from, purpose);
         }
@@ -76,7 +82,13 @@ impl World {
             return;
         }
         let wait = self.latency(here.node, there.node);
-        let jitter = self.dice.millis(0, 5);
+        // Now and then a packet is lost and sent again, or a thread is not woken for a while.
+        let slow = match self.dice.below(100) {
+            0..=1 => 3_000,
+            2..=6 => 400,
+            _ => 5,
+        };
+        let jitter = self.dice.millis(0, slow);
         if there.open {
             let arrives = self.net.push(conn, from.other(), at + wait + jitter, packet);
             self.at(arrives, Event::Arrive { conn, side: from.other() });
@@ -175,7 +187,10 @@ impl World {
             }
         }
         for (conn, side) in waiting {
-            self.after(Duration::ZERO, Event::Arrive { conn, side });
+            // Which of the threads that were held up goes on first is chance.
+            let slow = if self.dice.chance(20) { 3_000 } else { 200 };
+            let wait = self.dice.millis(0, slow);
+            self.after(wait, Event::Arrive { conn, side });
         }
     }
 }

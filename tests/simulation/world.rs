@@ -14,7 +14,7 @@ use crate::dice::Dice;
 use crate::network::{ConnId, Network, Purpose, Side};
 use crate::node::{Node, State};
 use crate::oracle::Oracle;
-use crate::plan::{DiskKind, HEALED_AT, Plan};
+use crate::plan::{DiskKind, HEALED_AT, LAST_FAULT, Plan, one_fault};
 use crate::store;
 use crate::trace::Trace;
 use crate::tracker::{BEAT_EVERY, Tracker};
@@ -83,6 +83,8 @@ pub enum Event {
         life: u64,
         to: usize,
         purpose: Purpose,
+        /// Until when an answer is waited for.
+        until: Time,
     },
     DialFailed {
         node: usize,
@@ -269,6 +271,16 @@ impl World {
                 return;
             }
         }
+        let is_delicate = matches!(
+            event,
+            Event::Publish { .. } | Event::Logged { .. } | Event::Found { .. } | Event::GoOn { .. }
+        );
+        if is_delicate && self.now < LAST_FAULT && self.dice.chance(self.plan.malice) {
+            let (nodes, orders) = (self.plan.nodes, self.plan.orders.len());
+            let fault = one_fault(&mut self.dice, &self.plan.kinds, nodes, orders);
+            self.on_fault(fault);
+            return self.at(self.now, event);
+        }
         self.trace.step(self.now, &event);
         self.happen(event);
     }
@@ -285,7 +297,9 @@ impl World {
             Event::Publish { node, order, run, step, .. } => {
                 self.on_publish(node, order, run, step);
             }
-            Event::Dialled { node, to, purpose, .. } => self.on_dialled(node, to, purpose),
+            Event::Dialled { node, to, purpose, until, .. } => {
+                self.on_dialled(node, to, purpose, until);
+            }
             Event::DialFailed { node, purpose, .. } => self.on_dial_failed(node, purpose),
             Event::Arrive { conn, side } => self.on_arrive(conn, side),
             Event::Broken { conn, side } => self.on_broken(conn, side),
@@ -293,7 +307,7 @@ impl World {
             Event::AnswerDue { conn } => self.on_answer_due(conn),
             Event::Logged { conn } => self.on_logged(conn),
             Event::Sent { conn, items } => self.on_sent(conn, items),
-            Event::Fault { number } => self.on_fault(number),
+            Event::Fault { number } => self.on_fault(self.plan.faults[number].1.clone()),
             Event::Resume { node } => self.on_resume(node),
             Event::Join { a, b } => self.on_join(a, b),
             Event::TrackerStart => self.tracker.start(),

@@ -30,6 +30,8 @@ pub(super) enum Phase {
         next: Time,
         knocks: Backoff,
         why: String,
+        /// Whether it is not to be called for now, only looked for.
+        absent: bool,
     },
     Knocking {
         knocks: Backoff,
@@ -51,5 +53,5 @@ impl Entry {
 
 /// It waits for its requester, until `next` at most.
 pub(super) fn waiting(next: Time, knocks: Backoff, why: impl Into<String>) -> Phase {
-    Phase::Waiting { next, knocks, why: why.into() }
+    Phase::Waiting { next, knocks, why: why.into(), absent: false }
 }

@@ -35,6 +35,10 @@ pub struct Opened {
     pub attempt: u32,
     /// The connection that was current until now: close it.
     pub older: Option<Connection>,
+    /// Whether it was begun before and is not over.
+    pub goes_on: bool,
+    /// Bytes that arrived before.
+    pub acked: u64,
 }
 
 /// How a connection ended.
@@ -44,10 +48,21 @@ pub enum Lost {
     Done,
     /// The requester said CANCEL.
     Cancelled(String),
-    /// What is fetched is not here any more.
-    Gone,
+    /// The requester was silent for an ACK timeout.
+    Silent,
     /// In any other way.
     Broken,
+}
+
+/// Whether a requester may be called now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// It may, and that counts.
+    Call,
+    /// Nobody says where it is.
+    Absent,
+    /// Its address was called often enough.
+    TooOften,
 }
 
 /// Whom to knock at, and for what.

@@ -10,18 +10,19 @@
 //! recovered ──────────> Waiting ──────── expired (Ended) ──────────┤
 //!                         ▲  │ due                                 │
 //!      coming, later, away│  ▼                                     │
-//!                        Knocking ────── done, cancelled (Ended) ──┘
+//!                        Knocking ─── done, cancelled, gone (Ended)┘
 //! ```
 //!
-//! Invariants: attempts only grow; one connection at most is current for a requester and a set, so
-//! that one which comes back takes over from its old connection; a transfer that is resumable ends
-//! in exactly one `Ended` (I3); nothing here sends bytes: after a knock only the requester's own
-//! `Open` does (I6). Bounded: who exceeds the bounds loses the upload that waited longest.
+//! Invariants: while an upload is not over its attempts only grow; one connection at most is current
+//! for a requester and a set, so that one which comes back takes over from its old connection; a
+//! transfer that is resumable ends in exactly one `Ended` (I3); nothing here sends bytes: after a
+//! knock only the requester's own `Open` does (I6). Bounded: what is too much is taken from the
+//! requester that has most, see `expiry`.
 //!
 //! ```
 //! use std::time::Duration;
 //! use parvi::base::{NodeId, Time};
-//! use parvi::logic::ledger::{Answer, Connection, Ledger, Lost, Opening, Record};
+//! use parvi::logic::ledger::{Answer, Connection, Ledger, Lost, Opening, Reach, Record};
 //!
 //! let (bob, set) = (NodeId::from_bytes([2; 32]), [7; 32]);
 //! let mut ledger = Ledger::new(Duration::from_secs(20));
@@ -32,7 +33,7 @@
 //!
 //! assert_eq!(ledger.close(Time::ZERO, Connection(1), Lost::Broken), None, "it is not over");
 //! let later = Time::ZERO + Duration::from_secs(20);
-//! assert_eq!(ledger.due(later, &|_| true).len(), 1, "bob is knocked at");
+//! assert_eq!(ledger.due(later, &|_| Reach::Call).len(), 1, "bob is knocked at");
 //! let record = ledger.answered(later, bob, set, Answer::Done, 0);
 //! assert!(matches!(record, Some(Record::Ended { .. })));
 //! ```
@@ -41,6 +42,7 @@ mod budget;
 mod calls;
 mod entry;
 mod events;
+mod expiry;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -50,7 +52,8 @@ use std::time::Duration;
 
 pub use budget::{ADDRESSES_MAX, DIALS_PER_MINUTE, FAILURES_MAX, KnockBudget, RETRY_AFTER};
 pub use calls::{CALLS_MAX, Call, Calls};
-pub use events::{Answer, Connection, Knock, Lost, Opened, Opening, SetKey, Waiting};
+pub use events::{Answer, Connection, Knock, Lost, Opened, Opening, Reach, SetKey, Waiting};
+pub use expiry::{AGE_MAX, UNFINISHED_MAX, UNFINISHED_PER_REQUESTER_MAX};
 pub use record::{End, LOG_KIND, NAME_BYTES_MAX, Record};
 
 use entry::{Entry, Phase, waiting};
@@ -59,24 +62,17 @@ use crate::base::backoff::Backoff;
 use crate::base::{NodeId, Time};
 use crate::wire::Text;
 
-/// Unfinished uploads remembered in all.
-pub const UNFINISHED_MAX: usize = 4_096;
-/// Unfinished uploads remembered for one requester.
-pub const UNFINISHED_PER_REQUESTER_MAX: usize = 256;
 /// Ended uploads whose attempts are remembered.
 pub const ENDED_MAX: usize = 4_096;
-/// How long an upload may go on while this node runs; the wall clock does not count.
-pub const AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-/// Longest wait between two knocks.
-const KNOCK_PAUSE_MAX: Duration = Duration::from_secs(600);
+/// Longest wait between two knocks, in ACK timeouts: so that all is over soon after whatever was in
+/// the way has gone.
+const KNOCK_PAUSES_MAX: u32 = 2;
 /// Between two looks at whether a requester that nobody lists is there again.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// After a start, a requester has so long to come by itself.
 const START_PAUSE: Duration = Duration::from_secs(2);
 /// How long a requester that says it comes has for that.
 const COMING_TIME_MAX: Duration = Duration::from_secs(20);
-/// How much of an upload's running time a crash may take back.
-const AGE_LOGGED_EVERY: Duration = Duration::from_secs(600);
 /// A record of progress is due after so many parts of the whole.
 const PROGRESS_PARTS: u64 = 16;
 
@@ -158,7 +154,9 @@ impl Ledger {
         let key = (opening.requester, opening.set);
         let known = self.entries.remove(&key);
         let attempt = known.as_ref().map_or(self.floor, |e| e.attempt).saturating_add(1);
-        let (mut older, mut acked, mut age) = (None, 0, Duration::ZERO);
+        let (mut older, mut acked) = (None, 0);
+        let Opening { name, content, total, mut resumable, .. } = opening;
+        let goes_on = known.as_ref().is_some_and(|known| !matches!(known.phase, Phase::Over(_)));
         if let Some(known) = known {
             match known.phase {
                 Phase::Open(before) if before != connection => older = Some(before),
@@ -167,14 +165,15 @@ impl Ledger {
                 }
                 _ => {}
             }
-            if !matches!(known.phase, Phase::Over(_)) {
-                (acked, age) = (known.acked, known.age);
+            if goes_on {
+                acked = known.acked;
+                // What the log has begun must end there too, whoever opens it now.
+                resumable |= known.resumable;
             }
         }
         if let Some(older) = older {
             self.current.remove(&older);
         }
-        let Opening { name, content, total, resumable, .. } = opening;
         let entry = Entry {
             name,
             content,
@@ -183,14 +182,14 @@ impl Ledger {
             resumable,
             acked,
             logged: acked,
-            age,
-            logged_age: age,
+            age: Duration::ZERO,
+            logged_age: Duration::ZERO,
             phase: Phase::Open(connection),
         };
         let begun = resumable.then(|| entry.begun(key));
         self.entries.insert(key, entry);
         self.current.insert(connection, key);
-        (Opened { attempt, older }, begun)
+        (Opened { attempt, older, goes_on, acked }, begun)
     }
 
     /// Bytes were acknowledged on a connection; now and then that is worth a record.
@@ -198,6 +197,7 @@ impl Ledger {
         let key = *self.current.get(&connection)?;
         let entry = self.entries.get_mut(&key)?;
         entry.acked = entry.acked.saturating_add(bytes).min(entry.total);
+        entry.age = Duration::ZERO;
         let due =
             entry.resumable && entry.acked - entry.logged >= (entry.total / PROGRESS_PARTS).max(1);
         due.then(|| {
@@ -209,20 +209,27 @@ impl Ledger {
     /// A connection has ended. Of one that is not current any more nothing happens.
     pub fn close(&mut self, now: Time, connection: Connection, how: Lost) -> Option<Record> {
         let key = self.current.remove(&connection)?;
-        let next = now + self.patience;
+        // Who was silent for that long on an open connection has had the time.
+        let next = if how == Lost::Silent { now } else { now + self.patience };
         let pause = self.fresh_pause();
         let entry = self.entries.get_mut(&key)?;
         let end = match how {
             Lost::Done => End::Done,
             Lost::Cancelled(reason) => End::Cancelled(Text::of(&reason)),
-            Lost::Gone => End::Gone,
-            Lost::Broken if entry.resumable => {
+            Lost::Broken | Lost::Silent if entry.resumable => {
                 entry.phase = waiting(next, pause, "the connection was lost");
                 return None;
             }
-            Lost::Broken => End::Cancelled(Text::of("the connection was lost")),
+            Lost::Broken | Lost::Silent => End::Cancelled(Text::of("the connection was lost")),
         };
         self.end(key, end)
+    }
+
+    /// A requester asks for a set again of which nothing is here any more.
+    pub fn gone(&mut self, requester: NodeId, set: SetKey) -> Option<Record> {
+        let entry = self.entries.get(&(requester, set))?;
+        let waits = matches!(entry.phase, Phase::Waiting { .. } | Phase::Knocking { .. });
+        if waits { self.end((requester, set), End::Gone) } else { None }
     }
 
     /// Whether `connection` is the one on which the set was opened last.
@@ -236,21 +243,26 @@ impl Ledger {
         entry.is_some_and(|entry| !matches!(entry.phase, Phase::Over(_)))
     }
 
-    /// Who is to be knocked at now, of those that `reachable` says may be dialled.
-    pub fn due(&mut self, now: Time, reachable: &dyn Fn(&NodeId) -> bool) -> Vec<Knock> {
+    /// Who is to be knocked at now, of those that `reach` lets be called.
+    pub fn due(&mut self, now: Time, reach: &dyn Fn(&NodeId) -> Reach) -> Vec<Knock> {
         let mut knocks = Vec::new();
         for ((requester, set), entry) in &mut self.entries {
-            let Phase::Waiting { next, why, knocks: pause } = &mut entry.phase else { continue };
+            let Phase::Waiting { next, why, knocks: pause, absent } = &mut entry.phase else {
+                continue;
+            };
             if *next > now {
                 continue;
             }
-            if reachable(requester) {
-                entry.phase = Phase::Knocking { knocks: pause.clone() };
-                knocks.push(Knock { requester: *requester, set: *set, content: entry.content });
-            } else {
-                *next = now + LOOK_EVERY;
-                *why = "the requester is not there".to_owned();
-            }
+            let words = match reach(requester) {
+                Reach::Call => {
+                    entry.phase = Phase::Knocking { knocks: pause.clone() };
+                    knocks.push(Knock { requester: *requester, set: *set, content: entry.content });
+                    continue;
+                }
+                Reach::Absent => "no tracker lists the requester",
+                Reach::TooOften => "its address was called often enough lately",
+            };
+            (*next, *why, *absent) = (now + LOOK_EVERY, words.to_owned(), true);
         }
         knocks
     }
@@ -293,53 +305,13 @@ impl Ledger {
         None
     }
 
-    /// Lets time pass; returns the ends of what waited for too long, or is too much, and now and then
-    /// how old the others are.
-    pub fn tick(&mut self, now: Time) -> Vec<Record> {
-        let passed = now.since(self.ticked.replace(now).unwrap_or(now));
-        let (mut over, mut records) = (Vec::new(), Vec::new());
-        let mut unfinished: BTreeMap<NodeId, usize> = BTreeMap::new();
-        for (key, entry) in &mut self.entries {
-            let open = match entry.phase {
-                Phase::Over(_) => continue,
-                Phase::Open(_) => true,
-                Phase::Waiting { .. } | Phase::Knocking { .. } => false,
-            };
-            entry.age = entry.age.saturating_add(passed);
-            if entry.resumable && entry.age.saturating_sub(entry.logged_age) >= AGE_LOGGED_EVERY {
-                entry.logged_age = entry.age;
-                records.push(entry.progress(*key));
-            }
-            let count = unfinished.entry(key.0).or_default();
-            *count += 1;
-            if entry.age >= AGE_MAX && !open {
-                over.push((*key, End::Expired));
-            } else if *count > UNFINISHED_PER_REQUESTER_MAX && !open {
-                over.push((*key, End::Crowded));
-            }
-        }
-        let excess = unfinished.values().sum::<usize>().saturating_sub(UNFINISHED_MAX + over.len());
-        over.extend(self.oldest_waiting(excess).into_iter().map(|key| (key, End::Crowded)));
-        records.extend(over.into_iter().filter_map(|(key, end)| self.end(key, end)));
-        records
-    }
-
-    fn oldest_waiting(&self, count: usize) -> Vec<(NodeId, SetKey)> {
-        if count == 0 {
-            return Vec::new();
-        }
-        let waits = |e: &Entry| matches!(e.phase, Phase::Waiting { .. } | Phase::Knocking { .. });
-        let mut all: Vec<_> = self.entries.iter().filter(|(_, e)| waits(e)).collect();
-        all.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.age));
-        all.into_iter().take(count).map(|(key, _)| *key).collect()
-    }
-
     /// The uploads that wait for their requester.
     pub fn waiting(&self, now: Time) -> Vec<Waiting> {
         let row = |(key, entry): (&(NodeId, SetKey), &Entry)| {
             let reason = match &entry.phase {
-                Phase::Waiting { next, why, .. } => {
-                    format!("{why}; knocks again in {} s", next.since(now).as_secs())
+                Phase::Waiting { next, why, absent, .. } => {
+                    let does = if *absent { "looks" } else { "knocks" };
+                    format!("{why}; {does} again in {} s", next.since(now).as_secs())
                 }
                 Phase::Knocking { .. } => "knocking at the requester".to_owned(),
                 Phase::Open(_) | Phase::Over(_) => return None,
@@ -361,6 +333,9 @@ impl Ledger {
     /// It is over; the record says so, if it was ever logged.
     fn end(&mut self, key: (NodeId, SetKey), end: End) -> Option<Record> {
         let entry = self.entries.get_mut(&key)?;
+        if matches!(entry.phase, Phase::Over(_)) {
+            return None;
+        }
         let was = std::mem::replace(&mut entry.phase, Phase::Over(self.endings));
         let resumable = entry.resumable;
         if let Phase::Open(connection) = was {
@@ -377,6 +352,6 @@ impl Ledger {
     }
 
     fn fresh_pause(&self) -> Backoff {
-        Backoff::new(self.patience, KNOCK_PAUSE_MAX.max(self.patience))
+        Backoff::new(self.patience, self.patience.saturating_mul(KNOCK_PAUSES_MAX))
     }
 }

@@ -13,7 +13,7 @@ use super::transfer::{Owner, State, Transfer};
 use super::upload;
 use crate::base::Bitmap;
 use crate::base::limits::HEADER_TIME_MAX;
-use crate::io::link::{Link, LinkError};
+use crate::io::link::{Link, LinkError, Phase};
 use crate::io::threads;
 use crate::logic::batch::set_key;
 use crate::logic::items::Items;
@@ -49,7 +49,12 @@ fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError>
     let (items, contents) = (Items::of(set), contents(set));
     let have = match what_is_here(owner, set, &contents, &items) {
         Ok(have) => have,
-        Err(refused) => return link.send(refused),
+        Err(refused) => {
+            if refused.why == Why::NotHere {
+                owner.uploads.gone(link.peer, set_key(set));
+            }
+            return link.send(refused);
+        }
     };
     let closer = link.closer();
     let opening = Opening {
@@ -60,7 +65,8 @@ fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError>
         total: items.total(),
         resumable: open.resumable,
     };
-    let (connection, attempt) = match owner.uploads.begin(opening, closer.clone()) {
+    let (connection, attempt) = match owner.uploads.begin(opening, link.remote.ip(), closer.clone())
+    {
         Ok(begun) => begun,
         Err(fault) => {
             log::error!(target: "upload", "an upload is refused: {fault}");
@@ -99,6 +105,7 @@ fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError>
     });
     let (how, end) = match end {
         Ok(how) => (how, Ok(())),
+        Err(e @ LinkError::Timeout(Phase::Header)) => (Lost::Silent, Err(e)),
         Err(e) => (Lost::Broken, Err(e)),
     };
     owner.uploads.end(connection, how);

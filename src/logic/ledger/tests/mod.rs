@@ -1,3 +1,7 @@
+//! What the ledger does with one upload, step by step.
+
+mod bounds;
+
 use super::*;
 
 const BOB: NodeId = NodeId::from_bytes([2; 32]);
@@ -26,8 +30,8 @@ fn opened() -> (Ledger, Vec<Record>) {
     (ledger, record.into_iter().collect())
 }
 
-fn everybody(_: &NodeId) -> bool {
-    true
+fn everybody(_: &NodeId) -> Reach {
+    Reach::Call
 }
 
 fn knocked(ledger: &mut Ledger, seconds: u64) -> bool {
@@ -42,7 +46,7 @@ fn is_end(record: Option<&Record>, wanted: &End) -> bool {
 fn a_requester_that_comes_back_takes_over_from_its_old_connection() {
     let (mut ledger, _) = opened();
     let (again, record) = ledger.open(opening(BOB, FILM), Connection(2));
-    assert_eq!(again, Opened { attempt: 2, older: Some(Connection(1)) });
+    assert_eq!((again.attempt, again.older, again.goes_on), (2, Some(Connection(1)), true));
     assert!(matches!(record, Some(Record::Begun { attempt: 2, .. })));
     assert!(!ledger.is_current(Connection(1)) && ledger.is_current(Connection(2)));
     assert_eq!(ledger.close(at(1), Connection(1), Lost::Done), None, "an old one ends nothing");
@@ -54,17 +58,14 @@ fn attempts_of_different_requesters_and_sets_are_apart() {
     let (mut ledger, _) = opened();
     for (requester, set) in [(EVE, FILM), (BOB, [8; 32])] {
         let (other, _) = ledger.open(opening(requester, set), Connection(u64::from(set[0])));
-        assert_eq!(other, Opened { attempt: 1, older: None });
+        assert_eq!((other.attempt, other.older, other.goes_on), (1, None, false));
     }
 }
 
 #[test]
 fn every_way_to_end_is_told_once_and_the_next_attempt_is_above() {
-    let ends = [
-        (Lost::Done, End::Done),
-        (Lost::Cancelled("no".into()), End::Cancelled(Text::of("no"))),
-        (Lost::Gone, End::Gone),
-    ];
+    let ends =
+        [(Lost::Done, End::Done), (Lost::Cancelled("no".into()), End::Cancelled(Text::of("no")))];
     for (how, end) in ends {
         let (mut ledger, _) = opened();
         let record = ledger.close(at(1), Connection(1), how.clone());
@@ -83,7 +84,7 @@ fn a_lost_requester_is_knocked_at_after_the_patience_and_then_less_and_less_ofte
     assert!(knocked(&mut ledger, 120));
     assert!(!knocked(&mut ledger, 121), "one knock at a time");
     let mut now = 120;
-    for wait in [20, 40, 80, 160, 320, 600, 600] {
+    for wait in [20, 40, 40, 40, 40] {
         let answer = Answer::Away("refused".into());
         assert_eq!(ledger.answered(at(now), BOB, FILM, answer, u64::MAX), None);
         let row = &ledger.waiting(at(now))[0];
@@ -123,7 +124,7 @@ fn one_that_says_it_comes_and_never_does_is_knocked_at_less_and_less_often() {
     let (mut ledger, _) = opened();
     ledger.close(at(0), Connection(1), Lost::Broken);
     let mut now = 20;
-    for wait in [20, 40, 80, 160, 320, 600, 600] {
+    for wait in [20, 40, 40, 40, 40] {
         assert!(knocked(&mut ledger, now), "{wait}");
         assert_eq!(ledger.answered(at(now), BOB, FILM, Answer::Coming, u64::MAX), None);
         assert!(!knocked(&mut ledger, now + wait - 1), "{wait}");
@@ -140,7 +141,7 @@ fn an_answer_that_comes_after_the_open_changes_nothing() {
     ledger.close(at(0), Connection(1), Lost::Broken);
     assert!(knocked(&mut ledger, 20));
     let (again, _) = ledger.open(opening(BOB, FILM), Connection(2));
-    assert_eq!(again, Opened { attempt: 2, older: None });
+    assert_eq!((again.attempt, again.older), (2, None));
     assert_eq!(ledger.answered(at(21), BOB, FILM, Answer::Done, 0), None);
     assert!(ledger.is_current(Connection(2)));
     assert_eq!(ledger.answered(at(21), EVE, FILM, Answer::Done, 0), None, "a foreign one neither");
@@ -151,9 +152,11 @@ fn who_cannot_be_reached_is_not_dialled_until_a_tracker_lists_him() {
     let (mut ledger, _) = opened();
     ledger.close(at(0), Connection(1), Lost::Broken);
     for second in (20..600).step_by(5) {
-        assert!(ledger.due(at(second), &|_| false).is_empty());
+        assert!(ledger.due(at(second), &|_| Reach::Absent).is_empty());
     }
-    assert!(ledger.waiting(at(600))[0].reason.starts_with("the requester is not there"));
+    assert!(ledger.waiting(at(600))[0].reason.starts_with("no tracker lists the requester"));
+    assert!(ledger.due(at(600), &|_| Reach::TooOften).is_empty());
+    assert!(ledger.waiting(at(600))[0].reason.starts_with("its address was called often"));
     ledger.returned(at(600), BOB);
     assert!(knocked(&mut ledger, 602));
 }
@@ -186,55 +189,4 @@ fn the_log_gives_the_ledger_again() {
         assert!(knocked(&mut again, 2), "soon, not after the patience");
         assert_eq!(again.open(opening(BOB, FILM), Connection(1)).0.attempt, 2);
     }
-}
-
-#[test]
-fn an_upload_expires_by_running_time_that_survives_a_restart() {
-    let (mut ledger, _) = opened();
-    ledger.close(at(0), Connection(1), Lost::Broken);
-    assert!(ledger.tick(at(0)).is_empty());
-    let nearly = AGE_MAX.as_secs() - 10;
-    let aged = ledger.tick(at(nearly));
-    assert!(matches!(aged[..], [Record::Acked { age_s, .. }] if age_s == nearly), "{aged:?}");
-    let mut again = Ledger::recover(at(5_000_000), PATIENCE, ledger.live());
-    assert!(again.tick(at(5_000_000)).is_empty(), "time while the node did not run is none");
-    assert!(again.tick(at(5_000_009)).is_empty());
-    let over = again.tick(at(5_000_010));
-    assert!(is_end(over.first(), &End::Expired), "{over:?}");
-}
-
-#[test]
-fn an_open_connection_never_expires() {
-    let (mut ledger, _) = opened();
-    ledger.tick(at(0));
-    let records = ledger.tick(at(10 * AGE_MAX.as_secs()));
-    assert!(records.iter().all(|record| !matches!(record, Record::Ended { .. })), "{records:?}");
-    assert!(ledger.is_current(Connection(1)));
-}
-
-#[test]
-fn what_is_unfinished_and_what_is_remembered_is_bounded() {
-    let mut ledger = Ledger::new(PATIENCE);
-    ledger.tick(at(0));
-    for n in 0..UNFINISHED_PER_REQUESTER_MAX + 5 {
-        ledger.open(opening(BOB, numbered(n)), Connection(n as u64));
-        ledger.close(at(0), Connection(n as u64), Lost::Broken);
-    }
-    let over = ledger.tick(at(1));
-    assert_eq!(over.len(), 5);
-    assert!(matches!(over[0], Record::Ended { end: End::Crowded, .. }));
-    assert_eq!(ledger.waiting(at(1)).len(), UNFINISHED_PER_REQUESTER_MAX);
-
-    let mut ledger = Ledger::new(PATIENCE);
-    for _ in 0..3 {
-        ledger.open(opening(BOB, FILM), Connection(0));
-    }
-    ledger.close(at(0), Connection(0), Lost::Done);
-    for n in 0..ENDED_MAX + 10 {
-        ledger.open(opening(EVE, numbered(n)), Connection(1));
-        ledger.close(at(0), Connection(1), Lost::Done);
-    }
-    assert_eq!(ledger.entries.len(), ENDED_MAX);
-    let again = ledger.open(opening(BOB, FILM), Connection(2)).0.attempt;
-    assert!(again > 3, "bob's attempts went back to {again}");
 }
