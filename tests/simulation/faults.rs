@@ -14,9 +14,9 @@ use crate::world::{Event, World};
 
 impl World {
     /// Something goes wrong.
-    pub fn on_fault(&mut self, fault: Fault) {
+    pub fn on_fault(&mut self, fault: &Fault) {
         self.trace(format_args!("fault: {fault:?}"));
-        match fault {
+        match *fault {
             Fault::Kill { node, down } => self.end(node, down, State::Ended, false),
             Fault::Power { node, down } => self.end(node, down, State::Dark, false),
             Fault::Stop { node, down } => self.end(node, down, State::Ended, true),

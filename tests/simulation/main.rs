@@ -13,6 +13,7 @@
 
 #![allow(unreachable_pub, reason = "a test crate has no outside")]
 #![allow(clippy::print_stdout, clippy::expect_used, reason = "a test program")]
+#![allow(clippy::needless_pass_by_value, reason = "events give away what they carry")]
 
 mod dice;
 mod faults;
@@ -28,6 +29,10 @@ mod trace;
 mod tracker;
 mod wires;
 mod world;
+
+use std::num::NonZero;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use plan::{Kind, Plan};
 use world::{Outcome, Sabotage, run};
@@ -64,13 +69,24 @@ fn seeds_end_well() {
     }
     let runs = from_env("SIM_RUNS").unwrap_or(SEEDS);
     let first = from_env("SIM_FIRST").unwrap_or(0);
-    let mut events = 0;
-    for seed in first..first + runs {
-        let outcome = play(seed);
-        tell(seed, &outcome);
-        events += outcome.events;
-    }
-    println!("{runs} seeds from {first}, {events} events");
+    let (next, events) = (AtomicU64::new(first), AtomicU64::new(0));
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Relaxed);
+                    if seed >= first + runs {
+                        break;
+                    }
+                    let outcome = play(seed);
+                    tell(seed, &outcome);
+                    events.fetch_add(outcome.events, Relaxed);
+                }
+            });
+        }
+    });
+    println!("{runs} seeds from {first}, {} events", events.into_inner());
 }
 
 #[test]

@@ -249,11 +249,7 @@ impl World {
         let Some(own) = process.serving.get(&conn) else { return connection };
         let same =
             process.serving.values().filter(|s| (s.requester, s.set) == (own.requester, own.set));
-        let m = same.map(|s| s.connection).max().unwrap_or(connection);
-        if m != connection {
-            eprintln!("EFF {connection:?} -> {m:?}");
-        }
-        m
+        same.map(|s| s.connection).max().unwrap_or(connection)
     }
 
     /// The writer: sends what comes next, unless it is at it.

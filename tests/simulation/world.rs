@@ -278,7 +278,7 @@ impl World {
         if is_delicate && self.now < LAST_FAULT && self.dice.chance(self.plan.malice) {
             let (nodes, orders) = (self.plan.nodes, self.plan.orders.len());
             let fault = one_fault(&mut self.dice, &self.plan.kinds, nodes, orders);
-            self.on_fault(fault);
+            self.on_fault(&fault);
             return self.at(self.now, event);
         }
         self.trace.step(self.now, &event);
@@ -307,7 +307,10 @@ impl World {
             Event::AnswerDue { conn } => self.on_answer_due(conn),
             Event::Logged { conn } => self.on_logged(conn),
             Event::Sent { conn, items } => self.on_sent(conn, items),
-            Event::Fault { number } => self.on_fault(self.plan.faults[number].1.clone()),
+            Event::Fault { number } => {
+                let fault = self.plan.faults[number].1.clone();
+                self.on_fault(&fault);
+            }
             Event::Resume { node } => self.on_resume(node),
             Event::Join { a, b } => self.on_join(a, b),
             Event::TrackerStart => self.tracker.start(),
@@ -373,7 +376,7 @@ impl World {
     fn say_working(&mut self, node: usize) {
         let process = self.nodes[node].process.as_mut().expect("it runs");
         process.ticks += 1;
-        if process.ticks % 5 != 0 {
+        if !process.ticks.is_multiple_of(5) {
             return;
         }
         let fetches = process.jobs.values().filter_map(|job| job.fetch.as_ref());
