@@ -5,12 +5,13 @@ use std::time::Duration;
 use parvi::base::Time;
 use parvi_wal::testing::{Failure, MemStorage};
 
+use crate::event::Event;
 use crate::fetching::Job;
 use crate::network::{Packet, Side};
 use crate::node::State;
 use crate::plan::{DiskKind, Fault};
 use crate::store;
-use crate::world::{Event, World};
+use crate::world::World;
 
 impl World {
     /// Something goes wrong.

@@ -15,9 +15,12 @@
 #![allow(clippy::print_stdout, clippy::expect_used, reason = "a test program")]
 #![allow(clippy::needless_pass_by_value, reason = "events give away what they carry")]
 
+mod calls;
 mod dice;
+mod event;
 mod faults;
 mod fetching;
+mod lanes;
 mod network;
 mod node;
 mod oracle;

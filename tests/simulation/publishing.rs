@@ -9,8 +9,9 @@ use parvi::wire::Text;
 use parvi::wire::message::transfer::{Cancel, Done};
 use parvi_wal::Storage;
 
+use crate::event::Event;
 use crate::store;
-use crate::world::{Event, Sabotage, World};
+use crate::world::{Sabotage, World};
 
 impl World {
     /// One step.

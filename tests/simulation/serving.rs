@@ -4,23 +4,19 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use parvi::base::limits::WORKING_EVERY;
-use parvi::base::{Bitmap, NodeId, Range, Time};
+use parvi::base::{Bitmap, Range, Time};
 use parvi::logic::batch::set_key;
 use parvi::logic::items::Items;
-use parvi::logic::ledger::{
-    Answer, Connection, Knock, LOG_KIND, Lost, Opening, Reach, Record, SetKey,
-};
+use parvi::logic::ledger::{Connection, LOG_KIND, Lost, Opening, Record, SetKey};
 use parvi::logic::upload::{Step, Upload};
 use parvi::wire::Message;
-use parvi::wire::message::knock::Knocked;
 use parvi::wire::message::tracker::{Refused, Why};
 use parvi::wire::message::transfer::{Chunk, Content, Next, Open, Opened, Set};
 
-use crate::network::{ConnId, Packet, Purpose, Side};
-use crate::node::PATIENCE;
-use crate::tracker::{PORTS, id, ip, label, number};
-use crate::world::{Event, Sabotage, World};
+use crate::event::Event;
+use crate::network::{ConnId, Packet, Side};
+use crate::tracker::{id, ip};
+use crate::world::{Sabotage, World};
 
 /// Bytes travel in pieces of this.
 const PIECE: u64 = 64 * 1024;
@@ -33,12 +29,12 @@ pub struct Serving {
     upload: Upload,
     attempt: u32,
     goes_on: bool,
-    heard: Time,
-    moved: Time,
+    pub heard: Time,
+    pub moved: Time,
     outbox: VecDeque<Message>,
     writing: bool,
     /// The log has it, and OPENED is on its way.
-    open: bool,
+    pub open: bool,
 }
 
 impl World {
@@ -164,7 +160,7 @@ impl World {
     }
 
     /// Appends what need not be durable at once.
-    fn note(&mut self, owner: usize, records: impl IntoIterator<Item = Record>) {
+    pub fn note(&mut self, owner: usize, records: impl IntoIterator<Item = Record>) {
         for record in records {
             self.trace(format_args!("{owner} logs {record}"));
             self.judge_end(owner, &record);
@@ -214,7 +210,7 @@ impl World {
     }
 
     /// A transfer has ended with a word, or must.
-    fn over(&mut self, owner: usize, conn: ConnId, how: Lost) {
+    pub fn over(&mut self, owner: usize, conn: ConnId, how: Lost) {
         self.end_serving(owner, conn, how);
         self.close(conn, Side::Acceptor);
     }
@@ -311,101 +307,6 @@ impl World {
         serving.moved = now;
         serving.writing = false;
         self.pump(conn);
-    }
-
-    /// Once a second: gives up silent requesters, lets the ledger's time pass, tidies the log, calls.
-    pub fn tick_uploads(&mut self, owner: usize) {
-        let (now, local) = (self.now, self.local(owner));
-        let drift = self.nodes[owner].drift;
-        let patience = PATIENCE.max(WORKING_EVERY * 3).div_f64(drift);
-        let process = self.nodes[owner].process.as_mut().expect("it runs");
-        let silent = |s: &Serving| now.since(s.heard.max(s.moved)) > patience;
-        let silent: Vec<ConnId> =
-            process.serving.iter().filter(|(_, s)| s.open && silent(s)).map(|(c, _)| *c).collect();
-        for conn in silent {
-            self.trace(format_args!("{owner} gives up connection {conn}"));
-            self.over(owner, conn, Lost::Silent);
-        }
-        let process = self.nodes[owner].process.as_mut().expect("it runs");
-        let records = process.ledger.tick(local);
-        self.note(owner, records);
-        let process = self.nodes[owner].process.as_mut().expect("it runs");
-        if process.wal.wants_checkpoint() {
-            let live: Vec<_> = process
-                .ledger
-                .live()
-                .iter()
-                .map(|r| parvi_wal::Record::new(LOG_KIND, r.to_log().expect("it fits")))
-                .collect();
-            for record in process.ledger.live() {
-                self.oracle.known(owner, &record.to_log().expect("it fits"));
-            }
-            // A failure is tried again at the next tick.
-            process.wal.checkpoint(&live).map(drop).unwrap_or_default();
-        }
-        self.look_for_returned(owner);
-        let process = self.nodes[owner].process.as_mut().expect("it runs");
-        let (book, budget) = (&process.book, std::cell::RefCell::new(&mut process.budget));
-        let reach = |id: &NodeId| match book.get(id) {
-            None => Reach::Absent,
-            Some(peer) if budget.borrow_mut().take(local, peer.ip, *id) => Reach::Call,
-            Some(_) => Reach::TooOften,
-        };
-        for knock in process.ledger.due(local, &reach) {
-            let to = number(&knock.requester);
-            self.trace(format_args!("{owner} knocks at {to}"));
-            self.dial(owner, to, Purpose::Knock(knock));
-        }
-    }
-
-    fn look_for_returned(&mut self, owner: usize) {
-        let local = self.local(owner);
-        let process = self.nodes[owner].process.as_mut().expect("it runs");
-        let mut still = std::collections::BTreeSet::new();
-        for waiting in process.ledger.waiting(local) {
-            match process.book.get(&waiting.requester) {
-                None => {
-                    still.insert(waiting.requester);
-                }
-                Some(peer) if process.away.contains(&waiting.requester) => {
-                    process.budget.renewed(peer.ip);
-                    process.ledger.returned(local, waiting.requester);
-                }
-                Some(_) => {}
-            }
-        }
-        process.away = still;
-    }
-
-    /// A call has reached its process.
-    pub fn knock_connected(&mut self, conn: ConnId, knock: &Knock) {
-        let Some(owner) = self.node_of(conn, Side::Dialler) else { return };
-        let knock = parvi::wire::message::knock::Knock {
-            set: knock.set,
-            content: knock.content,
-            label: label(owner),
-            ports: PORTS,
-        };
-        self.say(conn, Side::Dialler, knock.into());
-        self.after(Duration::from_secs(10), Event::Hang { conn, side: Side::Dialler });
-    }
-
-    /// What came of a call, if it is known by now.
-    pub fn knock_answered(&mut self, owner: usize, knock: &Knock, answer: Option<Knocked>) {
-        let (local, random) = (self.local(owner), self.dice.next());
-        let answer = match answer {
-            Some(Knocked::Coming) => Answer::Coming,
-            Some(Knocked::Done) => Answer::Done,
-            Some(Knocked::NotWanted(why)) => Answer::Cancelled(why.shown()),
-            Some(Knocked::Later(why)) => Answer::Later(why.shown()),
-            None => Answer::Away("no answer".into()),
-        };
-        self.trace(format_args!("{owner} knocked at {}: {answer:?}", number(&knock.requester)));
-        let Some(process) = self.nodes[owner].process.as_mut() else { return };
-        let met = !matches!(answer, Answer::Away(_));
-        process.budget.met(local, ip(number(&knock.requester)), knock.requester, met);
-        let record = process.ledger.answered(local, knock.requester, knock.set, answer, random);
-        self.note(owner, record);
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use parvi::base::Time;
 use parvi_wal::testing::mix;
 
-use crate::world::Event;
+use crate::event::Event;
 
 /// Lines kept for a person.
 const LAST: usize = 120;

@@ -7,9 +7,10 @@ use parvi::logic::ledger::Lost;
 use parvi::logic::owners::Standing;
 use parvi::wire::Message;
 
+use crate::event::Event;
 use crate::network::{ConnId, Packet, Purpose, Side};
 use crate::node::State;
-use crate::world::{Event, World};
+use crate::world::World;
 
 /// How long a dial waits for an answer.
 const DIAL_TIME: Duration = Duration::from_secs(5);
