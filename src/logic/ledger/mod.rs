@@ -259,7 +259,7 @@ impl Ledger {
                     knocks.push(Knock { requester: *requester, set: *set, content: entry.content });
                     continue;
                 }
-                Reach::Absent => "no tracker lists the requester",
+                Reach::Absent => "the requester is not there, no tracker lists it",
                 Reach::TooOften => "its address was called often enough lately",
             };
             (*next, *why, *absent) = (now + LOOK_EVERY, words.to_owned(), true);

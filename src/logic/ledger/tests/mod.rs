@@ -154,7 +154,7 @@ fn who_cannot_be_reached_is_not_dialled_until_a_tracker_lists_him() {
     for second in (20..600).step_by(5) {
         assert!(ledger.due(at(second), &|_| Reach::Absent).is_empty());
     }
-    assert!(ledger.waiting(at(600))[0].reason.starts_with("no tracker lists the requester"));
+    assert!(ledger.waiting(at(600))[0].reason.starts_with("the requester is not there"));
     assert!(ledger.due(at(600), &|_| Reach::TooOften).is_empty());
     assert!(ledger.waiting(at(600))[0].reason.starts_with("its address was called often"));
     ledger.returned(at(600), BOB);
