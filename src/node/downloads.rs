@@ -20,7 +20,7 @@ use super::fetch::place::Place;
 use super::orders::{self, Order};
 use super::summary::summary;
 use super::view::{DownloadReport, From, Summary, TransferRow};
-use crate::base::{Fault, FaultKind, Name, NodeId, PeerInfo};
+use crate::base::{Fault, FaultKind, Name, NodeId, PeerInfo, Rate};
 use crate::wire::Text;
 use crate::wire::message::knock::{Knock, Knocked};
 use crate::wire::message::transfer::Content;
@@ -161,9 +161,7 @@ impl Downloads {
 
     fn job(&self, id: u64) -> Result<Arc<Job>, Fault> {
         let job = self.jobs.lock().get(&id).cloned();
-        job.ok_or_else(|| {
-            Fault::new(FaultKind::NotFound, format!("there is no download {id}; see `transfers`"))
-        })
+        job.ok_or_else(|| not_there("download", id))
     }
 
     /// Waits for the end of a download, at most `within`; `Ok(None)`: it is still going on.
@@ -186,6 +184,33 @@ impl Downloads {
         Ok(())
     }
 
+    /// Holds a transfer to `rate`, of which `uploads` knows whether it is an upload.
+    ///
+    /// # Errors
+    /// There is none with this number, or it is over.
+    pub(super) fn limit(
+        &self,
+        id: u64,
+        rate: Option<Rate>,
+        uploads: &dyn Fn() -> bool,
+    ) -> Result<(), Fault> {
+        let job = self.jobs.lock().get(&id).cloned();
+        match job {
+            Some(job) if job.is_over() => {
+                Err(Fault::other(format!("download {id} of {} is over", job.name)))
+            }
+            Some(job) => {
+                job.limit.set(rate);
+                Ok(())
+            }
+            None if uploads() => Ok(()),
+            None if (1..self.ids.load(Ordering::Relaxed)).contains(&id) => {
+                Err(Fault::other(format!("transfer {id} is over; see `transfers`")))
+            }
+            None => Err(not_there("transfer", id)),
+        }
+    }
+
     /// Goes on with a paused download; begins one that was cancelled or failed again.
     pub(super) fn resume(self: &Arc<Self>, id: u64) -> Result<(), Fault> {
         let job = self.job(id)?;
@@ -203,7 +228,7 @@ impl Downloads {
                         return Ok(());
                     }
                     room(&jobs, &job.name)?;
-                    let again = Job::new(id, job.name.clone(), job.from.clone());
+                    let again = job.anew();
                     jobs.insert(id, again.clone());
                     again
                 };
@@ -243,6 +268,10 @@ impl Downloads {
     pub(super) fn going_on(&self) -> Vec<TransferRow> {
         self.jobs.lock().values().filter(|job| !job.is_over()).map(|job| job.row()).collect()
     }
+}
+
+fn not_there(what: &str, id: u64) -> Fault {
+    Fault::new(FaultKind::NotFound, format!("there is no {what} {id}; see `transfers`"))
 }
 
 /// Whether one more may run.

@@ -53,7 +53,7 @@ use view::{
     TransferRow,
 };
 
-use crate::base::{Fault, FaultKind, FileEntry, Name, NodeLabel, Time};
+use crate::base::{Fault, FaultKind, FileEntry, Name, NodeLabel, Rate, Time};
 use crate::io::clock;
 use crate::io::disk::DataDir;
 use crate::io::index::{Index, IndexError, Shelf};
@@ -280,6 +280,14 @@ impl Node {
     /// No such download, or it is complete.
     pub fn resume(&self, id: u64) -> Result<(), Fault> {
         self.downloads.resume(id)
+    }
+
+    /// Holds one transfer to a rate, at once, until it is over; without a rate to none.
+    ///
+    /// # Errors
+    /// No such transfer, or it is over.
+    pub fn limit(&self, id: u64, rate: Option<Rate>) -> Result<(), Fault> {
+        self.downloads.limit(id, rate, &|| self.uploads.limit(id, rate))
     }
 
     /// Shares a file or folder from anywhere; returns its name.

@@ -15,8 +15,9 @@ use parking_lot::Mutex;
 
 use super::context::Context;
 use super::journal::Journal;
+use super::throttle::Limiter;
 use super::view::{Direction, TransferRow, TransferState};
-use crate::base::{Fault, NodeId, Time};
+use crate::base::{Fault, NodeId, Rate, Time};
 use crate::io::clock;
 use crate::io::link::Closer;
 use crate::logic::ledger::{
@@ -25,6 +26,17 @@ use crate::logic::ledger::{
 
 /// An upload that is silent for longer is shown as waiting.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
+
+/// Limits remembered of uploads that may come again.
+const LIMITS_KEPT: usize = 1_024;
+
+/// An upload that may begin to send.
+pub(super) struct Begun {
+    pub(super) connection: Connection,
+    pub(super) attempt: u32,
+    /// What a person holds it to.
+    pub(super) limit: Arc<Limiter>,
+}
 
 /// One upload that is connected, as `transfers` shows it.
 struct Connected {
@@ -38,6 +50,7 @@ struct Connected {
     sent: u64,
     began: Time,
     last_moved: Time,
+    limit: Arc<Limiter>,
     closer: Closer,
 }
 
@@ -57,6 +70,8 @@ struct Inner {
     open: BTreeMap<Connection, Connected>,
     /// Numbers for people, of what is open or waited for.
     numbers: BTreeMap<(NodeId, SetKey), u64>,
+    /// What each of these is held to; a limit that was set outlives lost connections.
+    limits: BTreeMap<(NodeId, SetKey), Arc<Limiter>>,
 }
 
 impl Uploads {
@@ -74,33 +89,29 @@ impl Uploads {
         let number = |w: Waiting| ((w.requester, w.set), ids.fetch_add(1, Ordering::Relaxed));
         let numbers = ledger.waiting(now).into_iter().map(number).collect();
         let (budget, open) = (KnockBudget::default(), BTreeMap::new());
-        let inner = Mutex::new(Inner { ledger, budget, open, numbers });
+        let inner = Mutex::new(Inner { ledger, budget, open, numbers, limits: BTreeMap::new() });
         Uploads { ctx, ids, journal, durable, connections: AtomicU64::new(1), inner }
     }
 
-    /// A requester opens a set: takes over from its older connection. Returns the connection's
-    /// number and the attempt; the log has it then.
+    /// A requester opens a set: takes over from its older connection. The log has it then.
     ///
     /// # Errors
     /// The log takes nothing now: the upload is not begun.
-    pub(super) fn begin(
-        &self,
-        opening: Opening,
-        closer: Closer,
-    ) -> Result<(Connection, u32), Fault> {
+    pub(super) fn begin(&self, opening: Opening, closer: Closer) -> Result<Begun, Fault> {
         let connection = Connection(self.connections.fetch_add(1, Ordering::Relaxed));
-        let (opened, logged) = {
+        let (opened, limit, logged) = {
             let mut inner = self.inner.lock();
             let key = (opening.requester, opening.set);
             let fresh = || self.ids.fetch_add(1, Ordering::Relaxed);
             let id = *inner.numbers.entry(key).or_insert_with(fresh);
-            let status = Connected::new(id, &opening, closer);
+            let limit = inner.limits.entry(key).or_default().clone();
+            let status = Connected::new(id, &opening, limit.clone(), closer);
             let (opened, record) = inner.ledger.open(opening, connection);
             if let Some(older) = opened.older.and_then(|older| inner.open.get(&older)) {
                 older.closer.close();
             }
             inner.open.insert(connection, Connected { attempt: opened.attempt, ..status });
-            (opened, record.map(|record| self.journal.append(&record)))
+            (opened, limit, record.map(|record| self.journal.append(&record)))
         };
         let logged = match logged {
             Some(Ok(())) if self.durable => self.journal.sync(),
@@ -108,7 +119,7 @@ impl Uploads {
             None => Ok(()),
         };
         match logged {
-            Ok(()) => Ok((connection, opened.attempt)),
+            Ok(()) => Ok(Begun { connection, attempt: opened.attempt, limit }),
             Err(fault) => {
                 self.end(connection, Lost::Cancelled("it could not be logged".into()));
                 Err(fault)
@@ -151,9 +162,20 @@ impl Uploads {
     /// The connection of an upload has ended.
     pub(super) fn end(&self, connection: Connection, how: Lost) {
         let mut inner = self.inner.lock();
+        let limit = inner.open.remove(&connection).map(|status| status.limit);
+        if how == Lost::Done {
+            // Whoever asks for it again begins anew.
+            inner.limits.retain(|_, kept| !limit.as_ref().is_some_and(|l| Arc::ptr_eq(l, kept)));
+        }
         self.note(inner.ledger.close(clock::now(), connection, how));
-        inner.open.remove(&connection);
         inner.forget_numbers();
+    }
+
+    /// Holds the upload with this number to `rate`; false: there is none.
+    pub(super) fn limit(&self, id: u64, rate: Option<Rate>) -> bool {
+        let mut inner = self.inner.lock();
+        let key = inner.numbers.iter().find(|(_, number)| **number == id).map(|(key, _)| *key);
+        key.inspect(|key| inner.limits.entry(*key).or_default().set(rate)).is_some()
     }
 
     /// Lets time pass, tidies the log, and tells who is to be called now, and where.
@@ -213,8 +235,10 @@ impl Uploads {
         let inner = self.inner.lock();
         let connected = inner.open.values().map(|status| (status.peer, status.row(now)));
         let waiting = inner.ledger.waiting(now).into_iter().map(|waiting| {
-            let number = inner.numbers.get(&(waiting.requester, waiting.set));
-            (waiting.requester, waiting_row(number.copied().unwrap_or_default(), waiting))
+            let key = (waiting.requester, waiting.set);
+            let id = inner.numbers.get(&key).copied().unwrap_or_default();
+            let limit = inner.limits.get(&key).and_then(|limit| limit.rate());
+            (waiting.requester, waiting_row(id, waiting, limit))
         });
         let mut rows: Vec<(NodeId, TransferRow)> = connected.chain(waiting).collect();
         drop(inner);
@@ -234,15 +258,21 @@ impl Uploads {
 }
 
 impl Inner {
-    /// Numbers live as long as their uploads.
+    /// Numbers live as long as their uploads; so do limits, but for those that were set.
     fn forget_numbers(&mut self) {
-        let Inner { ledger, numbers, .. } = self;
+        let Inner { ledger, numbers, limits, .. } = self;
         numbers.retain(|(requester, set), _| ledger.is_unfinished(*requester, *set));
+        let mut room = LIMITS_KEPT;
+        limits.retain(|key, limit| {
+            let kept = numbers.contains_key(key) || limit.rate().is_some() && room > 0;
+            room = room.saturating_sub(usize::from(kept));
+            kept
+        });
     }
 }
 
 impl Connected {
-    fn new(id: u64, opening: &Opening, closer: Closer) -> Connected {
+    fn new(id: u64, opening: &Opening, limit: Arc<Limiter>, closer: Closer) -> Connected {
         let now = clock::now();
         Connected {
             id,
@@ -254,12 +284,14 @@ impl Connected {
             sent: 0,
             began: now,
             last_moved: now,
+            limit,
             closer,
         }
     }
 
     fn row(&self, now: Time) -> TransferRow {
-        let (state, reason) = standing(now.since(self.last_moved));
+        let limit = self.limit.rate();
+        let (state, reason) = standing(now.since(self.last_moved), limit);
         TransferRow {
             id: self.id,
             dir: Direction::Up,
@@ -271,12 +303,13 @@ impl Connected {
             total: self.total,
             attempt: self.attempt,
             rate: (self.sent as f64 / now.since(self.began).as_secs_f64().max(0.1)) as u64,
+            limit: limit.map(Rate::bytes),
             sources: Vec::new(),
         }
     }
 }
 
-fn waiting_row(id: u64, waiting: Waiting) -> TransferRow {
+fn waiting_row(id: u64, waiting: Waiting, limit: Option<Rate>) -> TransferRow {
     TransferRow {
         id,
         dir: Direction::Up,
@@ -288,16 +321,20 @@ fn waiting_row(id: u64, waiting: Waiting) -> TransferRow {
         total: waiting.total,
         attempt: waiting.attempt,
         rate: 0,
+        limit: limit.map(Rate::bytes),
         sources: Vec::new(),
     }
 }
 
-/// What is seen from here: whether the requester, the wire or our own bound holds it back is not.
-fn standing(silent: Duration) -> (TransferState, String) {
+/// What is seen from here: whether the requester, the wire or a bound of ours holds it back is not.
+fn standing(silent: Duration, limit: Option<Rate>) -> (TransferState, String) {
     if silent < SILENCE_MAX {
         return (TransferState::Moving, String::new());
     }
-    let reason = format!("nothing sent or acknowledged for {} s", silent.as_secs());
+    let mut reason = format!("nothing sent or acknowledged for {} s", silent.as_secs());
+    if let Some(rate) = limit {
+        reason.push_str(&format!("; it is limited to {rate}"));
+    }
     (TransferState::Waiting, reason)
 }
 
@@ -307,10 +344,12 @@ mod tests {
 
     #[test]
     fn a_silent_upload_says_for_how_long_and_blames_nobody() {
-        let (state, reason) = standing(Duration::from_millis(1_999));
+        let (state, reason) = standing(Duration::from_millis(1_999), None);
         assert_eq!((state, reason.as_str()), (TransferState::Moving, ""));
-        let (state, reason) = standing(Duration::from_secs(7));
+        let (state, reason) = standing(Duration::from_secs(7), None);
         assert_eq!(state, TransferState::Waiting);
         assert_eq!(reason, "nothing sent or acknowledged for 7 s");
+        let (_, reason) = standing(Duration::from_secs(7), Some(Rate::per_second(1_024)));
+        assert_eq!(reason, "nothing sent or acknowledged for 7 s; it is limited to 1.0 KiB/s");
     }
 }

@@ -57,6 +57,7 @@ const NODE: &[Spec] = &[
     spec("cancel", "cancel ID", &[], "give a transfer up; what arrived is kept for later"),
     spec("pause", "pause ID", &[], "hold a download"),
     spec("resume", "resume ID", &[], "go on with a paused download"),
+    spec("limit", "limit ID RATE|off", &[], "hold one transfer to a rate, like 500kB a second"),
     spec("share", "share PATH", &[], "share a file or folder from anywhere"),
     spec("unshare", "unshare NAME", &[], "stop sharing it; the file stays where it is"),
     spec("peers", "peers", &[], "the nodes known now"),

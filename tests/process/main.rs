@@ -17,6 +17,7 @@ mod get;
 mod harness;
 mod identity;
 mod liar;
+mod limit;
 mod lookup;
 mod prompt;
 mod real_input;

@@ -15,8 +15,9 @@ use parking_lot::{Condvar, Mutex};
 
 use super::control::{Control, Wish};
 use super::progress::Progress;
-use crate::base::{Fault, FaultKind, Name, Time};
+use crate::base::{Fault, FaultKind, Name, Rate, Time};
 use crate::io::clock;
+use crate::node::throttle::Limiter;
 use crate::node::view::{Direction, DownloadReport, From as Choice, TransferRow, TransferState};
 
 /// What a download came to.
@@ -31,6 +32,8 @@ pub(in crate::node) struct Job {
     pub(in crate::node) patient: bool,
     pub(in crate::node) control: Control,
     pub(in crate::node) progress: Arc<Progress>,
+    /// What a person holds it to, all owners together.
+    pub(in crate::node) limit: Arc<Limiter>,
     /// When it was ordered.
     pub(super) started: Time,
     outcome: Mutex<Option<Outcome>>,
@@ -39,15 +42,27 @@ pub(in crate::node) struct Job {
 
 impl Job {
     pub(in crate::node) fn new(id: u64, name: Name, from: Choice) -> Arc<Job> {
-        Job::with_patience(id, name, from, false)
+        Job::with_patience(id, name, from, false, Arc::default())
     }
 
     /// One that goes on after a restart.
     pub(in crate::node) fn again(id: u64, name: Name, from: Choice) -> Arc<Job> {
-        Job::with_patience(id, name, from, true)
+        Job::with_patience(id, name, from, true, Arc::default())
     }
 
-    fn with_patience(id: u64, name: Name, from: Choice, patient: bool) -> Arc<Job> {
+    /// This one anew, which is over.
+    pub(in crate::node) fn anew(&self) -> Arc<Job> {
+        let (name, from) = (self.name.clone(), self.from.clone());
+        Job::with_patience(self.id, name, from, false, self.limit.clone())
+    }
+
+    fn with_patience(
+        id: u64,
+        name: Name,
+        from: Choice,
+        patient: bool,
+        limit: Arc<Limiter>,
+    ) -> Arc<Job> {
         Arc::new(Job {
             id,
             name,
@@ -55,6 +70,7 @@ impl Job {
             patient,
             control: Control::new(),
             progress: Arc::new(Progress::new()),
+            limit,
             started: clock::now(),
             outcome: Mutex::new(None),
             ended: Condvar::new(),
@@ -105,6 +121,7 @@ impl Job {
             total: seen.total,
             attempt: seen.attempt,
             rate: if seen.state == TransferState::Moving { seen.rate } else { 0 },
+            limit: self.limit.rate().filter(|_| !self.is_over()).map(Rate::bytes),
             sources: seen.sources,
         }
     }

@@ -19,6 +19,7 @@ use crate::logic::batch::set_key;
 use crate::logic::items::Items;
 use crate::logic::ledger::{Lost, Opening};
 use crate::logic::upload::Upload;
+use crate::node::uploads::Begun;
 use crate::wire::Message;
 use crate::wire::message::tracker::{Refused, Why};
 use crate::wire::message::transfer::{Content, Open, Opened, Set};
@@ -60,7 +61,7 @@ fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError>
         total: items.total(),
         resumable: open.resumable,
     };
-    let (connection, attempt) = match owner.uploads.begin(opening, closer.clone()) {
+    let Begun { connection, attempt, limit } = match owner.uploads.begin(opening, closer.clone()) {
         Ok(begun) => begun,
         Err(fault) => {
             log::error!(target: "upload", "an upload is refused: {fault}");
@@ -74,6 +75,7 @@ fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError>
         connection,
         contents,
         batch: matches!(set, Set::Batch(_)),
+        limit,
         state: state.into(),
         wake: Condvar::new(),
     };
