@@ -11,6 +11,7 @@
 //! 4 notices       closed: the prompt's reader sees the end
 //! ```
 
+mod claims;
 mod config;
 mod context;
 mod counters;
@@ -189,7 +190,7 @@ impl Node {
     /// Nobody has it; those who should cannot be reached; nobody could be asked.
     pub fn lookup(&self, name: &Name) -> Result<Vec<LookupHit>, Fault> {
         let began = clock::now();
-        let found = lookup::lookup(&self.ctx, name);
+        let found = lookup::lookup(&self.ctx, name, &|| self.ctx.stop.is_stopped());
         let took = clock::now().since(began);
         self.stats.lock().search_ms.add(took.as_secs_f64() * 1e3);
         let mine = self.own_files(name);
@@ -258,7 +259,7 @@ impl Node {
         self.downloads.wait(id, within)
     }
 
-    /// Stops a download for good; what arrived is kept.
+    /// Stops a download for good; what had arrived is removed, unless another one wants it.
     ///
     /// # Errors
     /// No such download, or it is over.

@@ -105,7 +105,7 @@ pub enum TransferState {
     Done,
     /// Given up; `reason` says why.
     Failed,
-    /// Stopped by a person; what arrived is kept.
+    /// Stopped by a person, or by the node's end.
     Cancelled,
 }
 

@@ -8,6 +8,7 @@
 #![allow(unreachable_pub, reason = "the harness is used by the modules beside it")]
 
 mod bad_input;
+mod cancel;
 mod commands;
 mod daemon;
 mod disk_full;

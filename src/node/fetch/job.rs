@@ -3,12 +3,14 @@
 //! ```text
 //!   Preparing -> Moving <-> Waiting -> Finishing -> Done
 //!       any of these --pause--> Paused --resume--> Preparing
-//!       any of these --cancel, a fault--> Cancelled, Failed   (what arrived is kept)
+//!       any of these --cancel--> Cancelled    (what arrived is given up)
+//!       any of these --a fault, the node's end--> Failed, Cancelled    (it is kept)
 //! ```
 //!
 //! Invariant: the outcome is set once, after every thread of the download has ended.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -30,7 +32,7 @@ pub(in crate::node) struct Job {
     pub(in crate::node) from: Choice,
     /// Begun before this node's start: its owners are waited for, as they would have been.
     pub(in crate::node) patient: bool,
-    pub(in crate::node) control: Control,
+    pub(in crate::node) control: Arc<Control>,
     pub(in crate::node) progress: Arc<Progress>,
     /// What a person holds it to, all owners together.
     pub(in crate::node) limit: Arc<Limiter>,
@@ -38,6 +40,8 @@ pub(in crate::node) struct Job {
     pub(super) started: Time,
     outcome: Mutex<Option<Outcome>>,
     ended: Condvar,
+    /// Whether it has ended for this run of the node only.
+    interrupted: AtomicBool,
 }
 
 impl Job {
@@ -68,17 +72,24 @@ impl Job {
             name,
             from,
             patient,
-            control: Control::new(),
+            control: Arc::new(Control::new()),
             progress: Arc::new(Progress::new()),
             limit,
             started: clock::now(),
             outcome: Mutex::new(None),
             ended: Condvar::new(),
+            interrupted: AtomicBool::new(false),
         })
     }
 
+    /// It is over for this run of the node, which ends; the next one goes on with it.
+    pub(in crate::node) fn interrupt(&self, outcome: Outcome) {
+        self.interrupted.store(true, Ordering::Relaxed);
+        self.end(outcome);
+    }
+
     /// It is over.
-    pub(super) fn end(&self, outcome: Outcome) {
+    pub(in crate::node) fn end(&self, outcome: Outcome) {
         let (state, words) = match &outcome {
             Ok(_) => (TransferState::Done, String::new()),
             Err(f) if f.kind == FaultKind::Unfinished => (TransferState::Cancelled, f.text.clone()),
@@ -105,6 +116,12 @@ impl Job {
     /// Whether it runs or may run again by itself: not over, and not told to end.
     pub(in crate::node) fn goes_on(&self) -> bool {
         !self.is_over() && self.control.wish() != Wish::Cancel
+    }
+
+    /// Whether the next start of the node is to go on with it.
+    pub(in crate::node) fn is_ordered(&self) -> bool {
+        let unfinished = !self.is_over() || self.interrupted.load(Ordering::Relaxed);
+        unfinished && self.control.wish() != Wish::Cancel
     }
 
     pub(in crate::node) fn row(&self) -> TransferRow {
