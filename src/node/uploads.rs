@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -60,6 +60,8 @@ pub(super) struct Uploads {
     ids: Arc<AtomicU64>,
     journal: Journal,
     durable: bool,
+    /// The person knows that the log takes nothing.
+    refusing: AtomicBool,
     connections: AtomicU64,
     inner: Mutex<Inner>,
 }
@@ -90,7 +92,8 @@ impl Uploads {
         let numbers = ledger.waiting(now).into_iter().map(number).collect();
         let (budget, open) = (KnockBudget::default(), BTreeMap::new());
         let inner = Mutex::new(Inner { ledger, budget, open, numbers, limits: BTreeMap::new() });
-        Uploads { ctx, ids, journal, durable, connections: AtomicU64::new(1), inner }
+        let (refusing, connections) = (AtomicBool::new(false), AtomicU64::new(1));
+        Uploads { ctx, ids, journal, durable, refusing, connections, inner }
     }
 
     /// A requester opens a set: takes over from its older connection. The log has it then.
@@ -99,19 +102,20 @@ impl Uploads {
     /// The log takes nothing now: the upload is not begun.
     pub(super) fn begin(&self, opening: Opening, closer: Closer) -> Result<Begun, Fault> {
         let connection = Connection(self.connections.fetch_add(1, Ordering::Relaxed));
-        let (opened, limit, logged) = {
+        let ((opened, known), limit, logged) = {
             let mut inner = self.inner.lock();
             let key = (opening.requester, opening.set);
             let fresh = || self.ids.fetch_add(1, Ordering::Relaxed);
             let id = *inner.numbers.entry(key).or_insert_with(fresh);
             let limit = inner.limits.entry(key).or_default().clone();
             let status = Connected::new(id, &opening, limit.clone(), closer);
+            let known = inner.ledger.is_unfinished(key.0, key.1);
             let (opened, record) = inner.ledger.open(opening, connection);
             if let Some(older) = opened.older.and_then(|older| inner.open.get(&older)) {
                 older.closer.close();
             }
             inner.open.insert(connection, Connected { attempt: opened.attempt, ..status });
-            (opened, limit, record.map(|record| self.journal.append(&record)))
+            ((opened, known), limit, record.map(|record| self.journal.append(&record)))
         };
         let logged = match logged {
             Some(Ok(())) if self.durable => self.journal.sync(),
@@ -121,7 +125,13 @@ impl Uploads {
         match logged {
             Ok(()) => Ok(Begun { connection, attempt: opened.attempt, limit }),
             Err(fault) => {
-                self.end(connection, Lost::Cancelled("it could not be logged".into()));
+                // What the log has begun before goes on when it takes records again.
+                let how = if known { Lost::Broken } else { Lost::Cancelled("not logged".into()) };
+                self.end(connection, how);
+                if !self.refusing.swap(true, Ordering::Relaxed) {
+                    let words = "uploads are refused until the log of them takes records again";
+                    self.ctx.notices.tell(format!("{words}: {fault}"));
+                }
                 Err(fault)
             }
         }
@@ -183,9 +193,7 @@ impl Uploads {
         let now = clock::now();
         let mut guard = self.inner.lock();
         self.note(guard.ledger.tick(now));
-        if self.journal.wants_checkpoint() {
-            self.journal.checkpoint(&guard.ledger.live());
-        }
+        self.tidy_log(&guard.ledger);
         let Inner { ledger, budget, .. } = &mut *guard;
         let peers = self.ctx.peers.lock();
         let (budget, found) = (RefCell::new(budget), RefCell::new(BTreeMap::new()));
@@ -201,6 +209,16 @@ impl Uploads {
         let found = found.into_inner();
         let call = |knock: Knock| Some(Call { peer: found.get(&knock.requester)?.clone(), knock });
         knocks.into_iter().filter_map(call).collect()
+    }
+
+    fn tidy_log(&self, ledger: &Ledger) {
+        if !self.journal.wants_checkpoint() {
+            return;
+        }
+        self.journal.checkpoint(&ledger.live());
+        if !self.journal.wants_checkpoint() && self.refusing.swap(false, Ordering::Relaxed) {
+            self.ctx.notices.tell("the log of uploads takes records again");
+        }
     }
 
     /// What came of a call.

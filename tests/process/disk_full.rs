@@ -13,7 +13,7 @@ use crate::harness::{Answer, Daemon, MIB, Swarm, column, noise, root, until};
 const SIZE: usize = 12 * MIB;
 
 /// Whether a file system can be mounted where nobody else sees it.
-fn may_mount() -> bool {
+pub fn may_mount() -> bool {
     let tried =
         Command::new("unshare").args(["-m", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
     let may = tried.is_ok_and(|answer| answer.status.success());

@@ -27,3 +27,4 @@ mod shares;
 mod survive;
 mod trackers;
 mod twins;
+mod wal_full;

@@ -11,8 +11,8 @@ use parking_lot::Condvar;
 
 use super::transfer::{Owner, State, Transfer};
 use super::upload;
-use crate::base::Bitmap;
 use crate::base::limits::HEADER_TIME_MAX;
+use crate::base::{Bitmap, FaultKind};
 use crate::io::link::{Link, LinkError};
 use crate::io::threads;
 use crate::logic::batch::set_key;
@@ -65,7 +65,11 @@ fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError>
         Ok(begun) => begun,
         Err(fault) => {
             log::error!(target: "upload", "an upload is refused: {fault}");
-            return link.send(Refused::new(Why::Busy, "its log of uploads takes nothing now"));
+            let words = match fault.kind {
+                FaultKind::DiskFull => "its log of uploads is full, since its disk has no room",
+                _ => "its log of uploads takes nothing now",
+            };
+            return link.send(Refused::new(Why::Busy, words));
         }
     };
     let opened = link.send(Opened { attempt, have: have.clone() });
