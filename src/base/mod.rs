@@ -28,6 +28,6 @@ pub use id::NodeId;
 pub use manifest::Manifest;
 pub use name::Name;
 pub use range::Range;
-pub use rate::{Rate, TokenBucket};
+pub use rate::{Limit, Rate, TokenBucket};
 pub use root::Root;
 pub use time::Time;

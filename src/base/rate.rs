@@ -1,4 +1,5 @@
-//! Rates like `20MiB` a second, and the token bucket that holds a sender or receiver to one.
+//! Rates like `20MiB` a second, the token bucket that holds a sender or receiver to one, and the
+//! limit of one transfer, which a person sets and lifts while it moves.
 
 use std::time::Duration;
 
@@ -68,6 +69,42 @@ impl TokenBucket {
     }
 }
 
+/// A bound that is set, changed and lifted while bytes move. What was owed under the one before is
+/// forgotten, and so is what the next payment is for: those bytes were on their way already.
+#[derive(Debug, Clone, Default)]
+pub struct Limit {
+    bucket: Option<TokenBucket>,
+    fresh: bool,
+    changes: u64,
+}
+
+impl Limit {
+    /// Holds to `rate` from now on; without one to none.
+    pub fn set(&mut self, rate: Option<Rate>) {
+        self.bucket = rate.map(TokenBucket::new);
+        self.fresh = rate.is_some();
+        self.changes += 1;
+    }
+
+    /// What it holds to.
+    pub fn rate(&self) -> Option<Rate> {
+        self.bucket.as_ref().map(|bucket| bucket.rate)
+    }
+
+    /// How often it was set: who waits goes on when that grows.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Takes `bytes` out at `now`; returns how long to wait before moving more.
+    pub fn take(&mut self, now: Time, bytes: u64) -> Duration {
+        match &mut self.bucket {
+            Some(bucket) if !std::mem::take(&mut self.fresh) => bucket.take(now, bytes),
+            _ => Duration::ZERO,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,5 +131,31 @@ mod tests {
         }
         let took = now.since(start);
         assert!((took.as_secs_f64() - 9.9).abs() < 0.01, "10,000 bytes at 1,000/s took {took:?}");
+    }
+
+    #[test]
+    fn a_limit_holds_from_the_moment_it_is_set_and_leaves_no_debt_behind() {
+        let at = |seconds: u64| Time::ZERO + Duration::from_secs(seconds);
+        let mut limit = Limit::default();
+        assert_eq!(limit.take(at(50), 1 << 40), Duration::ZERO, "none is set");
+        limit.set(Some(Rate::per_second(1_000)));
+        assert_eq!(limit.take(at(50), 1 << 40), Duration::ZERO, "it was on its way");
+        let mut now = at(50);
+        for _ in 0..10 {
+            now = now + limit.take(now, 1_000);
+        }
+        assert!((now.since(at(50)).as_secs_f64() - 9.9).abs() < 0.01, "{:?}", now.since(at(50)));
+        assert!(limit.take(now, 1 << 40) > Duration::from_secs(60));
+        let changes = limit.changes();
+        limit.set(Some(Rate::per_second(2_000)));
+        assert!(limit.changes() > changes, "who waits off the debt must see that");
+        assert_eq!(limit.take(now, 4_000), Duration::ZERO);
+        assert_eq!(
+            limit.take(now, 4_000),
+            Duration::from_millis(1_900),
+            "only the new rate counts"
+        );
+        limit.set(None);
+        assert_eq!((limit.rate(), limit.take(now, 1 << 40)), (None, Duration::ZERO));
     }
 }

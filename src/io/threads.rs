@@ -12,7 +12,14 @@ use std::sync::Arc;
 use std::thread::{JoinHandle, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use parking_lot::{Condvar, Mutex};
+
+use super::clock;
+use crate::base::Time;
+
+/// Who waits for something to be received looks so often whether to stop.
+const RECEIVE_SLICE: Duration = Duration::from_millis(50);
 
 /// Tells any number of threads to end. Clones are the same token.
 #[derive(Clone, Default)]
@@ -48,6 +55,19 @@ impl StopToken {
     pub fn wait_stopped(&self) {
         let (stopped, changed) = &*self.0;
         changed.wait_while(&mut stopped.lock(), |stopped| !*stopped);
+    }
+}
+
+/// What comes next from `from`, at most until `deadline`, and no longer than until `stop` says so.
+pub fn receive<T>(from: &Receiver<T>, deadline: Time, stop: &dyn Fn() -> bool) -> Option<T> {
+    loop {
+        let left = deadline.since(clock::now());
+        match from.recv_timeout(left.min(RECEIVE_SLICE)) {
+            Ok(what) => return Some(what),
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) if left.is_zero() || stop() => return None,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
     }
 }
 
@@ -174,6 +194,18 @@ mod tests {
     use super::*;
 
     const LONG: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn who_waits_to_receive_hears_a_stop_an_end_and_the_deadline() {
+        let (send, from) = crossbeam_channel::unbounded();
+        let (past, never) = (clock::now(), clock::now() + Duration::from_secs(86_400));
+        assert_eq!(receive(&from, never, &|| true), None, "stopped");
+        assert_eq!(receive(&from, past, &|| false), None, "too late");
+        send.send(7).unwrap();
+        assert_eq!(receive(&from, past, &|| true), Some(7), "what is there is received");
+        drop(send);
+        assert_eq!(receive(&from, never, &|| false), None, "nobody sends any more");
+    }
 
     #[test]
     fn a_stop_wakes_every_sleeper() {

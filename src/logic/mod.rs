@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod catalogue;
+pub mod claims;
 pub mod items;
 pub mod ledger;
 pub mod owners;

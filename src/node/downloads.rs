@@ -12,15 +12,16 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::claims::{Claims, key_of};
 use super::context::Context;
 use super::fetch::control::Wish;
-use super::fetch::download::download;
+use super::fetch::download::{Ended, download, unfinished};
 use super::fetch::job::{Job, Outcome};
 use super::fetch::place::Place;
 use super::orders::{self, Order};
 use super::summary::summary;
 use super::view::{DownloadReport, From, Summary, TransferRow};
-use crate::base::{Fault, FaultKind, Name, NodeId, PeerInfo};
+use crate::base::{Fault, FaultKind, Name, NodeId, PeerInfo, Rate};
 use crate::wire::Text;
 use crate::wire::message::knock::{Knock, Knocked};
 use crate::wire::message::transfer::Content;
@@ -34,6 +35,7 @@ const ENDED_KEPT: usize = 200;
 pub(super) struct Downloads {
     ctx: Arc<Context>,
     place: Arc<Place>,
+    claims: Arc<Claims>,
     ids: Arc<AtomicU64>,
     jobs: Mutex<BTreeMap<u64, Arc<Job>>>,
     /// Where what is not over is kept for the next start; locked while it is written.
@@ -45,20 +47,25 @@ impl Downloads {
     /// An empty table; `ids` numbers uploads too.
     pub(super) fn new(
         ctx: Arc<Context>,
-        place: Arc<Place>,
+        (place, claims): (Arc<Place>, Arc<Claims>),
         ids: Arc<AtomicU64>,
         orders: PathBuf,
     ) -> Downloads {
         let (jobs, rates) = (Mutex::default(), Mutex::default());
-        Downloads { ctx, place, ids, jobs, orders: orders.into(), rates }
+        Downloads { ctx, place, claims, ids, jobs, orders: orders.into(), rates }
     }
 
     /// Goes on with what was not over when the node ended.
     pub(super) fn go_on(self: &Arc<Self>) {
         let orders = orders::load(&self.orders.lock());
-        for order in orders.into_iter().take(RUNNING_MAX) {
+        let (known, mut notes) = (orders.is_some(), self.claims.take_notes());
+        for order in orders.into_iter().flatten().take(RUNNING_MAX) {
             let id = self.ids.fetch_add(1, Ordering::Relaxed);
             let job = Job::again(id, order.name.clone(), order.choice());
+            self.claims.begin(&job);
+            if let Some(roots) = notes.remove(&key_of(&order.name)) {
+                self.claims.wants(&job, roots);
+            }
             if order.paused {
                 job.control.say(Wish::Pause);
             }
@@ -71,14 +78,22 @@ impl Downloads {
             };
             self.ctx.notices.tell(words);
         }
+        // Given up, and the node ended before it was tidied away.
+        if known {
+            self.claims.left_over(notes.into_values().flatten());
+        }
     }
 
-    /// Keeps what is not over for the next start. At the end of the node nothing ends for good.
+    /// Keeps what is not over for the next start, unless nothing has changed for that: at the end of
+    /// the node nothing ends for good by itself.
     fn keep_orders(&self) {
-        let path = self.orders.lock();
-        if self.ctx.stop.is_stopped() {
-            return;
+        if !self.ctx.stop.is_stopped() {
+            self.write_orders();
         }
+    }
+
+    fn write_orders(&self) {
+        let path = self.orders.lock();
         let order = |job: &Arc<Job>| Order {
             name: job.name.clone(),
             from: match &job.from {
@@ -87,7 +102,7 @@ impl Downloads {
             },
             paused: job.control.wish() == Wish::Pause,
         };
-        let orders = self.jobs.lock().values().filter(|job| job.goes_on()).map(order).collect();
+        let orders = self.jobs.lock().values().filter(|job| job.is_ordered()).map(order).collect();
         if let Err(e) = orders::save(&path, orders) {
             log::warn!(
                 target: "node",
@@ -108,6 +123,7 @@ impl Downloads {
             room(&jobs, name)?;
             forget_old(&mut jobs);
             let job = Job::new(self.ids.fetch_add(1, Ordering::Relaxed), name.clone(), from);
+            self.claims.begin(&job);
             jobs.insert(job.id, job.clone());
             job
         };
@@ -119,16 +135,33 @@ impl Downloads {
     fn start(self: &Arc<Self>, job: &Arc<Job>) -> Result<(), Fault> {
         let (this, task) = (self.clone(), job.clone());
         let run = move || {
-            download(&task, &this.ctx, &this.place, None);
-            if let Some(outcome) = task.wait(Duration::ZERO) {
-                this.tell(&task, &outcome);
-                this.keep_orders();
-            }
+            let ended = download(&task, &this.ctx, &this.place, None);
+            this.end(&task, ended);
         };
         self.ctx.group.spawn(format!("download {}", job.id), run).map_err(|e| {
             self.jobs.lock().remove(&job.id);
+            self.claims.over(job);
             Fault::other(format!("could not start a thread for {}: {e}", job.name))
         })
+    }
+
+    /// No thread of it runs any more: tidies up, and tells.
+    fn end(&self, job: &Job, ended: Ended) {
+        let outcome = match ended {
+            Ended::NodeStops => return job.interrupt(Err(unfinished(job, "stopped"))),
+            Ended::ByItself(outcome) => {
+                self.claims.over(job);
+                outcome
+            }
+            Ended::Cancelled => {
+                self.claims.give_up(job);
+                let words = format!("{} was cancelled; what had arrived is given up", job.name);
+                Err(Fault::new(FaultKind::Unfinished, words))
+            }
+        };
+        job.end(outcome.clone());
+        self.tell(job, &outcome);
+        self.keep_orders();
     }
 
     fn tell(&self, job: &Job, outcome: &Outcome) {
@@ -161,9 +194,7 @@ impl Downloads {
 
     fn job(&self, id: u64) -> Result<Arc<Job>, Fault> {
         let job = self.jobs.lock().get(&id).cloned();
-        job.ok_or_else(|| {
-            Fault::new(FaultKind::NotFound, format!("there is no download {id}; see `transfers`"))
-        })
+        job.ok_or_else(|| not_there("download", id))
     }
 
     /// Waits for the end of a download, at most `within`; `Ok(None)`: it is still going on.
@@ -182,8 +213,35 @@ impl Downloads {
             return Err(Fault::other(format!("download {id} of {} is over", job.name)));
         }
         job.control.say(wish);
-        self.keep_orders();
+        self.write_orders();
         Ok(())
+    }
+
+    /// Holds a transfer to `rate`, of which `uploads` knows whether it is an upload.
+    ///
+    /// # Errors
+    /// There is none with this number, or it is over.
+    pub(super) fn limit(
+        &self,
+        id: u64,
+        rate: Option<Rate>,
+        uploads: &dyn Fn() -> bool,
+    ) -> Result<(), Fault> {
+        let job = self.jobs.lock().get(&id).cloned();
+        match job {
+            Some(job) if job.is_over() => {
+                Err(Fault::other(format!("download {id} of {} is over", job.name)))
+            }
+            Some(job) => {
+                job.limit.set(rate);
+                Ok(())
+            }
+            None if uploads() => Ok(()),
+            None if (1..self.ids.load(Ordering::Relaxed)).contains(&id) => {
+                Err(Fault::other(format!("transfer {id} is over; see `transfers`")))
+            }
+            None => Err(not_there("transfer", id)),
+        }
     }
 
     /// Goes on with a paused download; begins one that was cancelled or failed again.
@@ -203,7 +261,8 @@ impl Downloads {
                         return Ok(());
                     }
                     room(&jobs, &job.name)?;
-                    let again = Job::new(id, job.name.clone(), job.from.clone());
+                    let again = job.anew();
+                    self.claims.begin(&again);
                     jobs.insert(id, again.clone());
                     again
                 };
@@ -243,6 +302,10 @@ impl Downloads {
     pub(super) fn going_on(&self) -> Vec<TransferRow> {
         self.jobs.lock().values().filter(|job| !job.is_over()).map(|job| job.row()).collect()
     }
+}
+
+fn not_there(what: &str, id: u64) -> Fault {
+    Fault::new(FaultKind::NotFound, format!("there is no {what} {id}; see `transfers`"))
 }
 
 /// Whether one more may run.

@@ -10,7 +10,7 @@ use super::config::GetConfig;
 use super::context::{Context, chunk_link};
 use super::counters::Counters;
 use super::fetch::control::Wish;
-use super::fetch::download::download;
+use super::fetch::download::{Ended, download, unfinished};
 use super::fetch::fetching::Fetching;
 use super::fetch::job::Job;
 use super::fetch::place::Place;
@@ -63,7 +63,11 @@ fn run(
 ) -> Result<Vec<DownloadReport>, Fault> {
     let (ctx2, job2, place2) = (ctx.clone(), job.clone(), place.clone());
     ctx.group
-        .spawn("get", move || download(&job2, &ctx2, &place2, Some(give_up)))
+        .spawn("get", move || match download(&job2, &ctx2, &place2, Some(give_up)) {
+            Ended::ByItself(outcome) => job2.end(outcome),
+            Ended::Cancelled => job2.end(Err(unfinished(&job2, "cancelled"))),
+            Ended::NodeStops => job2.end(Err(unfinished(&job2, "stopped"))),
+        })
         .map_err(|e| Fault::other(format!("could not start a thread: {e}")))?;
     loop {
         if let Some(outcome) = job.wait(PROGRESS_EVERY) {
@@ -112,7 +116,7 @@ fn place(config: &GetConfig) -> Result<Arc<Place>, Fault> {
     let into = Beneath::open(&path).map_err(failed)?;
     let private = path.join(crate::base::name::PRIVATE_FOLDER);
     let parts = PartStore::open(&private.join("parts")).map_err(failed)?;
-    Ok(Arc::new(Place { into, path, parts, fsync: config.fsync, index: None }))
+    Ok(Arc::new(Place { into, path, parts, fsync: config.fsync, index: None, claims: None }))
 }
 
 #[cfg(test)]

@@ -3,9 +3,12 @@
 //! Invariant: records are appended while the uploads are locked, so that their order is the order of
 //! decisions, and a checkpoint covers all of them; what must be durable is waited for after the lock
 //! is released, so that many openings share one sync. A log that takes nothing refuses uploads, in
-//! words; searches and downloads go on. Ends with the node; a crash loses nothing that was promised.
+//! words; searches and downloads go on. It is behind then: endings that it did not take are in no
+//! record, so a checkpoint is due as soon as one can be written, which also mends a log that has
+//! given its file up. Ends with the node; a crash loses nothing that was promised.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parvi_wal::{Options, Wal, WalError};
 
@@ -15,6 +18,8 @@ use crate::logic::ledger::{LOG_KIND, Record};
 /// The log.
 pub(super) struct Journal {
     wal: Wal,
+    /// Something was not taken since the last checkpoint.
+    behind: AtomicBool,
 }
 
 impl Journal {
@@ -38,7 +43,11 @@ impl Journal {
             let read = Record::from_log(record.kind, &record.payload);
             read.inspect_err(|e| log::error!(target: "wal", "a record is not understood: {e}")).ok()
         });
-        Ok((Journal { wal }, records.collect()))
+        Ok((Journal::of(wal), records.collect()))
+    }
+
+    fn of(wal: Wal) -> Journal {
+        Journal { wal, behind: AtomicBool::new(false) }
     }
 
     /// Appends a record in its order, durable with the next one that must be. Call it with the
@@ -49,7 +58,7 @@ impl Journal {
     pub(super) fn append(&self, record: &Record) -> Result<(), Fault> {
         let bytes = record.to_log().map_err(|e| Fault::other(e.to_string()))?;
         let record = parvi_wal::Record::new(LOG_KIND, bytes);
-        self.wal.append_lazy(&record).map(drop).map_err(|e| fault(&e))
+        self.taken(self.wal.append_lazy(&record).map(drop))
     }
 
     /// Makes all that was appended durable. Call it without the uploads locked.
@@ -57,12 +66,23 @@ impl Journal {
     /// # Errors
     /// The log takes nothing now.
     pub(super) fn sync(&self) -> Result<(), Fault> {
-        self.wal.sync().map_err(|e| fault(&e))
+        self.taken(self.wal.sync())
+    }
+
+    fn taken(&self, taken: Result<(), WalError>) -> Result<(), Fault> {
+        taken.map_err(|e| {
+            self.behind.store(true, Ordering::Relaxed);
+            fault(&e)
+        })
+    }
+
+    fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Relaxed)
     }
 
     /// Whether a checkpoint is due.
     pub(super) fn wants_checkpoint(&self) -> bool {
-        self.wal.wants_checkpoint()
+        self.is_behind() || self.wal.wants_checkpoint()
     }
 
     /// Replaces the log by what is live. Call it with the uploads locked.
@@ -78,8 +98,9 @@ impl Journal {
                 return;
             }
         };
-        if let Err(e) = self.wal.checkpoint(&records) {
-            log::warn!(target: "wal", "cannot write a checkpoint, tries again: {e}");
+        match self.wal.checkpoint(&records) {
+            Ok(_) => self.behind.store(false, Ordering::Relaxed),
+            Err(e) => log::debug!(target: "wal", "cannot write a checkpoint, tries again: {e}"),
         }
     }
 }
@@ -93,4 +114,64 @@ pub fn describe_record(record: &parvi_wal::Record) -> String {
 fn fault(error: &WalError) -> Fault {
     let kind = if error.is_disk_full() { FaultKind::DiskFull } else { FaultKind::Other };
     Fault::new(kind, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use parvi_wal::testing::{Failure, MemStorage, Operation, Trouble};
+
+    use super::*;
+    use crate::logic::ledger::End;
+
+    fn open(disk: &MemStorage) -> (Journal, Vec<Record>) {
+        let (wal, recovered) = Wal::open(Arc::new(disk.clone()), Options::new([1; 32])).unwrap();
+        let read = |r: &parvi_wal::Record| Record::from_log(r.kind, &r.payload).unwrap();
+        (Journal::of(wal), recovered.records.iter().map(read).collect())
+    }
+
+    fn over(set: u8) -> Record {
+        Record::Ended { requester: NodeId::from_bytes([2; 32]), set: [set; 32], end: End::Done }
+    }
+
+    fn fail(disk: &MemStorage, only: Operation, trouble: Trouble) {
+        disk.fail(Some(Failure { at: 0, forever: true, only: Some(only), trouble }));
+    }
+
+    #[test]
+    fn a_log_without_room_says_so_and_tells_all_in_a_checkpoint_when_there_is_some() {
+        let disk = MemStorage::default();
+        let (journal, _) = open(&disk);
+        journal.append(&over(1)).unwrap();
+        fail(&disk, Operation::Write, Trouble::Enospc);
+        assert_eq!(journal.append(&over(2)).unwrap_err().kind, FaultKind::DiskFull);
+        assert!(journal.is_behind() && journal.wants_checkpoint());
+        journal.checkpoint(&[over(1)]);
+        assert!(journal.is_behind() && journal.wants_checkpoint(), "there is no room for that");
+        disk.fail(None);
+        journal.checkpoint(&[over(1), over(2)]);
+        assert!(!journal.is_behind() && !journal.wants_checkpoint());
+        journal.append(&over(3)).unwrap();
+        drop(journal);
+        assert_eq!(open(&disk).1, [over(1), over(2), over(3)]);
+    }
+
+    #[test]
+    fn a_log_whose_sync_failed_takes_nothing_until_a_checkpoint_has_mended_it() {
+        let disk = MemStorage::default();
+        let (journal, _) = open(&disk);
+        journal.append(&over(1)).unwrap();
+        fail(&disk, Operation::Sync, Trouble::Eio);
+        journal.sync().unwrap_err();
+        disk.fail(None);
+        journal.append(&over(2)).unwrap_err();
+        assert!(journal.wants_checkpoint());
+        journal.checkpoint(&[over(1)]);
+        assert!(!journal.wants_checkpoint());
+        journal.append(&over(3)).unwrap();
+        journal.sync().unwrap();
+        drop(journal);
+        assert_eq!(open(&disk).1, [over(1), over(3)]);
+    }
 }

@@ -3,7 +3,8 @@
 //! The index is a hint: it says whom to ask first, and only an owner's own answer makes it an
 //! owner. With every tracker dead the peers last heard of are asked, which is why a lookup works
 //! without one. Ends after `LOOKUP_TIME_MAX`, or `STRAGGLERS_WAIT` after everybody whom an index
-//! named has answered, so that one dead machine does not hold up the rest.
+//! named has answered, so that one dead machine does not hold up the rest; at once when who asked
+//! does not want to know any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use super::dial::{bind_for, dial_tracker};
 use crate::base::{Fault, FaultKind, FileEntry, Name, NodeId, PeerInfo, Root, Time};
 use crate::io::clock;
 use crate::io::link::{self, Link, LinkError, Phase};
-use crate::io::threads::StopToken;
+use crate::io::threads::{StopToken, receive};
 use crate::wire::Message;
 use crate::wire::message::search::SearchQuestion;
 use crate::wire::message::tracker::{Found, LookupQuestion, PeersQuestion};
@@ -86,13 +87,13 @@ impl Lookup {
     }
 }
 
-/// Asks for `name`.
-pub(super) fn lookup(ctx: &Arc<Context>, name: &Name) -> Lookup {
+/// Asks for `name`, until `stop` says so.
+pub(super) fn lookup(ctx: &Arc<Context>, name: &Name, stop: &dyn Fn() -> bool) -> Lookup {
     ctx.counters.lookups.one();
     let mut result = Lookup::default();
-    let named = ask_trackers(ctx, name, &mut result);
+    let named = ask_trackers(ctx, name, &mut result, stop);
     let peers = whom_to_ask(ctx, &named);
-    let answers = ask_peers(ctx, name, &peers, &named);
+    let answers = ask_peers(ctx, name, (&peers, &named), stop);
     let mut hits = Hits::new();
     for (peer, answer) in answers {
         match answer {
@@ -128,7 +129,12 @@ fn add_hits(hits: &mut Hits, peer: &PeerInfo, files: Vec<FileEntry>) {
 
 /// The nodes that the trackers' indexes name; brings the list of peers up to date on the way, for
 /// those who do not register. A tracker that hangs is left behind where peers are known without it.
-fn ask_trackers(ctx: &Arc<Context>, name: &Name, result: &mut Lookup) -> BTreeSet<NodeId> {
+fn ask_trackers(
+    ctx: &Arc<Context>,
+    name: &Name,
+    result: &mut Lookup,
+    stop: &dyn Fn() -> bool,
+) -> BTreeSet<NodeId> {
     let (done, answers) = unbounded();
     for (number, tracker) in ctx.trackers.iter().enumerate() {
         let (ctx2, done, tracker, name) =
@@ -147,7 +153,7 @@ fn ask_trackers(ctx: &Arc<Context>, name: &Name, result: &mut Lookup) -> BTreeSe
     let deadline = clock::now() + patience;
     let mut named = BTreeSet::new();
     let mut silent: BTreeSet<&String> = ctx.trackers.iter().collect();
-    while let Ok((tracker, answer)) = answers.recv_timeout(deadline.since(clock::now())) {
+    while let Some((tracker, answer)) = receive(&answers, deadline, stop) {
         silent.remove(&tracker);
         match answer {
             Ok(owners) => named.extend(owners),
@@ -279,8 +285,8 @@ type Answer = (PeerInfo, Result<Vec<FileEntry>, String>);
 fn ask_peers(
     ctx: &Arc<Context>,
     name: &Name,
-    peers: &[PeerInfo],
-    named: &BTreeSet<NodeId>,
+    (peers, named): (&[PeerInfo], &BTreeSet<NodeId>),
+    stop: &dyn Fn() -> bool,
 ) -> Vec<Answer> {
     let search = Arc::new(Search {
         name: name.clone(),
@@ -305,7 +311,7 @@ fn ask_peers(
         }
     }
     drop(done);
-    let got = collect(&answers, peers, named);
+    let got = collect(&answers, peers, named, stop);
     search.over.stop();
     got
 }
@@ -325,6 +331,7 @@ fn collect(
     answers: &Receiver<Answer>,
     asked: &[PeerInfo],
     named: &BTreeSet<NodeId>,
+    stop: &dyn Fn() -> bool,
 ) -> Vec<Answer> {
     let mut got: Vec<Answer> = Vec::with_capacity(asked.len());
     let mut deadline: Time = clock::now() + LOOKUP_TIME_MAX;
@@ -334,7 +341,7 @@ fn collect(
         deadline = clock::now() + STRAGGLERS_WAIT;
     }
     while got.len() < asked.len() {
-        let Ok(answer) = answers.recv_timeout(deadline.since(clock::now())) else { break };
+        let Some(answer) = receive(answers, deadline, stop) else { break };
         if awaited.remove(&answer.0.id).is_some() && awaited.is_empty() {
             deadline = deadline.min(clock::now() + STRAGGLERS_WAIT);
         }
@@ -414,7 +421,7 @@ mod tests {
         let (send, answers) = unbounded::<Answer>();
         send.send((alice.clone(), Ok(vec![]))).unwrap();
         drop(send);
-        let got = collect(&answers, &asked, &named);
+        let got = collect(&answers, &asked, &named, &|| false);
         assert_eq!(got, [(alice, Ok(vec![])), (bob, Err("does not answer".into()))]);
     }
 

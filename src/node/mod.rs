@@ -11,6 +11,7 @@
 //! 4 notices       closed: the prompt's reader sees the end
 //! ```
 
+mod claims;
 mod config;
 mod context;
 mod counters;
@@ -53,7 +54,7 @@ use view::{
     TransferRow,
 };
 
-use crate::base::{Fault, FaultKind, FileEntry, Name, NodeLabel, Time};
+use crate::base::{Fault, FaultKind, FileEntry, Name, NodeLabel, Rate, Time};
 use crate::io::clock;
 use crate::io::disk::DataDir;
 use crate::io::index::{Index, IndexError, Shelf};
@@ -189,7 +190,7 @@ impl Node {
     /// Nobody has it; those who should cannot be reached; nobody could be asked.
     pub fn lookup(&self, name: &Name) -> Result<Vec<LookupHit>, Fault> {
         let began = clock::now();
-        let found = lookup::lookup(&self.ctx, name);
+        let found = lookup::lookup(&self.ctx, name, &|| self.ctx.stop.is_stopped());
         let took = clock::now().since(began);
         self.stats.lock().search_ms.add(took.as_secs_f64() * 1e3);
         let mine = self.own_files(name);
@@ -258,7 +259,7 @@ impl Node {
         self.downloads.wait(id, within)
     }
 
-    /// Stops a download for good; what arrived is kept.
+    /// Stops a download for good; what had arrived is removed, unless another one wants it.
     ///
     /// # Errors
     /// No such download, or it is over.
@@ -280,6 +281,14 @@ impl Node {
     /// No such download, or it is complete.
     pub fn resume(&self, id: u64) -> Result<(), Fault> {
         self.downloads.resume(id)
+    }
+
+    /// Holds one transfer to a rate, at once, until it is over; without a rate to none.
+    ///
+    /// # Errors
+    /// No such transfer, or it is over.
+    pub fn limit(&self, id: u64, rate: Option<Rate>) -> Result<(), Fault> {
+        self.downloads.limit(id, rate, &|| self.uploads.limit(id, rate))
     }
 
     /// Shares a file or folder from anywhere; returns its name.

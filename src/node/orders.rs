@@ -44,14 +44,15 @@ struct Orders {
     download: Vec<Order>,
 }
 
-/// What was ordered before this start. A file that is not ours is renamed, for a person to look at.
-pub(super) fn load(path: &Path) -> Vec<Order> {
+/// What was ordered before this start. A file that is not ours is renamed, for a person to look at;
+/// `None`: nobody knows what was in it.
+pub(super) fn load(path: &Path) -> Option<Vec<Order>> {
     let read = std::fs::read_to_string(path).and_then(|text| {
         toml::from_str(&text).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
     });
     match read {
-        Ok(Orders { download }) => download,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Ok(Orders { download }) => Some(download),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Some(Vec::new()),
         Err(e) => {
             let aside = PathBuf::from(format!("{}.bad", path.display()));
             let moved = std::fs::rename(path, &aside)
@@ -61,7 +62,7 @@ pub(super) fn load(path: &Path) -> Vec<Order> {
                 "cannot read which downloads were not over in {}: {e}; {moved}. Download them again",
                 path.display()
             );
-            Vec::new()
+            None
         }
     }
 }
@@ -83,7 +84,7 @@ mod tests {
     fn what_was_ordered_is_there_after_a_restart() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("downloads.toml");
-        assert_eq!(load(&path), []);
+        assert_eq!(load(&path), Some(Vec::new()));
         let order = |name: &str, from: Option<&str>, paused| Order {
             name: name.parse().unwrap(),
             from: from.map(str::to_owned),
@@ -91,10 +92,10 @@ mod tests {
         };
         let orders = vec![order("a/film", None, false), order("new\nline", Some("alice"), true)];
         save(&path, orders.clone()).unwrap();
-        assert_eq!(load(&path), orders);
-        assert_eq!(load(&path)[1].choice(), From::One("alice".into()));
+        assert_eq!(load(&path), Some(orders.clone()));
+        assert_eq!(orders[1].choice(), From::One("alice".into()));
         save(&path, Vec::new()).unwrap();
-        assert_eq!(load(&path), []);
+        assert_eq!(load(&path), Some(Vec::new()));
     }
 
     #[test]
@@ -103,7 +104,7 @@ mod tests {
         let path = home.path().join("downloads.toml");
         for bad in ["download = 5", "[[download]]\nname = \"../x\"", "\u{0}", "[[download]]"] {
             std::fs::write(&path, bad).unwrap();
-            assert_eq!(load(&path), [], "{bad}");
+            assert_eq!(load(&path), None, "{bad}");
             let aside = home.path().join("downloads.toml.bad");
             assert_eq!(std::fs::read_to_string(aside).unwrap(), bad);
             assert!(!path.exists());

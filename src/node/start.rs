@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
 
+use super::claims::Claims;
 use super::config::NodeConfig;
 use super::context::{Context, chunk_link, serve_link};
 use super::counters::Counters;
@@ -45,9 +46,9 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
         .map(|(number, tracker)| Registration::new(number, tracker.clone()))
         .collect();
     let index = start_index(&data, &ctx, &registrations)?;
-    let place = Arc::new(place(config, &data, &index)?);
-    let downloads =
-        Arc::new(Downloads::new(ctx.clone(), place, ids.clone(), data.private("downloads.toml")));
+    let (place, claims) = place(config, &data, &index)?;
+    let (place, orders) = ((Arc::new(place), claims), data.private("downloads.toml"));
+    let downloads = Arc::new(Downloads::new(ctx.clone(), place, ids.clone(), orders));
     let (journal, log) = Journal::open(&data.private("wal"), ctx.me)?;
     let uploads = Arc::new(Uploads::new(ctx.clone(), ids, journal, log, config.fsync));
     let ports = listeners.ports();
@@ -177,18 +178,27 @@ fn start_index(
     Index::start(config).map_err(|e| Fault::other(e.to_string()))
 }
 
-fn place(config: &NodeConfig, data: &DataDir, index: &Arc<Index>) -> Result<Place, Fault> {
+/// Where downloads arrive, and what they claim there.
+fn place(
+    config: &NodeConfig,
+    data: &DataDir,
+    index: &Arc<Index>,
+) -> Result<(Place, Arc<Claims>), Fault> {
     let path = data.downloaded();
     let failed = |e: std::io::Error| {
         Fault::other(format!("could not open {}: {e}; check its owner and mode", path.display()))
     };
-    Ok(Place {
+    let parts = PartStore::open(&data.parts()).map_err(failed)?;
+    let claims = Arc::new(Claims::new(data.private("wants"), parts.clone()));
+    let place = Place {
         into: Beneath::open(&path).map_err(failed)?,
-        parts: PartStore::open(&data.parts()).map_err(failed)?,
+        parts,
         fsync: config.fsync,
         index: Some(index.clone()),
+        claims: Some(claims.clone()),
         path,
-    })
+    };
+    Ok((place, claims))
 }
 
 fn card(config: &NodeConfig, label: &NodeLabel, ports: Ports) -> Arc<Card> {

@@ -9,15 +9,16 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::context::Context;
 use super::journal::Journal;
+use super::throttle::Limiter;
 use super::view::{Direction, TransferRow, TransferState};
-use crate::base::{Fault, NodeId, Time};
+use crate::base::{Fault, NodeId, Rate, Time};
 use crate::io::clock;
 use crate::io::link::Closer;
 use crate::logic::ledger::{
@@ -27,6 +28,17 @@ use crate::logic::ledger::{
 
 /// An upload that is silent for longer is shown as waiting.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
+
+/// Limits remembered of uploads that may come again.
+const LIMITS_KEPT: usize = 1_024;
+
+/// An upload that may begin to send.
+pub(super) struct Begun {
+    pub(super) connection: Connection,
+    pub(super) attempt: u32,
+    /// What a person holds it to.
+    pub(super) limit: Arc<Limiter>,
+}
 
 /// One upload that is connected, as `transfers` shows it.
 struct Connected {
@@ -40,6 +52,7 @@ struct Connected {
     sent: u64,
     began: Time,
     last_moved: Time,
+    limit: Arc<Limiter>,
     closer: Closer,
 }
 
@@ -49,6 +62,8 @@ pub(super) struct Uploads {
     ids: Arc<AtomicU64>,
     journal: Journal,
     durable: bool,
+    /// The person knows that the log takes nothing.
+    refusing: AtomicBool,
     connections: AtomicU64,
     inner: Mutex<Inner>,
 }
@@ -59,6 +74,8 @@ struct Inner {
     open: BTreeMap<Connection, Connected>,
     /// Numbers for people, of what is open or waited for.
     numbers: BTreeMap<(NodeId, SetKey), u64>,
+    /// What each of these is held to; a limit that was set outlives lost connections.
+    limits: BTreeMap<(NodeId, SetKey), Arc<Limiter>>,
 }
 
 impl Uploads {
@@ -76,12 +93,12 @@ impl Uploads {
         let number = |w: Waiting| ((w.requester, w.set), ids.fetch_add(1, Ordering::Relaxed));
         let numbers = ledger.waiting(now).into_iter().map(number).collect();
         let (budget, open) = (KnockBudget::default(), BTreeMap::new());
-        let inner = Mutex::new(Inner { ledger, budget, open, numbers });
-        Uploads { ctx, ids, journal, durable, connections: AtomicU64::new(1), inner }
+        let inner = Mutex::new(Inner { ledger, budget, open, numbers, limits: BTreeMap::new() });
+        let (refusing, connections) = (AtomicBool::new(false), AtomicU64::new(1));
+        Uploads { ctx, ids, journal, durable, refusing, connections, inner }
     }
 
-    /// A requester opens a set: takes over from its older connection. Returns the connection's
-    /// number and the attempt; the log has it then.
+    /// A requester opens a set: takes over from its older connection. The log has it then.
     ///
     /// # Errors
     /// The log takes nothing now: the upload is not begun.
@@ -90,14 +107,15 @@ impl Uploads {
         opening: Opening,
         from: IpAddr,
         closer: Closer,
-    ) -> Result<(Connection, u32), Fault> {
+    ) -> Result<Begun, Fault> {
         let connection = Connection(self.connections.fetch_add(1, Ordering::Relaxed));
-        let (opened, logged) = {
+        let (opened, limit, logged) = {
             let mut inner = self.inner.lock();
             let key = (opening.requester, opening.set);
             let fresh = || self.ids.fetch_add(1, Ordering::Relaxed);
             let id = *inner.numbers.entry(key).or_insert_with(fresh);
-            let status = Connected::new(id, &opening, closer);
+            let limit = inner.limits.entry(key).or_default().clone();
+            let status = Connected::new(id, &opening, limit.clone(), closer);
             inner.budget.proved(clock::now(), from, opening.requester);
             let (opened, record) = inner.ledger.open(opening, connection);
             if let Some(older) = opened.older.and_then(|older| inner.open.get(&older)) {
@@ -105,7 +123,7 @@ impl Uploads {
             }
             let Opened { attempt, acked, .. } = opened;
             inner.open.insert(connection, Connected { attempt, acked, ..status });
-            (opened, record.map(|record| self.journal.append(&record)))
+            (opened, limit, record.map(|record| self.journal.append(&record)))
         };
         let logged = match logged {
             Some(Ok(())) if self.durable => self.journal.sync(),
@@ -113,11 +131,15 @@ impl Uploads {
             None => Ok(()),
         };
         match logged {
-            Ok(()) => Ok((connection, opened.attempt)),
+            Ok(()) => Ok(Begun { connection, attempt: opened.attempt, limit }),
             Err(fault) => {
-                // What the log has begun before is not over because of this.
+                // What the log has begun before goes on when it takes records again.
                 let refused = || Lost::Cancelled("it could not be logged".into());
                 self.end(connection, if opened.goes_on { Lost::Broken } else { refused() });
+                if !self.refusing.swap(true, Ordering::Relaxed) {
+                    let words = "uploads are refused until the log of them takes records again";
+                    self.ctx.notices.tell(format!("{words}: {fault}"));
+                }
                 Err(fault)
             }
         }
@@ -158,8 +180,12 @@ impl Uploads {
     /// The connection of an upload has ended.
     pub(super) fn end(&self, connection: Connection, how: Lost) {
         let mut inner = self.inner.lock();
+        let limit = inner.open.remove(&connection).map(|status| status.limit);
+        if how == Lost::Done {
+            // Whoever asks for it again begins anew.
+            inner.limits.retain(|_, kept| !limit.as_ref().is_some_and(|l| Arc::ptr_eq(l, kept)));
+        }
         self.note(inner.ledger.close(clock::now(), connection, how));
-        inner.open.remove(&connection);
         inner.forget_numbers();
     }
 
@@ -170,14 +196,19 @@ impl Uploads {
         inner.forget_numbers();
     }
 
+    /// Holds the upload with this number to `rate`; false: there is none.
+    pub(super) fn limit(&self, id: u64, rate: Option<Rate>) -> bool {
+        let mut inner = self.inner.lock();
+        let key = inner.numbers.iter().find(|(_, number)| **number == id).map(|(key, _)| *key);
+        key.inspect(|key| inner.limits.entry(*key).or_default().set(rate)).is_some()
+    }
+
     /// Lets time pass, tidies the log, and tells who is to be called now, and where.
     pub(super) fn tick(&self) -> Vec<Call> {
         let now = clock::now();
         let mut guard = self.inner.lock();
         self.note(guard.ledger.tick(now));
-        if self.journal.wants_checkpoint() {
-            self.journal.checkpoint(&guard.ledger.live());
-        }
+        self.tidy_log(&guard.ledger);
         let Inner { ledger, budget, .. } = &mut *guard;
         let peers = self.ctx.peers.lock();
         let (budget, found) = (RefCell::new(budget), RefCell::new(BTreeMap::new()));
@@ -195,6 +226,16 @@ impl Uploads {
         let found = found.into_inner();
         let call = |knock: Knock| Some(Call { peer: found.get(&knock.requester)?.clone(), knock });
         knocks.into_iter().filter_map(call).collect()
+    }
+
+    fn tidy_log(&self, ledger: &Ledger) {
+        if !self.journal.wants_checkpoint() {
+            return;
+        }
+        self.journal.checkpoint(&ledger.live());
+        if !self.journal.wants_checkpoint() && self.refusing.swap(false, Ordering::Relaxed) {
+            self.ctx.notices.tell("the log of uploads takes records again");
+        }
     }
 
     /// What came of a call, and whether it met whom it was for.
@@ -229,8 +270,10 @@ impl Uploads {
         let inner = self.inner.lock();
         let connected = inner.open.values().map(|status| (status.peer, status.row(now)));
         let waiting = inner.ledger.waiting(now).into_iter().map(|waiting| {
-            let number = inner.numbers.get(&(waiting.requester, waiting.set));
-            (waiting.requester, waiting_row(number.copied().unwrap_or_default(), waiting))
+            let key = (waiting.requester, waiting.set);
+            let id = inner.numbers.get(&key).copied().unwrap_or_default();
+            let limit = inner.limits.get(&key).and_then(|limit| limit.rate());
+            (waiting.requester, waiting_row(id, waiting, limit))
         });
         let mut rows: Vec<(NodeId, TransferRow)> = connected.chain(waiting).collect();
         drop(inner);
@@ -250,15 +293,21 @@ impl Uploads {
 }
 
 impl Inner {
-    /// Numbers live as long as their uploads.
+    /// Numbers live as long as their uploads; so do limits, but for those that were set.
     fn forget_numbers(&mut self) {
-        let Inner { ledger, numbers, .. } = self;
+        let Inner { ledger, numbers, limits, .. } = self;
         numbers.retain(|(requester, set), _| ledger.is_unfinished(*requester, *set));
+        let mut room = LIMITS_KEPT;
+        limits.retain(|key, limit| {
+            let kept = numbers.contains_key(key) || limit.rate().is_some() && room > 0;
+            room = room.saturating_sub(usize::from(kept));
+            kept
+        });
     }
 }
 
 impl Connected {
-    fn new(id: u64, opening: &Opening, closer: Closer) -> Connected {
+    fn new(id: u64, opening: &Opening, limit: Arc<Limiter>, closer: Closer) -> Connected {
         let now = clock::now();
         Connected {
             id,
@@ -270,12 +319,14 @@ impl Connected {
             sent: 0,
             began: now,
             last_moved: now,
+            limit,
             closer,
         }
     }
 
     fn row(&self, now: Time) -> TransferRow {
-        let (state, reason) = standing(now.since(self.last_moved));
+        let limit = self.limit.rate();
+        let (state, reason) = standing(now.since(self.last_moved), limit);
         TransferRow {
             id: self.id,
             dir: Direction::Up,
@@ -287,12 +338,13 @@ impl Connected {
             total: self.total,
             attempt: self.attempt,
             rate: (self.sent as f64 / now.since(self.began).as_secs_f64().max(0.1)) as u64,
+            limit: limit.map(Rate::bytes),
             sources: Vec::new(),
         }
     }
 }
 
-fn waiting_row(id: u64, waiting: Waiting) -> TransferRow {
+fn waiting_row(id: u64, waiting: Waiting, limit: Option<Rate>) -> TransferRow {
     TransferRow {
         id,
         dir: Direction::Up,
@@ -304,16 +356,20 @@ fn waiting_row(id: u64, waiting: Waiting) -> TransferRow {
         total: waiting.total,
         attempt: waiting.attempt,
         rate: 0,
+        limit: limit.map(Rate::bytes),
         sources: Vec::new(),
     }
 }
 
-/// What is seen from here: whether the requester, the wire or our own bound holds it back is not.
-fn standing(silent: Duration) -> (TransferState, String) {
+/// What is seen from here: whether the requester, the wire or a bound of ours holds it back is not.
+fn standing(silent: Duration, limit: Option<Rate>) -> (TransferState, String) {
     if silent < SILENCE_MAX {
         return (TransferState::Moving, String::new());
     }
-    let reason = format!("nothing sent or acknowledged for {} s", silent.as_secs());
+    let mut reason = format!("nothing sent or acknowledged for {} s", silent.as_secs());
+    if let Some(rate) = limit {
+        reason.push_str(&format!("; it is limited to {rate}"));
+    }
     (TransferState::Waiting, reason)
 }
 
@@ -323,10 +379,12 @@ mod tests {
 
     #[test]
     fn a_silent_upload_says_for_how_long_and_blames_nobody() {
-        let (state, reason) = standing(Duration::from_millis(1_999));
+        let (state, reason) = standing(Duration::from_millis(1_999), None);
         assert_eq!((state, reason.as_str()), (TransferState::Moving, ""));
-        let (state, reason) = standing(Duration::from_secs(7));
+        let (state, reason) = standing(Duration::from_secs(7), None);
         assert_eq!(state, TransferState::Waiting);
         assert_eq!(reason, "nothing sent or acknowledged for 7 s");
+        let (_, reason) = standing(Duration::from_secs(7), Some(Rate::per_second(1_024)));
+        assert_eq!(reason, "nothing sent or acknowledged for 7 s; it is limited to 1.0 KiB/s");
     }
 }

@@ -105,7 +105,7 @@ pub enum TransferState {
     Done,
     /// Given up; `reason` says why.
     Failed,
-    /// Stopped by a person; what arrived is kept.
+    /// Stopped by a person, or by the node's end.
     Cancelled,
 }
 
@@ -132,6 +132,9 @@ pub struct TransferRow {
     pub attempt: u32,
     /// Bytes per second, lately.
     pub rate: u64,
+    /// What a person holds it to, bytes per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
     /// For a download: who sent how much so far.
     pub sources: Vec<Source>,
 }

@@ -6,7 +6,8 @@
 use std::path::PathBuf;
 
 use super::help::{self, Role, Spec};
-use crate::base::{Fault, FaultKind, Name};
+use crate::base::rate::RateError;
+use crate::base::{Fault, FaultKind, Name, Rate};
 use crate::node::view::{From, Listing};
 
 /// Something to do, in the words of the user.
@@ -30,6 +31,13 @@ pub enum Command {
     Pause(u64),
     /// Go on with one.
     Resume(u64),
+    /// Hold one transfer to a rate, or to none.
+    Limit {
+        /// The transfer.
+        id: u64,
+        /// How fast it may be.
+        rate: Option<Rate>,
+    },
     /// Share a path.
     Share(PathBuf),
     /// Stop sharing a name.
@@ -98,6 +106,7 @@ fn command(args: &mut Arguments) -> Result<Command, Fault> {
         "cancel" => Command::Cancel(args.id()?),
         "pause" => Command::Pause(args.id()?),
         "resume" => Command::Resume(args.id()?),
+        "limit" => Command::Limit { id: args.id()?, rate: args.rate()? },
         "share" => Command::Share(args.required("PATH")?.into()),
         "unshare" => Command::Unshare(args.name()?),
         "peers" => Command::Peers,
@@ -201,6 +210,14 @@ impl Arguments {
         word.parse().map_err(|_| self.wrong(&format!("{word:?} is not a number")))
     }
 
+    fn rate(&mut self) -> Result<Option<Rate>, Fault> {
+        let word = self.required("RATE, like 500kB, or off")?;
+        if word == "off" {
+            return Ok(None);
+        }
+        word.parse().map(Some).map_err(|e: RateError| self.wrong(&format!("{word:?}: {e}")))
+    }
+
     fn end(mut self) -> Result<(), Fault> {
         self.flags.append(&mut self.plain);
         match self.flags.first() {
@@ -253,6 +270,9 @@ mod tests {
             ("cancel 3", Command::Cancel(3)),
             ("pause 3", Command::Pause(3)),
             ("resume 3", Command::Resume(3)),
+            ("limit 3 500kB", Command::Limit { id: 3, rate: Some(Rate::per_second(500_000)) }),
+            ("limit 3 1MiB/s", Command::Limit { id: 3, rate: Some(Rate::per_second(1 << 20)) }),
+            ("limit 3 off", Command::Limit { id: 3, rate: None }),
             ("share '/a b'", Command::Share("/a b".into())),
             ("unshare x", Command::Unshare(name("x"))),
             ("peers", Command::Peers),
@@ -279,6 +299,19 @@ mod tests {
             ("lookup a b", "\"b\" is too much; usage: lookup NAME"),
             ("list all", "there is no list \"all\"; usage: list local|downloaded|replicated"),
             ("cancel x", "\"x\" is not a number; usage: cancel ID"),
+            ("limit x 1MiB", "\"x\" is not a number; usage: limit ID RATE|off"),
+            ("limit 3", "limit needs RATE, like 500kB, or off; usage: limit ID RATE|off"),
+            (
+                "limit 3 fast",
+                "\"fast\": a rate is a size per second above zero, like 20MiB or 500kB; \
+                 usage: limit ID RATE|off",
+            ),
+            (
+                "limit 3 0",
+                "\"0\": a rate is a size per second above zero, like 20MiB or 500kB; \
+                 usage: limit ID RATE|off",
+            ),
+            ("limit 3 off now", "\"now\" is too much; usage: limit ID RATE|off"),
             ("peers --loud", "\"--loud\" is too much; usage: peers"),
             (
                 "download x --from",

@@ -115,7 +115,10 @@ impl Words {
             "list" => ["local", "downloaded", "replicated"].map(str::to_owned).to_vec(),
             "unshare" => self.daemon.candidates(Candidates::Local),
             "lookup" | "download" | "request" => self.daemon.candidates(Candidates::Seen),
-            "cancel" | "pause" | "resume" => self.daemon.candidates(Candidates::Transfers),
+            "limit" if before.len() > 1 => vec!["off".to_owned()],
+            "cancel" | "pause" | "resume" | "limit" => {
+                self.daemon.candidates(Candidates::Transfers)
+            }
             _ => Vec::new(),
         }
     }

@@ -45,6 +45,10 @@ impl Daemon for NodeDaemon {
             Command::Cancel(id) => node.cancel(id).map(|()| changed(id, "cancelled"))?,
             Command::Pause(id) => node.pause(id).map(|()| changed(id, "paused"))?,
             Command::Resume(id) => node.resume(id).map(|()| changed(id, "resumed"))?,
+            Command::Limit { id, rate } => {
+                node.limit(id, rate)?;
+                Outcome::Limited { id, rate }
+            }
             Command::Share(path) => Outcome::Shared(node.share(&path)?),
             Command::Unshare(name) => {
                 node.unshare(&name)?;

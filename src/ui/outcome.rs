@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use crate::base::Name;
+use crate::base::{Name, Rate};
 use crate::node::view::{
     DownloadReport, FileRow, LookupHit, NodeStatus, PeerRow, Stats, TransferRow,
 };
@@ -49,6 +49,13 @@ pub enum Outcome {
         id: u64,
         /// `cancelled`, `paused`, `resumed`.
         to: &'static str,
+    },
+    /// `limit`.
+    Limited {
+        /// The transfer.
+        id: u64,
+        /// What it is held to, if to anything.
+        rate: Option<Rate>,
     },
     /// `share`: the name under which others find it.
     Shared(Name),

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::outcome::Outcome;
 use crate::base::name::printable;
-use crate::base::{Fault, Name};
+use crate::base::{Fault, Name, Rate};
 use crate::node::view::{
     Direction, DownloadReport, FileRow, LookupHit, NodeStatus, PeerRow, Source, Stats, Summary,
     TransferRow, TransferState,
@@ -35,6 +35,9 @@ fn render_json(outcome: &Outcome) -> Result<String, Fault> {
         Outcome::Started { id, name } => document(&json!({ "id": id, "name": name })),
         Outcome::Downloaded { name, reports } => one_or_all(reports, |r| r.name == *name),
         Outcome::Changed { id, to } => document(&json!({ "id": id, "state": to })),
+        Outcome::Limited { id, rate } => {
+            document(&json!({ "id": id, "limit": rate.map(Rate::bytes) }))
+        }
         Outcome::Shared(name) => document(&json!({ "name": name, "shared": true })),
         Outcome::Unshared(name) => document(&json!({ "name": name, "shared": false })),
         Outcome::Peers(rows) => document(rows),
@@ -73,6 +76,8 @@ fn render_text(outcome: &Outcome) -> String {
         Outcome::Started { id, name } => format!("download {id} started: {name}\n"),
         Outcome::Downloaded { reports, .. } => reports.iter().map(report_text).collect(),
         Outcome::Changed { id, to } => format!("transfer {id} {to}\n"),
+        Outcome::Limited { id, rate: Some(rate) } => format!("transfer {id} limited to {rate}\n"),
+        Outcome::Limited { id, rate: None } => format!("transfer {id} not limited\n"),
         Outcome::Shared(name) => format!("shared as {name}\n"),
         Outcome::Unshared(name) => format!("{name} is no longer shared\n"),
         Outcome::Peers(rows) => peers_text(rows),
@@ -104,6 +109,13 @@ pub fn progress(row: &TransferRow) -> String {
     }
 }
 
+/// How fast a transfer is, and what it is held to: `1.0 MiB/s, limit 2.0 MiB/s`.
+fn rate(row: &TransferRow) -> String {
+    let now = (row.rate > 0).then(|| format!("{}/s", size(row.rate)));
+    let limit = row.limit.map(|limit| format!("limit {}/s", size(limit)));
+    [now, limit].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
 /// A transfer in one line, for waiting and for leaving.
 pub fn transfer_line(row: &TransferRow) -> String {
     let (what, side) = match row.dir {
@@ -111,8 +123,9 @@ pub fn transfer_line(row: &TransferRow) -> String {
         Direction::Down => ("download", "from"),
     };
     let mut line = format!("{what} {} {}: {}", row.id, printable(&row.name), progress(row));
-    if row.rate > 0 {
-        line.push_str(&format!(", {}/s", size(row.rate)));
+    let rate = rate(row);
+    if !rate.is_empty() {
+        line.push_str(&format!(", {rate}"));
     }
     if !row.peer.is_empty() {
         line.push_str(&format!(" {side} {}", printable(&row.peer)));
@@ -216,10 +229,9 @@ fn transfers_text(rows: &[TransferRow]) -> String {
             Direction::Up => "up",
             Direction::Down => "down",
         };
-        let rate = if t.rate > 0 { format!("{}/s", size(t.rate)) } else { String::new() };
         let plain = |s: &str| printable(s).into_owned();
         let (name, peer, why) = (plain(&t.name), plain(&t.peer), plain(&t.reason));
-        [t.id.to_string(), dir.into(), state(t.state).into(), progress(t), rate, name, peer, why]
+        [t.id.to_string(), dir.into(), state(t.state).into(), progress(t), rate(t), name, peer, why]
     });
     table(Some(["ID", "DIR", "STATE", "PROGRESS", "RATE", "NAME", "PEER", "REASON"]), rows)
 }

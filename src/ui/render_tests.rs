@@ -46,6 +46,7 @@ fn transfer() -> TransferRow {
         total: 4 << 20,
         attempt: 2,
         rate: 0,
+        limit: None,
         sources: Vec::new(),
     }
 }
@@ -137,6 +138,16 @@ fn transfers_show_why_they_wait_and_no_name_drives_the_terminal() {
 }
 
 #[test]
+fn a_transfer_shows_what_it_is_held_to() {
+    let mut row = TransferRow { limit: Some(2 << 20), ..transfer() };
+    assert!(json(&Outcome::Transfers(vec![row.clone()])).contains("\"rate\":0,\"limit\":2097152,"));
+    assert!(text(&Outcome::Transfers(vec![row.clone()])).contains("(25 %)  limit 2.0 MiB/s  a"));
+    row.rate = 1 << 20;
+    let line = transfer_line(&row);
+    assert!(line.contains("(25 %), 1.0 MiB/s, limit 2.0 MiB/s from alice"), "{line}");
+}
+
+#[test]
 fn lists_and_peers_are_tables_for_people_and_arrays_for_programs() {
     let files = Outcome::Files(vec![FileRow { name: name("a b"), size: 5, root: Root::of(b"") }]);
     assert_eq!(text(&files), format!("SIZE  BLAKE3{}  NAME\n5 B   {ROOT}  a b\n", " ".repeat(58)));
@@ -217,6 +228,16 @@ fn confirmations_are_one_line_and_one_document() {
             Outcome::Changed { id: 3, to: "paused" },
             "transfer 3 paused\n",
             "{\"id\":3,\"state\":\"paused\"}\n",
+        ),
+        (
+            Outcome::Limited { id: 3, rate: Some(Rate::per_second(1 << 20)) },
+            "transfer 3 limited to 1.0 MiB/s\n",
+            "{\"id\":3,\"limit\":1048576}\n",
+        ),
+        (
+            Outcome::Limited { id: 3, rate: None },
+            "transfer 3 not limited\n",
+            "{\"id\":3,\"limit\":null}\n",
         ),
         (Outcome::Shared(name("x")), "shared as x\n", "{\"name\":\"x\",\"shared\":true}\n"),
         (

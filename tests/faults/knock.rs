@@ -141,6 +141,28 @@ fn one_that_says_later_is_shown_with_its_words_and_called_again() {
 }
 
 #[test]
+fn one_that_hears_a_call_and_never_answers_holds_up_no_other() {
+    let swarm = Swarm::new();
+    let (alice, content) = alice(&swarm);
+    let silence = StopToken::new();
+    let held = silence.clone();
+    let mute = Bob::start(&swarm, move || {
+        held.wait_stopped();
+        Knocked::Done.into()
+    });
+    let bob = Bob::start(&swarm, || Knocked::Done.into());
+    until("alice knows both", LONG, || alice.peers().len() == 2);
+    mute.opens_and_goes(&alice, content, true);
+    until("the mute one is called", LONG, || !mute.knocks().is_empty());
+    bob.opens_and_goes(&alice, content, true);
+    until("the other is called", LONG, || !bob.knocks().is_empty());
+    let rows = alice.transfers();
+    silence.stop();
+    let knocking = |row: &TransferRow| row.reason == "knocking at the requester";
+    assert!(rows.iter().any(knocking), "only after the first call was over: {rows:?}");
+}
+
+#[test]
 fn a_one_shot_requester_is_not_called() {
     let swarm = Swarm::new();
     let (alice, content) = alice(&swarm);

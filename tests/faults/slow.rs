@@ -15,7 +15,7 @@ use parvi::wire::codec::encode;
 
 use super::eve::{Acts, Answer, Eve, Goods};
 use super::raw::{PREAMBLE, Raw, connect, is_closed_within, write_all};
-use super::swarm::{LONG, Swarm, bytes, download, download_equal, name, until};
+use super::swarm::{LONG, Swarm, bytes, download, download_equal, name, tree, until, write};
 
 /// What a slot may be held for, and what a good peer may wait; both with room for a busy machine.
 const SLOT_TIME_MAX: Duration = Duration::from_secs(15 + 5);
@@ -147,7 +147,8 @@ fn is_going_on(row: &parvi::node::view::TransferRow) -> bool {
 }
 
 #[test]
-fn a_cancelled_download_asks_no_further_owner_for_the_chunk_hashes() {
+fn a_download_cancelled_while_it_asks_for_the_chunk_hashes_asks_no_further_owner_and_leaves_nothing()
+ {
     let (swarm, film) = (Swarm::new(), bytes(1 << 20, 9));
     let asked = Arc::new(AtomicUsize::new(0));
     let (answer, held) = crossbeam_channel::bounded::<()>(0);
@@ -161,12 +162,16 @@ fn a_cancelled_download_asks_no_further_owner_for_the_chunk_hashes() {
     let acts = Acts { size, ..Acts::honest() };
     let _owners =
         ["eve", "mallory"].map(|l| Eve::start(&swarm, l, Goods::of("film", &film), &acts));
+    let parts = swarm.data("carol").join(".parvi/parts");
+    write(&parts.join(format!("{}.part", Root::of(&film))), &film[..300_000]);
     let carol = swarm.node("carol");
     let id = carol.download(&name("film"), From::All).unwrap();
     until("the first owner is asked", LONG, || asked.load(Ordering::SeqCst) == 1);
+    assert_eq!(tree(&parts).len(), 1, "the part of an earlier try");
     carol.cancel(id).unwrap();
-    drop(answer);
     let fault = carol.wait(id, LONG).unwrap_err();
+    drop(answer);
     assert_eq!(fault.kind, FaultKind::Unfinished, "{fault}");
+    assert!(tree(&parts).is_empty(), "{:?} is left", tree(&parts));
     assert_eq!(asked.load(Ordering::SeqCst), 1, "the second owner was asked");
 }

@@ -8,6 +8,7 @@
 #![allow(unreachable_pub, reason = "the harness is used by the modules beside it")]
 
 mod bad_input;
+mod cancel;
 mod commands;
 mod daemon;
 mod disk_full;
@@ -17,6 +18,7 @@ mod get;
 mod harness;
 mod identity;
 mod liar;
+mod limit;
 mod lookup;
 mod prompt;
 mod real_input;
@@ -25,3 +27,4 @@ mod shares;
 mod survive;
 mod trackers;
 mod twins;
+mod wal_full;

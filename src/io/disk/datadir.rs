@@ -7,7 +7,7 @@
 //! ```text
 //! shared/ downloaded/ replicated/   for people
 //! .parvi/                           for us, mode 0700
-//!   id lock shares.toml catalogue parts/ ctl.sock
+//!   id lock shares.toml catalogue parts/ wants/ ctl.sock
 //! ```
 
 use std::fs::{File, TryLockError};

@@ -168,6 +168,37 @@ impl PartStore {
         Ok(true)
     }
 
+    /// Forgets everything that is kept of the contents which `unwanted` names, but for what a download
+    /// has open. Returns how many files went.
+    ///
+    /// # Errors
+    /// What reading the folder says; what unlink says, after the rest was tried.
+    pub fn remove_all(&self, unwanted: &dyn Fn(&Root) -> bool) -> io::Result<usize> {
+        let (mut removed, mut failed) = (0, None);
+        for entry in std::fs::read_dir(self.path())? {
+            let name = entry?.file_name();
+            let Some((stem, suffix)) = name.to_str().and_then(|name| name.split_once('.')) else {
+                continue;
+            };
+            let Some(root) = stem.parse().ok().filter(unwanted) else { continue };
+            let went = match suffix {
+                "part" => match self.remove(&root) {
+                    Err(PartError::Busy { .. }) => continue,
+                    Err(PartError::Io { source, .. }) => Err(source),
+                    Err(error) => Err(io::Error::other(error.to_string())),
+                    Ok(_) => Ok(()),
+                },
+                "small" => self.remove_small(&root),
+                _ => continue,
+            };
+            match went {
+                Ok(()) => removed += 1,
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Ok(removed), Err)
+    }
+
     pub(super) fn folder(&self) -> BorrowedFd<'_> {
         self.0.folder()
     }

@@ -37,7 +37,7 @@ pub use pipe::Pipe;
 pub use preamble::PROTOCOL_VERSION;
 pub use reader::LinkReader;
 pub use tcp::TcpPipe;
-pub use writer::{FileSlice, LinkWriter};
+pub use writer::{FileSlice, LinkWriter, Step};
 
 pub(super) use handshake::turn_away;
 pub(super) use tcp::{knock, listen};

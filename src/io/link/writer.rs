@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::wire::Message;
 
@@ -36,23 +37,39 @@ pub struct FileSlice<'a> {
     pub len: u64,
 }
 
+/// How many payload bytes leave between two calls of `on_bytes`, for a sender that waits in there to
+/// keep to a rate. May be changed while a payload leaves. Clones are the same step.
+#[derive(Debug, Clone)]
+pub struct Step(Arc<AtomicUsize>);
+
+impl Step {
+    /// At most `bytes` from now on, but at least 4 KiB; without a number as many as go well.
+    pub fn set(&self, bytes: Option<usize>) {
+        self.0.store(bytes.map_or(STEP_CLEAR, |bytes| bytes.max(STEP_MIN)), Ordering::Relaxed);
+    }
+
+    fn at_most(&self, bytes: usize) -> usize {
+        self.0.load(Ordering::Relaxed).min(bytes)
+    }
+}
+
 /// The writing half of a [`super::Link`].
 pub struct LinkWriter {
     session: Arc<Session>,
     sealer: Sealer,
     plain: Vec<u8>,
-    step_max: usize,
+    step: Step,
 }
 
 impl LinkWriter {
     pub(super) fn new(session: Arc<Session>) -> LinkWriter {
-        LinkWriter { session, sealer: Sealer::default(), plain: Vec::new(), step_max: STEP_CLEAR }
+        let step = Step(Arc::new(AtomicUsize::new(STEP_CLEAR)));
+        LinkWriter { session, sealer: Sealer::default(), plain: Vec::new(), step }
     }
 
-    /// Bounds how many payload bytes leave between two calls of `on_bytes`, for a sender that
-    /// waits in there to keep to a rate. At least 4 KiB.
-    pub fn set_step(&mut self, bytes: usize) {
-        self.step_max = bytes.max(STEP_MIN);
+    /// What bounds its steps.
+    pub fn step(&self) -> Step {
+        self.step.clone()
     }
 
     /// Sends one message.
@@ -118,11 +135,11 @@ impl LinkWriter {
     ) -> Result<(), LinkError> {
         let mut limit = Limit::pace(&self.session.timeouts);
         let mut source = Source::new(source);
-        let step = (STEP_PRIVATE.min(self.step_max) as u64).min(source.left()) as usize;
-        if self.plain.len() < step {
-            self.plain.resize(step, 0);
-        }
         loop {
+            let step = (self.step.at_most(STEP_PRIVATE) as u64).min(source.left()) as usize;
+            if self.plain.len() < step {
+                self.plain.resize(step, 0);
+            }
             let n = source.read(&mut self.plain[..step])?;
             for part in self.plain[..n].chunks(PLAIN_MAX) {
                 self.sealer.seal(&self.session, part)?;
@@ -149,12 +166,11 @@ impl LinkWriter {
     ) -> Result<(), LinkError> {
         let mut limit = Limit::pace(&self.session.timeouts);
         self.flush(&mut limit, &mut |_| ())?;
-        let step = STEP_CLEAR.min(self.step_max) as u64;
         let pipe = &*self.session.pipe;
         for slice in source {
             let mut done = 0;
             while done < slice.len {
-                let len = step.min(slice.len - done);
+                let len = (self.step.at_most(STEP_CLEAR) as u64).min(slice.len - done);
                 let send = || pipe.send_file(slice.file, slice.offset + done, len);
                 match patiently(&mut limit, Phase::Send, send).map_err(whose_fault)? {
                     0 => return Err(LinkError::SourceShort),

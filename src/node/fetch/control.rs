@@ -10,7 +10,7 @@ pub(in crate::node) enum Wish {
     Run,
     /// Stand still; what arrived is kept.
     Pause,
-    /// Stop for good; what arrived is kept.
+    /// Stop for good; a node gives up what arrived.
     Cancel,
 }
 

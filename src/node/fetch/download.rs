@@ -24,47 +24,62 @@ use crate::wire::message::transfer::Set;
 /// Sets of one download fetched at the same time, to hide the ends of each behind the others.
 const SETS_AT_ONCE: usize = 3;
 
+/// A download that stands still looks so often whether the node ends.
+const REST_SLICE: Duration = Duration::from_millis(200);
+
 /// Between two looks for owners that are all away.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Fetches a job, however long that takes; its outcome is there when this returns.
+/// Why a download goes no further. No thread of it touches its parts any more.
+pub(in crate::node) enum Ended {
+    /// Complete, or failed; what is left of it is kept for another try.
+    ByItself(Outcome),
+    /// The person gave it up.
+    Cancelled,
+    /// The node ends; the next one goes on.
+    NodeStops,
+}
+
+/// Fetches a job, however long that takes. Who calls tells it its outcome.
 pub(in crate::node) fn download(
     job: &Job,
     ctx: &Arc<Context>,
     place: &Place,
     give_up: Option<Duration>,
-) {
+) -> Ended {
     let run = Run { ctx, place, job, give_up };
-    let outcome = loop {
-        match run.once() {
-            Ok(reports) => break reports,
-            Err(Halt::Fault(fault)) => break Err(fault),
-            Err(Halt::Stopped) if ctx.stop.is_stopped() => {
-                break Err(unfinished(job, "stopped"));
-            }
-            Err(Halt::Stopped) => match rest(job, ctx) {
-                Wish::Run => {}
-                _ => break Err(unfinished(job, "cancelled")),
-            },
-        }
-    };
-    job.end(outcome);
-}
-
-/// Stands still while the person wants that.
-fn rest(job: &Job, ctx: &Context) -> Wish {
-    let words = format!("by you; `resume {}` goes on", job.id);
-    job.progress.set(TransferState::Paused, words);
     loop {
-        match job.control.wait(Duration::from_millis(500)) {
-            Wish::Pause if !ctx.stop.is_stopped() => {}
-            Wish::Pause => return Wish::Cancel,
-            other => return other,
+        match run.once() {
+            Ok(outcome) => return Ended::ByItself(outcome),
+            Err(Halt::Fault(fault)) => return Ended::ByItself(Err(fault)),
+            Err(Halt::Stopped) => {
+                if let Some(ended) = rest(job, ctx) {
+                    return ended;
+                }
+            }
         }
     }
 }
 
-fn unfinished(job: &Job, how: &str) -> Fault {
+/// Stands still while the person wants that; `None`: it goes on. What was cancelled is so even when
+/// the node ends.
+fn rest(job: &Job, ctx: &Context) -> Option<Ended> {
+    loop {
+        match job.control.wish() {
+            Wish::Cancel => return Some(Ended::Cancelled),
+            _ if ctx.stop.is_stopped() => return Some(Ended::NodeStops),
+            Wish::Run => return None,
+            Wish::Pause => {
+                let words = format!("by you; `resume {}` goes on", job.id);
+                job.progress.set(TransferState::Paused, words);
+                job.control.wait(REST_SLICE);
+            }
+        }
+    }
+}
+
+/// Words for what has not come to its end, and whose parts are kept.
+pub(in crate::node) fn unfinished(job: &Job, how: &str) -> Fault {
     Fault::new(
         FaultKind::Unfinished,
         format!("{} was {how}; what arrived is kept, download it again to go on", job.name),
@@ -79,6 +94,9 @@ impl Run<'_> {
         if self.stopped() {
             return Err(Halt::Stopped);
         }
+        if let Some(claims) = &self.place.claims {
+            claims.wants(self.job, wanted.iter().map(|w| w.entry.root));
+        }
         let total = wanted.iter().map(|w| w.entry.size).sum();
         self.progress().begin(total, 0);
         let (mut results, missing) = self.look_around(wanted)?;
@@ -92,7 +110,8 @@ impl Run<'_> {
     /// The files and their owners. Who goes on after a restart waits for them.
     fn find(&self) -> Result<Vec<Wanted>, Halt> {
         loop {
-            match resolve(self.ctx, &self.job.name, &self.job.from) {
+            match resolve(self.ctx, &self.job.name, &self.job.from, &|| self.stopped()) {
+                _ if self.stopped() => return Err(Halt::Stopped),
                 Err(fault) if self.job.patient && is_absence(fault.kind) => {
                     let words = format!("{fault}; looks again every {} s", LOOK_EVERY.as_secs());
                     self.wait(TransferState::Waiting, &words, LOOK_EVERY)?;

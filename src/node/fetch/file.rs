@@ -217,8 +217,7 @@ fn begin(run: &Run<'_>, set: Set, sink: Sink, have: Bitmap, files: &[Wanted]) ->
         }
     }
     let resumable = run.give_up.is_none();
-    let progress = run.job.progress.clone();
-    let fetch = Fetch::new(run.ctx, progress, (set, resumable), sink, have, owners);
+    let fetch = Fetch::new(run.ctx, run.job, (set, resumable), sink, have, owners);
     run.ctx.fetching.begin(&fetch);
     fetch
 }

@@ -3,20 +3,23 @@
 //! ```text
 //!   Preparing -> Moving <-> Waiting -> Finishing -> Done
 //!       any of these --pause--> Paused --resume--> Preparing
-//!       any of these --cancel, a fault--> Cancelled, Failed   (what arrived is kept)
+//!       any of these --cancel--> Cancelled    (what arrived is given up)
+//!       any of these --a fault, the node's end--> Failed, Cancelled    (it is kept)
 //! ```
 //!
 //! Invariant: the outcome is set once, after every thread of the download has ended.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
 use super::control::{Control, Wish};
 use super::progress::Progress;
-use crate::base::{Fault, FaultKind, Name, Time};
+use crate::base::{Fault, FaultKind, Name, Rate, Time};
 use crate::io::clock;
+use crate::node::throttle::Limiter;
 use crate::node::view::{Direction, DownloadReport, From as Choice, TransferRow, TransferState};
 
 /// What a download came to.
@@ -29,40 +32,64 @@ pub(in crate::node) struct Job {
     pub(in crate::node) from: Choice,
     /// Begun before this node's start: its owners are waited for, as they would have been.
     pub(in crate::node) patient: bool,
-    pub(in crate::node) control: Control,
+    pub(in crate::node) control: Arc<Control>,
     pub(in crate::node) progress: Arc<Progress>,
+    /// What a person holds it to, all owners together.
+    pub(in crate::node) limit: Arc<Limiter>,
     /// When it was ordered.
     pub(super) started: Time,
     outcome: Mutex<Option<Outcome>>,
     ended: Condvar,
+    /// Whether it has ended for this run of the node only.
+    interrupted: AtomicBool,
 }
 
 impl Job {
     pub(in crate::node) fn new(id: u64, name: Name, from: Choice) -> Arc<Job> {
-        Job::with_patience(id, name, from, false)
+        Job::with_patience(id, name, from, false, Arc::default())
     }
 
     /// One that goes on after a restart.
     pub(in crate::node) fn again(id: u64, name: Name, from: Choice) -> Arc<Job> {
-        Job::with_patience(id, name, from, true)
+        Job::with_patience(id, name, from, true, Arc::default())
     }
 
-    fn with_patience(id: u64, name: Name, from: Choice, patient: bool) -> Arc<Job> {
+    /// This one anew, which is over.
+    pub(in crate::node) fn anew(&self) -> Arc<Job> {
+        let (name, from) = (self.name.clone(), self.from.clone());
+        Job::with_patience(self.id, name, from, false, self.limit.clone())
+    }
+
+    fn with_patience(
+        id: u64,
+        name: Name,
+        from: Choice,
+        patient: bool,
+        limit: Arc<Limiter>,
+    ) -> Arc<Job> {
         Arc::new(Job {
             id,
             name,
             from,
             patient,
-            control: Control::new(),
+            control: Arc::new(Control::new()),
             progress: Arc::new(Progress::new()),
+            limit,
             started: clock::now(),
             outcome: Mutex::new(None),
             ended: Condvar::new(),
+            interrupted: AtomicBool::new(false),
         })
     }
 
+    /// It is over for this run of the node, which ends; the next one goes on with it.
+    pub(in crate::node) fn interrupt(&self, outcome: Outcome) {
+        self.interrupted.store(true, Ordering::Relaxed);
+        self.end(outcome);
+    }
+
     /// It is over.
-    pub(super) fn end(&self, outcome: Outcome) {
+    pub(in crate::node) fn end(&self, outcome: Outcome) {
         let (state, words) = match &outcome {
             Ok(_) => (TransferState::Done, String::new()),
             Err(f) if f.kind == FaultKind::Unfinished => (TransferState::Cancelled, f.text.clone()),
@@ -91,6 +118,12 @@ impl Job {
         !self.is_over() && self.control.wish() != Wish::Cancel
     }
 
+    /// Whether the next start of the node is to go on with it.
+    pub(in crate::node) fn is_ordered(&self) -> bool {
+        let unfinished = !self.is_over() || self.interrupted.load(Ordering::Relaxed);
+        unfinished && self.control.wish() != Wish::Cancel
+    }
+
     pub(in crate::node) fn row(&self) -> TransferRow {
         let seen = self.progress.snapshot(clock::now());
         let peers: Vec<&str> = seen.sources.iter().map(|s| s.node.as_str()).collect();
@@ -105,6 +138,7 @@ impl Job {
             total: seen.total,
             attempt: seen.attempt,
             rate: if seen.state == TransferState::Moving { seen.rate } else { 0 },
+            limit: self.limit.rate().filter(|_| !self.is_over()).map(Rate::bytes),
             sources: seen.sources,
         }
     }

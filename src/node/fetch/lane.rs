@@ -188,8 +188,14 @@ impl Lane<'_> {
             self.buffer.resize(len, 0);
         }
         let (fetch, key) = (self.fetch, self.key);
+        let over = || {
+            let mut state = fetch.state.lock();
+            state.held_back(clock::now(), key);
+            state.is_closing()
+        };
         reader.recv_payload(&mut self.buffer[..len], &mut |bytes| {
-            fetch.ctx.down.pay(bytes);
+            fetch.ctx.down.pay(bytes, &over);
+            fetch.limit.pay(bytes, &over);
             let now = clock::now();
             fetch.progress.received(now, bytes as u64);
             let mut state = fetch.state.lock();

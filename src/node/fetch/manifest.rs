@@ -1,10 +1,19 @@
 //! Gets a file's manifest from any owner's size listener; wrong ones are found by folding them.
+//!
+//! Each owner is asked on a thread of its own, which is left behind when who asked stops: it ends
+//! with its link's deadlines and touches nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use crossbeam_channel::bounded;
+
+use crate::base::limits::{CONNECT_TIME_MAX, HANDSHAKE_TIME_MAX, HEADER_TIME_MAX};
 use crate::base::manifest::ManifestError;
 use crate::base::{Manifest, PeerInfo};
-use crate::io::link::{self, LinkError};
+use crate::io::clock;
+use crate::io::link::{self, LinkError, Phase};
+use crate::io::threads::receive;
 use crate::node::context::Context;
 use crate::node::dial::bind_for;
 use crate::wire::Message;
@@ -37,6 +46,12 @@ impl NoManifest {
     }
 }
 
+/// Longer than the deadlines of a link let an answer take, but for a large one on a slow line.
+const ASKING_TIME_MAX: Duration = CONNECT_TIME_MAX
+    .saturating_add(HANDSHAKE_TIME_MAX)
+    .saturating_add(HEADER_TIME_MAX)
+    .saturating_add(Duration::from_secs(40));
+
 /// The manifest of `content`, from the first owner that has a right one; asks no further once
 /// `stop` says so. Small files need none.
 pub(super) fn obtain(
@@ -51,15 +66,36 @@ pub(super) fn obtain(
     }
     let mut failures = Vec::new();
     for peer in owners.iter().take_while(|_| !stop()) {
-        match ask(ctx, peer, content) {
-            Ok(manifest) => return Ok(manifest),
-            Err(e) => {
+        match heard(ctx, peer, content, stop) {
+            Some(Ok(manifest)) => return Ok(manifest),
+            Some(Err(e)) => {
                 log::info!(target: "fetch", "manifest from {}: {e}", peer.shown());
                 failures.push((peer.clone(), e));
             }
+            None => break,
         }
     }
     Err(failures)
+}
+
+/// What one owner answers; `None` once `stop` says so.
+fn heard(
+    ctx: &Arc<Context>,
+    peer: &PeerInfo,
+    content: Content,
+    stop: &dyn Fn() -> bool,
+) -> Option<Result<Manifest, NoManifest>> {
+    let (send, answer) = bounded(1);
+    let (ctx2, peer2) = (ctx.clone(), peer.clone());
+    let run = move || {
+        // Nobody listens any more: the answer came too late.
+        send.send(ask(&ctx2, &peer2, content)).ok();
+    };
+    if let Err(e) = ctx.group.spawn(format!("manifest {}", peer.label), run) {
+        return Some(Err(LinkError::Io(e).into()));
+    }
+    receive(&answer, clock::now() + ASKING_TIME_MAX, stop)
+        .or_else(|| (!stop()).then(|| Err(LinkError::Timeout(Phase::Header).into())))
 }
 
 fn ask(ctx: &Context, peer: &PeerInfo, content: Content) -> Result<Manifest, NoManifest> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::base::{Fault, FaultKind, FileEntry, Manifest, Name};
 use crate::io::disk::{self, Beneath, PartFile, PartStore, PublishError, Published};
 use crate::io::index::Index;
+use crate::node::claims::Claims;
 
 /// A folder that receives files.
 pub(in crate::node) struct Place {
@@ -20,6 +21,8 @@ pub(in crate::node) struct Place {
     pub(in crate::node) fsync: bool,
     /// Told of what arrives, so that it is served at once.
     pub(in crate::node) index: Option<Arc<Index>>,
+    /// Told of what a download wants; a one-shot gives nothing up.
+    pub(in crate::node) claims: Option<Arc<Claims>>,
 }
 
 /// What lies under a name already.

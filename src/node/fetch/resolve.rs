@@ -28,13 +28,14 @@ impl Wanted {
     }
 }
 
-/// The files that `name` stands for, from whom the choice allows.
+/// The files that `name` stands for, from whom the choice allows. Looks until `stop` says so.
 pub(in crate::node) fn resolve(
     ctx: &Arc<Context>,
     name: &Name,
     from: &From,
+    stop: &dyn Fn() -> bool,
 ) -> Result<Vec<Wanted>, Fault> {
-    let found = lookup(ctx, name);
+    let found = lookup(ctx, name, stop);
     if found.hits.is_empty() {
         return Err(found.nothing_found(name));
     }

@@ -76,13 +76,16 @@ impl Run<'_> {
 
     /// Asks again who has any of `files`, within the person's choice.
     pub(super) fn finder(&self, files: &[Wanted]) -> Arc<dyn Fn() -> Vec<PeerInfo> + Send + Sync> {
-        let (ctx, from) = (self.ctx.clone(), self.job.from.clone());
+        let (ctx, from, control) =
+            (self.ctx.clone(), self.job.from.clone(), self.job.control.clone());
+        let stopped = move |ctx: &Context| ctx.stop.is_stopped() || control.wish() != Wish::Run;
         let name = match files {
             [only] => only.entry.name.clone(),
             _ => self.job.name.clone(),
         };
         let contents: BTreeSet<Content> = files.iter().map(|w| content(&w.entry)).collect();
-        Arc::new(move || owners_of(lookup(&ctx, &name).hits, &contents, &from))
+        let look = move || lookup(&ctx, &name, &|| stopped(&ctx)).hits;
+        Arc::new(move || owners_of(look(), &contents, &from))
     }
 }
 

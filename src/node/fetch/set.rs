@@ -20,6 +20,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::{Condvar, Mutex, RwLock};
 
+use super::job::Job;
 use super::progress::Progress;
 use super::sink::{DiskError, Sink};
 use crate::base::{Bitmap, NodeId, NodeLabel, PeerInfo, Time};
@@ -29,6 +30,7 @@ use crate::logic::items::Items;
 use crate::logic::owners::{Owners, Standing};
 use crate::logic::shares::{Action, DropReason, OwnerKey, Shares};
 use crate::node::context::Context;
+use crate::node::throttle::Limiter;
 use crate::node::view::Source;
 use crate::wire::Message;
 use crate::wire::message::transfer::{Cancel, Done, Set, Skip, Want};
@@ -47,6 +49,8 @@ pub(super) struct Fetch {
     /// Gone once the set is being named: what a straggler sends then is not written.
     pub(super) sink: RwLock<Option<Sink>>,
     pub(super) progress: Arc<Progress>,
+    /// What a person holds the whole download to.
+    pub(super) limit: Arc<Limiter>,
     pub(super) state: Mutex<State>,
     pub(super) changed: Condvar,
 }
@@ -82,7 +86,7 @@ struct Handle {
 impl Fetch {
     pub(super) fn new(
         ctx: &Arc<Context>,
-        progress: Arc<Progress>,
+        job: &Job,
         (set, resumable): (Set, bool),
         sink: Sink,
         have: Bitmap,
@@ -109,7 +113,8 @@ impl Fetch {
             resumable,
             items,
             sink: RwLock::new(Some(sink)),
-            progress,
+            progress: job.progress.clone(),
+            limit: job.limit.clone(),
             state: state.into(),
             changed: Condvar::new(),
         })
@@ -318,6 +323,16 @@ impl State {
             return Duration::ZERO;
         }
         now.since(*self.gone_since.get_or_insert(now))
+    }
+
+    /// An owner is not silent: its bytes wait for us, since a bound of ours holds them back.
+    pub(super) fn held_back(&mut self, now: Time, key: OwnerKey) {
+        self.shares.on_bytes(now, key, 0);
+    }
+
+    /// Whether all is over.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing
     }
 
     /// Bytes of an owner moved: nobody gives up now.

@@ -119,7 +119,7 @@ impl Fetch {
     fn start_lanes(self: &Arc<Self>) {
         let due: Vec<(OwnerKey, PeerInfo, Receiver<Message>)> = {
             let mut state = self.state.lock();
-            let room = LANES_MAX.saturating_sub(state.lanes());
+            let room = LANES_MAX.min(self.limit.connections()).saturating_sub(state.lanes());
             let peers = state.owners.due(clock::now(), room).into_iter();
             peers.take_while(|_| self.ctx.down.enter()).map(|peer| state.open_lane(peer)).collect()
         };

@@ -11,14 +11,15 @@ use parking_lot::Condvar;
 
 use super::transfer::{Owner, State, Transfer};
 use super::upload;
-use crate::base::Bitmap;
 use crate::base::limits::HEADER_TIME_MAX;
+use crate::base::{Bitmap, FaultKind};
 use crate::io::link::{Link, LinkError, Phase};
 use crate::io::threads;
 use crate::logic::batch::set_key;
 use crate::logic::items::Items;
 use crate::logic::ledger::{Lost, Opening};
 use crate::logic::upload::Upload;
+use crate::node::uploads::Begun;
 use crate::wire::Message;
 use crate::wire::message::tracker::{Refused, Why};
 use crate::wire::message::transfer::{Content, Open, Opened, Set};
@@ -65,12 +66,16 @@ fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError>
         total: items.total(),
         resumable: open.resumable,
     };
-    let (connection, attempt) = match owner.uploads.begin(opening, link.remote.ip(), closer.clone())
-    {
+    let begun = owner.uploads.begin(opening, link.remote.ip(), closer.clone());
+    let Begun { connection, attempt, limit } = match begun {
         Ok(begun) => begun,
         Err(fault) => {
             log::error!(target: "upload", "an upload is refused: {fault}");
-            return link.send(Refused::new(Why::Busy, "its log of uploads takes nothing now"));
+            let words = match fault.kind {
+                FaultKind::DiskFull => "its log of uploads is full, since its disk has no room",
+                _ => "its log of uploads takes nothing now",
+            };
+            return link.send(Refused::new(Why::Busy, words));
         }
     };
     let opened = link.send(Opened { attempt, have: have.clone() });
@@ -80,6 +85,7 @@ fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError>
         connection,
         contents,
         batch: matches!(set, Set::Batch(_)),
+        limit,
         state: state.into(),
         wake: Condvar::new(),
     };

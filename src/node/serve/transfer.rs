@@ -15,6 +15,7 @@ use crate::logic::ledger::{Connection, Lost};
 use crate::logic::upload::Upload;
 use crate::node::context::Context;
 use crate::node::downloads::Downloads;
+use crate::node::throttle::Limiter;
 use crate::node::uploads::Uploads;
 use crate::wire::Message;
 use crate::wire::message::transfer::Content;
@@ -37,6 +38,8 @@ pub(super) struct Transfer<'a> {
     pub(super) connection: Connection,
     pub(super) contents: Vec<Content>,
     pub(super) batch: bool,
+    /// What a person holds it to.
+    pub(super) limit: Arc<Limiter>,
     pub(super) state: Mutex<State>,
     pub(super) wake: Condvar,
 }
@@ -109,6 +112,11 @@ impl Transfer<'_> {
         drop(state);
         self.wake.notify_all();
         Ok(None)
+    }
+
+    /// Bytes between two payments, as all uploads and this one are bounded.
+    pub(super) fn step(&self) -> Option<usize> {
+        [self.owner.ctx.up.step(), self.limit.step()].into_iter().flatten().min()
     }
 
     /// The writer is to end.

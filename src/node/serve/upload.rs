@@ -23,9 +23,6 @@ enum Work {
 
 /// The writer: until the transfer ends or the link breaks.
 pub(super) fn write(transfer: &Transfer<'_>, writer: &mut LinkWriter) -> Result<(), LinkError> {
-    if let Some(step) = transfer.owner.ctx.up.step() {
-        writer.set_step(step);
-    }
     let mut current = None;
     while let ControlFlow::Continue(work) = next(transfer) {
         match work {
@@ -133,8 +130,12 @@ fn send_run(
     let ctx = &transfer.owner.ctx;
     let len = slices.iter().map(|s| s.len).sum();
     let header = Chunk { items, len }.into();
+    let (step, over) = (writer.step(), || transfer.state.lock().ended);
+    step.set(transfer.step());
     let sent = writer.send_payload(&header, slices, &mut |bytes| {
-        ctx.up.pay(bytes);
+        ctx.up.pay(bytes, &over);
+        transfer.limit.pay(bytes, &over);
+        step.set(transfer.step());
         ctx.counters.bytes_up.add(bytes as u64);
         transfer.owner.uploads.sent(transfer.connection, bytes as u64);
     });

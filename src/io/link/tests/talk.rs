@@ -82,7 +82,7 @@ fn many_small_files_travel_as_one_payload_in_small_steps() {
     let file = file_of(&bytes);
     for bulk in [Bulk::Private, Bulk::Clear] {
         let (mut alice, mut bob) = linked(&config(bulk), &config(bulk));
-        alice.writer.set_step(10_000);
+        alice.writer.step().set(Some(10_000));
         let slices: Vec<_> = (0..100)
             .map(|i| FileSlice {
                 file: &file,
