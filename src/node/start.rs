@@ -15,6 +15,7 @@ use super::fetch::fetching::Fetching;
 use super::fetch::place::Place;
 use super::journal::Journal;
 use super::knock::Caller;
+use super::orders;
 use super::registration::{Card, Registration};
 use super::serve::transfer::Owner;
 use super::serve::{self, QUESTIONS, TRANSFERS};
@@ -32,6 +33,9 @@ use crate::io::threads::{Group, StopToken};
 use crate::io::{clock, local};
 use crate::logic::peers::PeerBook;
 
+/// The downloads that are not over.
+const ORDERS: &str = "downloads.toml";
+
 pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
     let data = DataDir::open(&config.data)?;
     let key =
@@ -47,7 +51,7 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
     let index = start_index(&data, &ctx, &registrations)?;
     let place = Arc::new(place(config, &data, &index)?);
     let downloads =
-        Arc::new(Downloads::new(ctx.clone(), place, ids.clone(), data.private("downloads.toml")));
+        Arc::new(Downloads::new(ctx.clone(), place, ids.clone(), data.private(ORDERS)));
     let (journal, log) = Journal::open(&data.private("wal"), ctx.me)?;
     let uploads = Arc::new(Uploads::new(ctx.clone(), ids, journal, log, config.fsync));
     let ports = listeners.ports();
@@ -175,9 +179,13 @@ fn place(config: &NodeConfig, data: &DataDir, index: &Arc<Index>) -> Result<Plac
     let failed = |e: std::io::Error| {
         Fault::other(format!("could not open {}: {e}; check its owner and mode", path.display()))
     };
+    let parts = PartStore::open(&data.parts()).map_err(failed)?;
+    if orders::load(&data.private(ORDERS)).is_empty() {
+        parts.forget_old().map_err(failed)?;
+    }
     Ok(Place {
         into: Beneath::open(&path).map_err(failed)?,
-        parts: PartStore::open(&data.parts()).map_err(failed)?,
+        parts,
         fsync: config.fsync,
         index: Some(index.clone()),
         path,

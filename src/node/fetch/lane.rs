@@ -190,6 +190,7 @@ impl Lane<'_> {
         let (fetch, key) = (self.fetch, self.key);
         reader.recv_payload(&mut self.buffer[..len], &mut |bytes| {
             fetch.ctx.down.pay(bytes);
+            fetch.ctx.counters.bytes_arrived.add(bytes as u64);
             let now = clock::now();
             fetch.progress.received(now, bytes as u64);
             let mut state = fetch.state.lock();
