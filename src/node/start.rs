@@ -50,8 +50,7 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
         .collect();
     let index = start_index(&data, &ctx, &registrations)?;
     let place = Arc::new(place(config, &data, &index)?);
-    let downloads =
-        Arc::new(Downloads::new(ctx.clone(), place, ids.clone(), data.private(ORDERS)));
+    let downloads = Arc::new(Downloads::new(ctx.clone(), place, ids.clone(), data.private(ORDERS)));
     let (journal, log) = Journal::open(&data.private("wal"), ctx.me)?;
     let uploads = Arc::new(Uploads::new(ctx.clone(), ids, journal, log, config.fsync));
     let ports = listeners.ports();

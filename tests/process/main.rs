@@ -8,20 +8,28 @@
 #![allow(unreachable_pub, reason = "the harness is used by the modules beside it")]
 
 mod bad_input;
+mod clocks;
 mod commands;
+mod cuts;
 mod daemon;
+mod destination;
+mod dice;
 mod disk_full;
 mod download;
 mod ends;
 mod get;
 mod harness;
 mod identity;
+mod kills;
 mod liar;
 mod lookup;
+mod pauses;
 mod prompt;
 mod real_input;
 mod resume;
 mod shares;
+mod story;
 mod survive;
 mod trackers;
 mod twins;
+mod wire;
