@@ -148,6 +148,18 @@ fn a_pure_room_that_touches_the_world_is_found() {
 }
 
 #[test]
+fn the_wall_clock_decides_nothing() {
+    holds(rules::goes_by_monotonic_time);
+}
+
+#[test]
+fn a_use_of_the_wall_clock_is_found() {
+    let rule = rules::goes_by_monotonic_time;
+    complains(rule, "src/node/x.rs", "let t = clock::unix_now();", "use clock::now");
+    accepts(rule, "src/io/disk/part.rs", "let t = clock::unix_now();");
+}
+
+#[test]
 fn nothing_depends_on_a_hash_order() {
     holds(rules::has_no_hash_order);
 }

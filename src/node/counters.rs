@@ -25,6 +25,7 @@ pub(super) struct Counters {
     pub(super) searches_answered: Counter,
     pub(super) downloads_done: Counter,
     pub(super) downloads_failed: Counter,
+    pub(super) bytes_arrived: Counter,
     pub(super) bytes_down: Counter,
     pub(super) bytes_up: Counter,
     pub(super) corrupt_chunks: Counter,

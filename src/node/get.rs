@@ -49,8 +49,16 @@ pub fn get(
     for straggler in ctx.group.join_all(STOP_TIME_MAX) {
         log::warn!(target: "node", "thread {straggler} did not end in time");
     }
+    forget_old_parts(&place, outcome.is_ok());
     place.parts.remove_if_empty();
     outcome
+}
+
+/// What this get has not brought may be continued by the next one, whatever the clock says.
+fn forget_old_parts(place: &Place, complete: bool) {
+    if complete && let Err(e) = place.parts.forget_old() {
+        log::info!(target: "node", "old parts stay in {}: {e}", place.parts.path().display());
+    }
 }
 
 fn run(

@@ -175,6 +175,7 @@ impl Node {
             searches_answered: counters.searches_answered.get(),
             downloads_done: counters.downloads_done.get(),
             downloads_failed: counters.downloads_failed.get(),
+            bytes_arrived: counters.bytes_arrived.get(),
             bytes_down: counters.bytes_down.get(),
             bytes_up: counters.bytes_up.get(),
             corrupt_chunks: counters.corrupt_chunks.get(),

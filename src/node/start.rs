@@ -16,6 +16,7 @@ use super::fetch::fetching::Fetching;
 use super::fetch::place::Place;
 use super::journal::Journal;
 use super::knock::Caller;
+use super::orders;
 use super::registration::{Card, Registration};
 use super::serve::transfer::Owner;
 use super::serve::{self, QUESTIONS, TRANSFERS};
@@ -33,6 +34,9 @@ use crate::io::threads::{Group, StopToken};
 use crate::io::{clock, local};
 use crate::logic::peers::PeerBook;
 
+/// The downloads that are not over.
+const ORDERS: &str = "downloads.toml";
+
 pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
     let data = DataDir::open(&config.data)?;
     let key =
@@ -47,7 +51,7 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
         .collect();
     let index = start_index(&data, &ctx, &registrations)?;
     let (place, claims) = place(config, &data, &index)?;
-    let (place, orders) = ((Arc::new(place), claims), data.private("downloads.toml"));
+    let (place, orders) = ((Arc::new(place), claims), data.private(ORDERS));
     let downloads = Arc::new(Downloads::new(ctx.clone(), place, ids.clone(), orders));
     let (journal, log) = Journal::open(&data.private("wal"), ctx.me)?;
     let uploads = Arc::new(Uploads::new(ctx.clone(), ids, journal, log, config.fsync));
@@ -189,6 +193,9 @@ fn place(
         Fault::other(format!("could not open {}: {e}; check its owner and mode", path.display()))
     };
     let parts = PartStore::open(&data.parts()).map_err(failed)?;
+    if orders::load(&data.private(ORDERS)).is_some_and(|orders| orders.is_empty()) {
+        parts.forget_old().map_err(failed)?;
+    }
     let claims = Arc::new(Claims::new(data.private("wants"), parts.clone()));
     let place = Place {
         into: Beneath::open(&path).map_err(failed)?,

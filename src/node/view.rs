@@ -224,6 +224,8 @@ pub struct Stats {
     pub downloads_done: u64,
     /// Downloads failed.
     pub downloads_failed: u64,
+    /// Chunk bytes that arrived, used or not: cut off, had already, corrupt.
+    pub bytes_arrived: u64,
     /// Verified bytes received.
     pub bytes_down: u64,
     /// Chunk bytes sent.

@@ -259,6 +259,7 @@ fn stats_text(s: &Stats) -> String {
         ("downloads done", s.downloads_done.to_string()),
         ("downloads failed", s.downloads_failed.to_string()),
         ("received", size(s.bytes_down)),
+        ("received in vain", size(s.bytes_arrived.saturating_sub(s.bytes_down))),
         ("sent", size(s.bytes_up)),
         ("corrupt chunks", s.corrupt_chunks.to_string()),
         ("search time", summary(&s.search_ms, |ms| format!("{ms:.1} ms"))),

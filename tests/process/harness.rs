@@ -23,13 +23,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Looks until there is something; fails with `what` was waited for.
 #[track_caller]
-pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    until_within(PATIENCE, what, look)
+}
+
+/// The same where there is a bound on how long it may take.
+#[track_caller]
+pub fn until_within<T>(within: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let (began, rest) = (clock::now(), StopToken::new());
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(clock::now().since(began) < PATIENCE, "this did not happen in time: {what}");
+        assert!(clock::now().since(began) < within, "not within {within:?}: {what}");
         rest.wait(LOOK_EVERY);
     }
 }
@@ -92,21 +98,22 @@ impl Swarm {
     /// Starts a daemon on the data directory `name` and waits until it serves.
     #[track_caller]
     pub fn start(&self, name: &str, words: &[&str], more: &[&str]) -> Daemon {
-        let mut daemon = self.launch(name, words, more);
-        let ready = until(&format!("{name} is ready"), || {
-            if let Some(status) = daemon.child.try_wait().unwrap() {
-                panic!("{name} ended with {status}");
-            }
-            let said = daemon.said();
-            let line = said.lines().find(|line| line.starts_with("ready "))?;
-            said.contains(&format!("{line}\n")).then(|| line.to_owned())
-        });
-        daemon.ready = ready;
-        daemon
+        serving(name, self.launch(name, words, more))
+    }
+
+    /// Starts `command`, which runs a daemon on the data directory `name`, and waits until that
+    /// serves.
+    #[track_caller]
+    pub fn start_by(&self, name: &str, command: Command, more: &[&str]) -> Daemon {
+        serving(name, self.launch_by(name, command, more))
     }
 
     /// Starts a daemon without waiting for anything.
     pub fn launch(&self, name: &str, words: &[&str], more: &[&str]) -> Daemon {
+        self.launch_by(name, self.parvi(words), more)
+    }
+
+    fn launch_by(&self, name: &str, mut command: Command, more: &[&str]) -> Daemon {
         let log = |end: &str| {
             let path = self.path().join(format!("{name}.{end}"));
             let file = File::create(&path).unwrap();
@@ -114,7 +121,6 @@ impl Swarm {
         };
         let ((out, out_file), (err, err_file)) = (log("out"), log("err"));
         let data = self.data(name);
-        let mut command = self.parvi(words);
         command.args(["--headless", "--data"]).arg(&data).args(more);
         let child = command
             .env("PARVI_LOG", "debug")
@@ -128,8 +134,15 @@ impl Swarm {
 
     /// parvi with a clean environment and its home in the folder.
     pub fn parvi(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_parvi"));
-        command.env_clear().env("HOME", self.path()).current_dir(self.path()).args(words);
+        self.parvi_under(&[], words)
+    }
+
+    /// The same, started by another program and its arguments.
+    pub fn parvi_under(&self, starter: &[String], words: &[&str]) -> Command {
+        let mut all = starter.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_parvi")]);
+        let mut command = Command::new(all.next().unwrap());
+        command.env_clear().env("HOME", self.path()).current_dir(self.path());
+        command.args(all).args(words);
         command
     }
 
@@ -142,6 +155,21 @@ impl Swarm {
     pub fn get(&self, name: &str, out: &str, tracker: &Daemon, more: &[&str]) -> Answer {
         self.run(&[&["get", name, "--out", out, "--tracker", &tracker.addr()], more].concat())
     }
+}
+
+/// Waits until a daemon serves.
+#[track_caller]
+fn serving(name: &str, mut daemon: Daemon) -> Daemon {
+    let ready = until(&format!("{name} is ready"), || {
+        if let Some(status) = daemon.child.try_wait().unwrap() {
+            panic!("{name} ended with {status}");
+        }
+        let said = daemon.said();
+        let line = said.lines().find(|line| line.starts_with("ready "))?;
+        said.contains(&format!("{line}\n")).then(|| line.to_owned())
+    });
+    daemon.ready = ready;
+    daemon
 }
 
 pub fn pid(child: &Child) -> Pid {

@@ -1,7 +1,8 @@
 //! The log against everything `FAULTS.md` has in its table, on a disk in memory and on a real one.
 //!
 //! Every module is one kind of trouble. `PARVI_SOAK=N` multiplies the counts of those that draw at
-//! random or take samples; `WAL_SEED=N` runs one random sequence again.
+//! random or take samples, `WAL_FIRST=N` lets them begin with another seed; `WAL_SEED=N` runs one
+//! random sequence again.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test program")]
 
 #[path = "wal/basics.rs"]

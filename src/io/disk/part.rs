@@ -75,21 +75,30 @@ pub enum PartError {
 pub struct PartStore(Arc<Beneath>);
 
 impl PartStore {
-    /// Opens the folder `dir`, made if it is missing, and clears what a killed process left and
-    /// what nobody has continued for `PART_AGE_MAX`.
+    /// Opens the folder `dir`, made if it is missing, and clears what a killed process left half
+    /// written.
     ///
     /// # Errors
     /// What mkdir and open say.
     pub fn open(dir: &Path) -> io::Result<PartStore> {
-        PartStore::open_at(dir, clock::unix_now())
-    }
-
-    fn open_at(dir: &Path, now: Modified) -> io::Result<PartStore> {
         use std::os::unix::fs::DirBuilderExt;
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let store = PartStore(Arc::new(Beneath::open(dir)?));
-        store.sweep(now)?;
+        store.sweep(|name, _| name.ends_with(NEW_SUFFIX))?;
         Ok(store)
+    }
+
+    /// Removes the parts that nobody has continued for `PART_AGE_MAX`. That is told by the wall
+    /// clock, which may be decades off: call it only while no download is to be continued.
+    ///
+    /// # Errors
+    /// What readdir and unlink say.
+    pub fn forget_old(&self) -> io::Result<()> {
+        self.forget_older(clock::unix_now())
+    }
+
+    fn forget_older(&self, now: Modified) -> io::Result<()> {
+        self.sweep(|name, meta| is_ours(name) && meta.is_file() && is_old(meta, now))
     }
 
     /// The folder.
@@ -298,27 +307,22 @@ impl PartStore {
         }
     }
 
-    /// Removes the unfinished small files of processes that are gone, and old parts; what is locked
-    /// is in use, and stays.
-    fn sweep(&self, now: Modified) -> io::Result<()> {
+    /// Removes what `goes`; what is locked is in use, and stays.
+    fn sweep(&self, goes: impl Fn(&str, &Metadata) -> bool) -> io::Result<()> {
         for entry in std::fs::read_dir(self.path())? {
             let entry = entry?;
             let (name, meta) = (entry.file_name(), entry.metadata());
-            let Some(name) = name.to_str() else { continue };
-            let old = is_ours(name) && meta.is_ok_and(|meta| meta.is_file() && is_old(&meta, now));
-            if !old && !name.ends_with(NEW_SUFFIX) {
+            let (Some(name), Ok(meta)) = (name.to_str(), meta) else { continue };
+            if !goes(name, &meta) {
                 continue;
             }
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
             let Ok(fd) = rustix::fs::openat(self.folder(), name, flags, Mode::empty()) else {
                 continue;
             };
-            let file = File::from(fd);
-            if file.try_lock().is_ok() {
+            if File::from(fd).try_lock().is_ok() {
                 self.unlink(name)?;
-                if old {
-                    log::info!("removed the part {name}: nobody has continued it for a month");
-                }
+                log::info!("removed {name}, which nobody continues");
             }
         }
         Ok(())

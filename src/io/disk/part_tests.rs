@@ -227,10 +227,12 @@ fn parts_that_nobody_continues_are_removed_unless_they_are_open() {
     let after = |age: Duration| {
         let now = clock::unix_now();
         let now = Modified { secs: now.secs + age.as_secs().cast_signed(), ..now };
-        PartStore::open_at(store.path(), now).unwrap();
+        store.forget_older(now).unwrap();
         std::fs::read_dir(store.path()).unwrap().count()
     };
     assert_eq!(after(PART_AGE_MAX - Duration::from_secs(60)), 4);
+    PartStore::open(store.path()).unwrap();
+    assert_eq!(after(Duration::ZERO), 4, "opening alone removes no part");
     assert_eq!(after(PART_AGE_MAX + Duration::from_secs(60)), 2, "what is open and not ours");
     assert!(path_of(&store, &open.root()).exists());
     assert!(!path_of(&store, &manifest.root()).exists());

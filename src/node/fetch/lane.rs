@@ -196,6 +196,7 @@ impl Lane<'_> {
         reader.recv_payload(&mut self.buffer[..len], &mut |bytes| {
             fetch.ctx.down.pay(bytes, &over);
             fetch.limit.pay(bytes, &over);
+            fetch.ctx.counters.bytes_arrived.add(bytes as u64);
             let now = clock::now();
             fetch.progress.received(now, bytes as u64);
             let mut state = fetch.state.lock();

@@ -50,6 +50,11 @@ pub fn count(base: u64) -> u64 {
     base * std::env::var("PARVI_SOAK").map_or(1, |n| n.parse::<u64>().unwrap())
 }
 
+/// The first seed: 0, or where an earlier part of a soak has ended.
+pub fn first_seed() -> u64 {
+    std::env::var("WAL_FIRST").map_or(0, |n| n.parse().unwrap())
+}
+
 /// Numbers that look random, the same for the same seed.
 pub struct Dice(pub u64);
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parvi_wal::testing::{Image, MemStorage};
 
-use super::common::{Dice, count, everywhere, open, record};
+use super::common::{Dice, count, everywhere, first_seed, open, record};
 use super::model::{Model, Run, Step};
 
 const SEGMENT: u64 = 2600;
@@ -92,7 +92,7 @@ fn recover(image: Image, model: &Model, seed: u64) -> Vec<Image> {
 #[test]
 fn a_crash_at_any_operation_whatever_survives_loses_nothing_acknowledged() {
     let states = AtomicU64::new(0);
-    for seed in 0..count(4) {
+    for seed in first_seed()..first_seed() + count(4) {
         let moments = life(1000 + seed);
         everywhere(moments.len() as u64, |at| {
             let Moment { image, model } = &moments[at as usize];
@@ -133,7 +133,7 @@ fn a_process_killed_at_any_operation_and_the_power_cut_after_recovery_lose_nothi
 #[test]
 fn a_crash_during_recovery_and_another_during_the_next_lose_nothing_either() {
     let states = AtomicU64::new(0);
-    for seed in 0..count(1) {
+    for seed in first_seed()..first_seed() + count(1) {
         let moments = life(2000 + seed);
         everywhere(moments.len() as u64, |at| {
             let Moment { image, model } = &moments[at as usize];

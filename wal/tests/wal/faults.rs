@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parvi_wal::testing::{Failure, MemStorage, Operation, Trouble};
 use parvi_wal::{Wal, WalError, WalState};
 
-use super::common::{Dice, count, everywhere, log_of, open, options, record, segments};
+use super::common::{Dice, count, everywhere, first_seed, log_of, open, options, record, segments};
 use super::model::{Model, Owed, Run, Step};
 
 const SEGMENT: u64 = 2600;
@@ -254,7 +254,8 @@ fn a_full_disk_refuses_records_until_there_is_space() {
 
 #[test]
 fn random_failures_at_random_moments_are_survived() {
-    everywhere(count(2000), |seed| {
+    everywhere(count(2000), |nth| {
+        let seed = first_seed() + nth;
         let mut dice = Dice(seed << 32);
         let mut run = Run::new(MemStorage::default(), SEGMENT);
         for _ in 0..30 {

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use parvi_wal::testing::{Failure, MemStorage, Trouble};
 
-use super::common::{Dice, count, everywhere, open};
+use super::common::{Dice, count, everywhere, first_seed, open};
 use super::model::{Model, Run, Step};
 
 const SEQUENCES: u64 = 100_000;
@@ -60,7 +60,8 @@ fn random_lives_lose_nothing_acknowledged_and_invent_nothing() {
     if let Ok(seed) = std::env::var("WAL_SEED") {
         return sequence(seed.parse().unwrap());
     }
-    everywhere(count(SEQUENCES), |seed| {
+    everywhere(count(SEQUENCES), |nth| {
+        let seed = first_seed() + nth;
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| sequence(seed))) {
             eprintln!("again with WAL_SEED={seed}");
             resume_unwind(panic);
