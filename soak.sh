@@ -105,7 +105,10 @@ seeds() {
 run_step() {
     local step=$1 since=$SECONDS verdict=ok kept=""
     prepare "$step"
-    if timeout --foreground --kill-after=30 "$STEP_SECONDS_MAX" "${command[@]}" >"$log" 2>&1 </dev/null; then
+    # Waited for in the background, so that an interruption is heard at once.
+    timeout --kill-after=30 "$STEP_SECONDS_MAX" "${command[@]}" >"$log" 2>&1 </dev/null &
+    child=$!
+    if wait "$child"; then
         held[$step]=$((${held[$step]:-0} + 1))
     else
         failed[$step]=$((${failed[$step]:-0} + 1))
@@ -121,9 +124,16 @@ run_step() {
 # Words side by side, without the empty ones.
 fold_words() { echo "$*" | awk '{ $1 = $1 } 1'; }
 
+interrupted() {
+    trap - INT TERM
+    echo "interrupted"
+    kill -TERM "$child" 2>/dev/null || true
+    wait "$child" || true
+    summary
+}
+
 summary() {
     local step code=0
-    trap - INT TERM
     echo "== $(((SECONDS - begun) / 60)) minutes, $round rounds"
     for step in "${steps[@]}"; do
         printf '%-11s %4d held  %4d failed\n' "$step" "${held[$step]:-0}" "${failed[$step]:-0}"
@@ -141,7 +151,8 @@ for step in "${steps[@]}"; do
 done
 steps=("${able[@]}")
 [[ ${#steps[@]} -gt 0 ]] || { echo "soak.sh: nothing is left to run" >&2; exit 1; }
-trap summary INT TERM
+child=""
+trap interrupted INT TERM
 
 while :; do
     round=$((round + 1))

@@ -4,9 +4,11 @@
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
+use std::sync::Arc;
+use std::time::Duration;
 
-use parvi::io::threads::StopToken;
+use parking_lot::Mutex;
+use parvi::io::threads::{Group, StopToken};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 
@@ -18,7 +20,8 @@ const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 /// A folder that is watched.
 pub struct Destination {
     stop: StopToken,
-    watcher: Option<JoinHandle<Vec<String>>>,
+    group: Group,
+    seen: Arc<Mutex<Vec<String>>>,
     folder: PathBuf,
 }
 
@@ -26,42 +29,45 @@ impl Destination {
     /// Watches `folder`, where `file` with the hash `wanted` is to appear, and nothing else.
     pub fn watch(folder: PathBuf, file: &str, wanted: &str) -> Destination {
         let queue = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).unwrap();
-        let all = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::MODIFY;
-        inotify::add_watch(&queue, &folder, all | WatchFlags::DELETE | WatchFlags::MOVED_FROM)
+        let events = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::MODIFY;
+        inotify::add_watch(&queue, &folder, events | WatchFlags::DELETE | WatchFlags::MOVED_FROM)
             .unwrap();
-        let stop = StopToken::new();
-        let (token, path) = (stop.clone(), folder.join(file));
+        let (stop, group) = (StopToken::new(), Group::new("test"));
+        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (token, all, path) = (stop.clone(), Arc::clone(&seen), folder.join(file));
         let (file, wanted) = (file.to_owned(), wanted.to_owned());
-        let watcher = std::thread::spawn(move || {
-            let mut seen = Vec::new();
+        let watch = move || {
             // Once more after the stop: what has happened is in the queue then.
             loop {
                 let last = token.is_stopped();
                 wait_for(&queue);
-                read(&queue, |event, name| seen.push(judge(event, name, &file, &path, &wanted)));
+                let take = |event, name: &str| judge(event, name, &file, &path, &wanted);
+                read(&queue, |event, name| all.lock().push(take(event, name)));
                 if last {
-                    return seen;
+                    return;
                 }
             }
-        });
-        Destination { stop, watcher: Some(watcher), folder }
+        };
+        group.spawn("destination", watch).unwrap();
+        Destination { stop, group, seen, folder }
     }
 
     /// All that has happened: the file appeared, once and whole.
     #[track_caller]
-    pub fn saw_one_arrival(&mut self) {
+    pub fn saw_one_arrival(&self) {
+        self.end();
+        assert_eq!(*self.seen.lock(), ["arrived whole"], "in {}", self.folder.display());
+    }
+
+    fn end(&self) {
         self.stop.stop();
-        let seen = self.watcher.take().unwrap().join().unwrap();
-        assert_eq!(seen, ["arrived whole"], "in {}", self.folder.display());
+        self.group.join_all(Duration::from_secs(10));
     }
 }
 
 impl Drop for Destination {
     fn drop(&mut self) {
-        self.stop.stop();
-        if let Some(watcher) = self.watcher.take() {
-            watcher.join().ok();
-        }
+        self.end();
     }
 }
 

@@ -58,7 +58,9 @@ impl Wire {
     pub fn lay() -> Option<Wire> {
         let wire = Wire::try_lay();
         if wire.is_none() {
-            eprintln!("skipped: to lay a wire between network namespaces one needs to be root");
+            eprintln!(
+                "skipped: to lay a wire between network namespaces one needs to be root, and ip (Debian: apt install iproute2)"
+            );
         }
         wire
     }
