@@ -1,28 +1,28 @@
 //! One transfer is held to a rate of its own while the others go on, and is let go again.
 //!
-//! No clock is asked: a second film of the same size, begun later, arrives first. Owners send at a
-//! bounded rate, so that there is time to say something in the middle.
+//! No clock is asked: another file, from an owner who is slower by far, arrives first. Owners send at
+//! a bounded rate, so that there is time to say something in the middle.
 
 use serde_json::Value;
 
 use crate::harness::{Daemon, MIB, Swarm, noise, read};
 
 const SIZE: usize = 8 * MIB;
+const OTHER: usize = 5 * MIB;
 /// At this rate the film would take two hours.
 const TINY: &str = "1KiB";
 
-/// The owners of two films, and bob, who has a part of the first; and that download's row.
+/// The owners of a film and of another file, and bob, who has a part of the film; and its row.
 fn begun(swarm: &Swarm, owners: &[&str]) -> (Daemon, Vec<Daemon>, Daemon, Value) {
     let tracker = swarm.tracker();
-    for owner in owners {
-        swarm.put(owner, "film", noise(1, SIZE));
-        swarm.put(owner, "other", noise(2, SIZE));
-    }
-    let owners: Vec<Daemon> =
-        owners.iter().map(|owner| swarm.node_with(owner, &tracker, &["--up", "3MiB"])).collect();
+    owners.iter().for_each(|owner| swarm.put(owner, "film", noise(1, SIZE)));
+    swarm.put("dave", "other", noise(2, OTHER));
+    let owner = |owner: &&str| swarm.node_with(owner, &tracker, &["--up", "4MiB"]);
+    let mut owners: Vec<Daemon> = owners.iter().map(owner).collect();
     let bob = swarm.node("bob", &tracker);
     bob.finds("film", owners.len());
-    bob.finds("other", owners.len());
+    owners.push(swarm.node_with("dave", &tracker, &["--up", "1MiB"]));
+    bob.finds("other", 1);
     assert_eq!(bob.ctl(&["download", "film"]).code, 0);
     let row = bob.transfer("a part is there", |t| t["done"].as_u64() > Some(MIB as u64));
     (tracker, owners, bob, row)
@@ -32,7 +32,7 @@ fn begun(swarm: &Swarm, owners: &[&str]) -> (Daemon, Vec<Daemon>, Daemon, Value)
 #[track_caller]
 fn the_other_arrives_first(swarm: &Swarm, bob: &Daemon) {
     bob.json(&["download", "other"]);
-    assert!(read(&swarm.downloaded("bob", "other")) == noise(2, SIZE));
+    assert!(read(&swarm.downloaded("bob", "other")) == noise(2, OTHER));
     assert!(!swarm.downloaded("bob", "film").exists(), "it is not held to its limit");
 }
 
