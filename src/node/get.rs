@@ -119,7 +119,7 @@ fn place(config: &GetConfig) -> Result<Arc<Place>, Fault> {
         let shown = crate::base::name::printable(&out.to_string_lossy()).into_owned();
         Fault::new(kind, format!("cannot write to --out {shown}: {e}"))
     };
-    std::fs::create_dir_all(out).map_err(failed)?;
+    parvi_wal::make_dir_durable(out, 0o777).map_err(failed)?;
     let path = out.canonicalize().map_err(failed)?;
     let into = Beneath::open(&path).map_err(failed)?;
     let private = path.join(crate::base::name::PRIVATE_FOLDER);

@@ -62,6 +62,7 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
         index: index.clone(),
         uploads: uploads.clone(),
         downloads: downloads.clone(),
+        crowd: Arc::default(),
     })?;
     let caller = Arc::new(Caller {
         ctx: ctx.clone(),

@@ -8,6 +8,7 @@
 
 mod child;
 mod corrupt;
+mod crowd;
 mod cut;
 mod disk;
 mod edited;

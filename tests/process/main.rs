@@ -29,6 +29,7 @@ mod pauses;
 mod prompt;
 mod real_input;
 mod resume;
+mod settling_in;
 mod shares;
 mod story;
 mod survive;

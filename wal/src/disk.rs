@@ -21,6 +21,30 @@ const PID_TRIES: u32 = 10;
 /// How long to wait between two looks.
 const PID_PAUSE: Duration = Duration::from_millis(20);
 
+/// Makes the directory `path`, and what is missing above it, with `mode`; what was made is still
+/// there after a loss of power. Costs nothing where nothing is missing.
+///
+/// # Errors
+/// What mkdir, open and fsync say.
+pub fn make_dir_durable(path: &Path, mode: u32) -> io::Result<()> {
+    let holders = holders_of_missing(path);
+    DirBuilder::new().recursive(true).mode(mode).create(path)?;
+    // A directory's name is an entry of the one that holds it: that one is synced.
+    holders.iter().try_for_each(|holder| File::open(holder)?.sync_all())
+}
+
+/// The directories that get a new entry when `path` is made, innermost first.
+fn holders_of_missing(path: &Path) -> Vec<PathBuf> {
+    let is_missing =
+        |p: &&Path| p.symlink_metadata().is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+    let missing = path.ancestors().take_while(|p| !p.as_os_str().is_empty()).take_while(is_missing);
+    let holder = |p: &Path| match p.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    missing.map(holder).collect()
+}
+
 /// A directory on a disk.
 #[derive(Debug)]
 pub struct Disk {
@@ -35,13 +59,9 @@ impl Disk {
     /// When it cannot be made.
     pub fn new(path: impl Into<PathBuf>) -> Result<Disk, WalError> {
         let path = path.into();
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
-        made.map_err(WalError::io("make the directory", &path.to_string_lossy()))?;
         // The directory's own name is durable before anything in it is relied on.
-        if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            let synced = File::open(parent).and_then(|dir| dir.sync_all());
-            synced.map_err(WalError::io("sync the directory above", &path.to_string_lossy()))?;
-        }
+        make_dir_durable(&path, 0o700)
+            .map_err(WalError::io("make the directory", &path.to_string_lossy()))?;
         Ok(Disk { path, writable: true })
     }
 
@@ -161,5 +181,26 @@ impl StorageFile for DiskFile {
 
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_directory_that_gets_an_entry_is_synced_and_no_other() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("a/b/c");
+        let holders = [home.path().join("a/b"), home.path().join("a"), home.path().to_owned()];
+        assert_eq!(holders_of_missing(&path), holders);
+        make_dir_durable(&path, 0o700).unwrap();
+        assert!(path.is_dir());
+        assert_eq!(holders_of_missing(&path), Vec::<PathBuf>::new());
+        assert_eq!(holders_of_missing(&path.join("d")), [path]);
+        assert_eq!(
+            holders_of_missing(Path::new("no such/x")),
+            [Path::new("no such"), Path::new(".")]
+        );
     }
 }

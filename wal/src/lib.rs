@@ -82,7 +82,7 @@ mod storage;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use disk::Disk;
+pub use disk::{Disk, make_dir_durable};
 pub use dump::{Verdict, dump, hex, inspect, verify};
 pub use error::WalError;
 pub use log::{Checkpointed, Options, Wal, WalState};

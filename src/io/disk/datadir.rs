@@ -3,6 +3,7 @@
 //!
 //! Invariant: at most one process has a `DataDir` of a folder. The lock is an advisory one on the
 //! open file, so it ends with the process, however that ends; the process id inside is for people.
+//! A folder that was made is synced in the one above: what is put into it cannot be lost with it.
 //!
 //! ```text
 //! shared/ downloaded/ replicated/   for people
@@ -12,8 +13,10 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use parvi_wal::make_dir_durable;
 
 use super::is_disk_full;
 use crate::base::name::PRIVATE_FOLDER;
@@ -155,11 +158,7 @@ fn read_pid(lock: &mut File) -> Option<u32> {
 }
 
 fn make_folder(path: &Path, mode: u32) -> Result<(), DataDirError> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(mode)
-        .create(path)
-        .map_err(failed("make the folder", path))
+    make_dir_durable(path, mode).map_err(failed("make the folder", path))
 }
 
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataDirError {

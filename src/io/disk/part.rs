@@ -81,8 +81,7 @@ impl PartStore {
     /// # Errors
     /// What mkdir and open say.
     pub fn open(dir: &Path) -> io::Result<PartStore> {
-        use std::os::unix::fs::DirBuilderExt;
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        parvi_wal::make_dir_durable(dir, 0o700)?;
         let store = PartStore(Arc::new(Beneath::open(dir)?));
         store.sweep(|name, _| name.ends_with(NEW_SUFFIX))?;
         Ok(store)

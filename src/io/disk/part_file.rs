@@ -8,7 +8,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{FallocateFlags, SeekFrom};
+use rustix::fs::{Advice, FallocateFlags, SeekFrom};
 use rustix::io::Errno;
 
 use super::part::{PartStore, part_name};
@@ -67,6 +67,17 @@ impl PartFile {
     /// What fdatasync says; what was written must then be taken as lost.
     pub fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
+    }
+
+    /// Drops from memory what the disk is said to have, so that the next reads ask the disk.
+    ///
+    /// # Errors
+    /// What fadvise says, but for a file system that cannot do it.
+    pub(super) fn forget_clean_pages(&self) -> io::Result<()> {
+        match rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Where bytes were written, ascending; between them are holes, which read as zeros.

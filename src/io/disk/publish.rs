@@ -9,15 +9,18 @@
 //! ```
 //!
 //! On failure the part stays, and nothing has the final name. A failed sync is not asked again.
+//! The kernel tells a failed write-back once to each open file (errseq_t): a descriptor that many
+//! batches share would tell it to one of them only. So each batch opens its own, before it writes.
 
 use std::collections::BTreeSet;
 use std::fs::{File, FileTimes, Permissions};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::beneath::{Beneath, rename_noreplace};
@@ -135,18 +138,26 @@ pub fn publish_batch(
     files: &[FileEntry],
     fsync: bool,
 ) -> Vec<Result<Published, PublishError>> {
+    let all_failed = |source: io::Error| {
+        let again = || io::Error::from_raw_os_error(source.raw_os_error().unwrap_or_default());
+        files.iter().map(|file| Err(error(into, &file.name, "sync", again()))).collect()
+    };
+    // Opened before anything is written: it is told of every failure from here on.
+    let watches = match fsync.then(|| Watches::open(store, into)).transpose() {
+        Ok(watches) => watches,
+        Err(source) => return all_failed(source),
+    };
     let staged: Vec<_> = files.iter().map(|file| stage(store, into, file)).collect();
-    if fsync && let Err(errno) = rustix::fs::syncfs(store.folder()) {
+    if let Some(Err(errno)) = watches.as_ref().map(|watches| rustix::fs::syncfs(&watches.parts)) {
         staged.iter().flatten().for_each(|staged| discard(store, staged));
-        let failed = |file: &FileEntry| Err(error(into, &file.name, "sync", errno.into()));
-        return files.iter().map(failed).collect();
+        return all_failed(errno.into());
     }
     let mut named: Vec<_> = files
         .iter()
         .zip(staged)
         .map(|(file, staged)| staged.and_then(|staged| name_staged(store, into, file, &staged)))
         .collect();
-    if fsync && let Err(source) = sync_folders(into, files) {
+    if let Some(Err(source)) = watches.map(|watches| sync_folders(into, &watches.into, files)) {
         for (file, outcome) in files.iter().zip(&mut named).filter(|(_, n)| n.is_ok()) {
             let again = io::Error::new(source.kind(), source.to_string());
             *outcome = Err(error(into, &file.name, "sync the folders above", again));
@@ -176,6 +187,24 @@ pub fn existing(
         Err(HashError::Io(error)) => Err(error),
         Err(HashError::Stopped) => Err(io::ErrorKind::Interrupted.into()),
     }
+}
+
+/// Descriptors of one batch, to sync the file systems of the parts and of the final names.
+struct Watches {
+    parts: OwnedFd,
+    into: OwnedFd,
+}
+
+impl Watches {
+    fn open(store: &PartStore, into: &Beneath) -> io::Result<Watches> {
+        Ok(Watches { parts: open_anew(store.folder())?, into: open_anew(into.folder())? })
+    }
+}
+
+/// The same folder as a new open file; a duplicate would share what the kernel has told already.
+fn open_anew(folder: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(folder, ".", flags, Mode::empty())?)
 }
 
 /// A small file that is ready but for its name.
@@ -233,14 +262,14 @@ fn name_staged(
     Ok(published(into, &file.name, staged.print, &named))
 }
 
-/// Syncs every folder on the way to `files` once.
-fn sync_folders(into: &Beneath, files: &[FileEntry]) -> io::Result<()> {
+/// Syncs every folder on the way to `files` once; `watch` is the outermost, opened for this batch.
+fn sync_folders(into: &Beneath, watch: &OwnedFd, files: &[FileEntry]) -> io::Result<()> {
     let above = |file: &FileEntry| file.name.as_str().rsplit_once('/').map(|(a, _)| a.to_owned());
     let folders: BTreeSet<String> = files.iter().filter_map(above).collect();
     if folders.len() > FOLDER_SYNCS_MAX {
-        return Ok(rustix::fs::syncfs(into.folder())?);
+        return Ok(rustix::fs::syncfs(watch)?);
     }
-    rustix::fs::fsync(into.folder())?;
+    rustix::fs::fsync(watch)?;
     for folder in &folders {
         let Ok(name) = Name::parse(folder) else { continue };
         into.sync_above(&name)?;

@@ -5,6 +5,12 @@
 //! begun costs nothing. Yet some file systems turn zeros that were written into holes, so each hole
 //! is followed from its start for as long as its zeros are what the manifest wants: what is left
 //! missing by that shrinks with each call, and a chunk that is called right always is.
+//!
+//! The disk, not the memory: after a failed write-back the kernel calls the pages clean and keeps
+//! them, so a part would be right as long as it is in memory, and its next sync would succeed
+//! (PostgreSQL's "fsyncgate", 2018; Rebello et al., "Can Applications Recover from fsync
+//! Failures?", USENIX ATC 2020). So the clean pages are dropped before the check: it reads what the
+//! disk has. Dirty pages stay; the sync before the name tells of them.
 
 use std::io;
 use std::ops::Range;
@@ -26,7 +32,11 @@ pub fn verify_part(
     stop: &(dyn Fn() -> bool + Sync),
 ) -> io::Result<Bitmap> {
     let chunks = chunk_count(manifest.size());
-    let (written, holes) = split(&part.data_ranges()?, manifest.size());
+    let data = part.data_ranges()?;
+    if !data.is_empty() {
+        part.forget_clean_pages()?;
+    }
+    let (written, holes) = split(&data, manifest.size());
     let right = Mutex::new(Bitmap::none(chunks));
     let check = |index: u32, buffer: &mut [u8]| {
         let value = hash_chunk(part.file(), manifest.size(), index, buffer, stop)?;

@@ -269,6 +269,18 @@ impl Index {
         !self.changed.wait_while_for(&mut signals, waiting, within).timed_out()
     }
 
+    /// Whether the folders, or one that was just shared, are still being looked through: what is
+    /// unknown may be found yet. Ask this before asking for a file, which may be found in between.
+    pub fn is_looking(&self) -> bool {
+        self.signals.lock().is_looking()
+    }
+
+    /// Asks for a scan now, which looks at something for the first time.
+    fn look_anew(&self) {
+        self.signals.lock().look_anew();
+        self.changed.notify_all();
+    }
+
     /// Asks for a scan now.
     fn rescan(&self) {
         self.signals.lock().ask();

@@ -73,8 +73,8 @@ impl Scanner {
             self.index.tell();
             let all = self.hash(&fresh, asked, &mut problems);
             self.save();
-            let settled = all && self.settling.next().is_none();
-            self.index.signals.lock().end(asked, settled, problems);
+            let quiet = self.settling.next().is_none();
+            self.index.signals.lock().end(asked, all, quiet, problems);
             self.index.changed.notify_all();
             self.index.tell();
             self.rest();

@@ -27,7 +27,7 @@ impl Index {
             Ok(inside) => self.share_inside(&path, inside)?,
             Err(_) => self.share_outside(&path)?,
         };
-        self.rescan();
+        self.look_anew();
         Ok(name)
     }
 

@@ -27,6 +27,12 @@ use crate::wire::message::transfer::{Content, Open, Opened, Set};
 /// One connection.
 pub(in crate::node) fn serve(mut link: Link, owner: &Owner) {
     let (remote, peer) = (link.remote, link.peer);
+    let Some(_place) = owner.crowd.enter(peer) else {
+        log::info!(target: "upload", "{remote} {}: has too many connections", peer.short());
+        let refused = Refused::new(Why::Busy, "you have too many connections here; close some");
+        link.send(refused).unwrap_or_default();
+        return;
+    };
     let end = match link.recv(HEADER_TIME_MAX) {
         Ok(Message::Open(open)) => transfer(link, owner, &open),
         Ok(Message::Knock(knock)) => {
@@ -125,13 +131,14 @@ fn contents(set: &Set) -> Vec<Content> {
     }
 }
 
-/// Which items can be sent.
+/// Which items can be sent. While the folders are looked through, what is missing may be found yet.
 fn what_is_here(
     owner: &Owner,
     set: &Set,
     contents: &[Content],
     items: &Items,
 ) -> Result<Bitmap, Refused> {
+    let looking = owner.index.is_looking();
     let here = |c: &Content| owner.index.entry_of(&c.root).is_some_and(|e| e.size == c.size);
     let have = match set {
         Set::File(content) if here(content) => Bitmap::all(items.count()),
@@ -144,8 +151,8 @@ fn what_is_here(
             have
         }
     };
-    if have.is_empty() {
-        return Err(Refused::new(Why::NotHere, "the file is not here, or no longer"));
+    if have.is_empty() || looking && !have.is_full() {
+        return Err(super::absent(looking, "the file is not here, or no longer"));
     }
     Ok(have)
 }

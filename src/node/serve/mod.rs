@@ -5,6 +5,7 @@
 //! closed. Every handler ends when the peer closes, is silent too long, or the node stops.
 
 pub(super) mod chunk;
+pub(super) mod crowd;
 pub(super) mod search;
 pub(super) mod size;
 pub(super) mod transfer;
@@ -51,6 +52,15 @@ fn answer_questions(mut link: Link, mut answer: impl FnMut(Message) -> Result<Me
         }
     };
     log::debug!(target: "serve", "{} {}: {end}", link.remote, link.peer.short());
+}
+
+/// Says that a content is not here; while the folders are looked through, that it may be yet, so
+/// that the requester waits.
+fn absent(looking: bool, words: &str) -> Refused {
+    if looking {
+        return Refused::new(Why::Busy, "its shared folders are still being looked through");
+    }
+    Refused::new(Why::NotHere, words)
 }
 
 fn unexpected(message: &Message, here: &str) -> Refused {

@@ -6,7 +6,7 @@ use crate::base::{Bitmap, Root};
 use crate::io::index::Index;
 use crate::io::link::Link;
 use crate::wire::message::size::SizeAnswer;
-use crate::wire::message::tracker::{Refused, Why};
+use crate::wire::message::tracker::Refused;
 use crate::wire::{List, Message};
 
 /// One connection.
@@ -19,19 +19,21 @@ fn answer(question: Message, index: &Index) -> Result<Message, Refused> {
         return Err(super::unexpected(&question, "size"));
     };
     let root = question.root;
+    let looking = index.is_looking();
     let size = index.entry_of(&root).map(|entry| entry.size);
     let values = question.manifest.then(|| index.manifest(&root).map(|m| m.values().to_vec()));
-    Ok(describe(&root, size, values)?.into())
+    Ok(describe(&root, size, values, looking)?.into())
 }
 
 /// What to answer, given the size of the file, if it is here, and its values, if they were asked
-/// for and are here: it may be forgotten between the two looks.
+/// for and are here: it may be forgotten between the two looks. `looking`: it may be found yet.
 fn describe(
     root: &Root,
     size: Option<u64>,
     values: Option<Option<Vec<ChunkValue>>>,
+    looking: bool,
 ) -> Result<SizeAnswer, Refused> {
-    let missing = || Refused::new(Why::NotHere, format!("{root} is not here"));
+    let missing = || super::absent(looking, &format!("{root} is not here"));
     let size = size.ok_or_else(missing)?;
     let values = match values {
         Some(values) => values.ok_or_else(missing)?,
@@ -43,15 +45,18 @@ fn describe(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::message::tracker::Why;
 
     #[test]
     fn a_file_forgotten_between_the_two_looks_is_not_here() {
         let root = Root::of(b"a");
-        let refused = describe(&root, Some(1_000_000), Some(None)).unwrap_err();
+        let refused = describe(&root, Some(1_000_000), Some(None), false).unwrap_err();
         assert_eq!(refused.why, Why::NotHere);
-        assert!(describe(&root, None, None).is_err());
-        assert!(describe(&root, Some(1_000_000), None).unwrap().values.is_empty());
-        let one = describe(&root, Some(1), Some(Some(vec![*root.as_bytes()]))).unwrap();
+        assert!(describe(&root, None, None, false).is_err());
+        let early = describe(&root, None, None, true).unwrap_err();
+        assert_eq!(early.why, Why::Busy, "the folders are still being looked through");
+        assert!(describe(&root, Some(1_000_000), None, true).unwrap().values.is_empty());
+        let one = describe(&root, Some(1), Some(Some(vec![*root.as_bytes()])), false).unwrap();
         assert_eq!((one.size, one.values.len()), (1, 1));
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::crowd::Crowd;
 use crate::base::Time;
 use crate::base::limits::WORKING_EVERY;
 use crate::io::clock;
@@ -30,6 +31,7 @@ pub(in crate::node) struct Owner {
     pub(in crate::node) index: Arc<Index>,
     pub(in crate::node) uploads: Arc<Uploads>,
     pub(in crate::node) downloads: Arc<Downloads>,
+    pub(in crate::node) crowd: Arc<Crowd>,
 }
 
 /// One open transfer, shared by its reader and its writer.

@@ -1,0 +1,34 @@
+//! One requester that opens transfers and wants nothing takes no more than its share of an owner.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use parvi::base::Root;
+use parvi::io::link::{self, StaticKey};
+use parvi::wire::message::transfer::{Content, Open, Set};
+use parvi::wire::{List, Message};
+
+use super::eve::link_config;
+use super::swarm::{Swarm, bytes, download_equal};
+
+#[test]
+fn one_identity_does_not_hold_all_chunk_connections() {
+    let swarm = Swarm::new();
+    let (film, small) = (bytes(600_000, 1), bytes(10, 2));
+    let alice = swarm.sharing("alice", &[("film", &film), ("small", &small)]);
+    let eve = Arc::new(link_config(StaticKey::generate().unwrap()));
+    let mut held = Vec::new();
+    for n in 0..128_u32 {
+        // Another set each time: the same one would close the connection before.
+        let known = Content { root: Root::of(&small), size: 10 };
+        let made_up = Content { root: Root::of(&n.to_le_bytes()), size: 1 };
+        let set = Set::Batch(List::of(vec![known, made_up]));
+        let link = link::dial(alice.ready().chunk, Ipv4Addr::LOCALHOST.into(), &eve, None);
+        let Ok(mut link) = link else { continue };
+        if let Ok(Message::Opened(_)) = link.ask(Open { set, resumable: true }) {
+            held.push(link);
+        }
+    }
+    assert!((1..64).contains(&held.len()), "eve holds {} of 128 connections", held.len());
+    download_equal(&swarm.node("bob"), "film", &film);
+}

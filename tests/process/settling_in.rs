@@ -1,0 +1,39 @@
+//! An owner that has just started and still looks through its folders: its requesters wait for it.
+
+use std::fs::File;
+
+use crate::harness::{MIB, Swarm, noise, read};
+
+/// Large enough to be hashed after the files before it, which are all large.
+const SIZE: usize = 17 * MIB;
+/// What an empty file of this size takes to hash is longer than any test.
+const ENDLESS: u64 = 4 << 40;
+
+#[test]
+fn who_asks_an_owner_that_is_still_hashing_waits_and_is_told_why() {
+    let swarm = Swarm::new();
+    swarm.put("alice", "zz/film", noise(1, SIZE));
+    let tracker = swarm.tracker();
+    let knocks = ["--up", "4MiB", "--ack-timeout", "2"];
+    let alice = swarm.node_with("alice", &tracker, &knocks);
+    let bob = swarm.node("bob", &tracker);
+    bob.finds("zz/film", 1);
+    assert_eq!(bob.ctl(&["download", "zz/film"]).code, 0);
+    bob.transfer("a part is there", |t| t["done"].as_u64() > Some(2 * MIB as u64));
+
+    // It has to hash everything anew, and there is much before the film.
+    alice.kill();
+    std::fs::remove_file(swarm.data("alice").join(".parvi/catalogue")).unwrap_or_default();
+    let sparse = || File::options().create(true).append(true).open(swarm.shared("alice", "a"));
+    sparse().unwrap().set_len(ENDLESS).unwrap();
+    let _alice = swarm.node_with("alice", &tracker, &knocks);
+    let row = bob.transfer("it waits, and says why", |t| {
+        t["reason"].as_str().is_some_and(|why| why.contains("still being looked through"))
+    });
+    assert_eq!(row["name"], "zz/film", "{row}");
+
+    // Shorter than it was when it was seen: hashing it ends.
+    sparse().unwrap().set_len(0).unwrap();
+    bob.transfer("it ends well", |t| t["state"] == "done");
+    assert!(read(&swarm.downloaded("bob", "zz/film")) == noise(1, SIZE));
+}
