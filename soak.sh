@@ -8,8 +8,9 @@ usage: ./soak.sh [MINUTES]       (default 30)
 
 Round after round, each with new seeds: the log's random lives, the simulation, processes that are
 killed, paused and cut off, hostile peers, and the fuzz targets where a C++ compiler is installed.
-At least one round is run; a step that has begun is finished. What failed is kept in soak/failures,
-with its seeds. Ends with 0 when all held, 1 when something failed.
+At least one round is run, however long its builds take (the fuzz targets' own: many minutes on
+two cores); a step that has begun is finished. What failed is kept in soak/failures, with its seeds.
+Ends with 0 when all that was run held, 1 when something failed.
 
 SOAK_STEPS="log kills" runs only these steps, of: log simulation kills faults fuzz.
 USAGE
@@ -104,6 +105,7 @@ seeds() {
 
 run_step() {
     local step=$1 since=$SECONDS verdict=ok kept=""
+    rounds=$round
     prepare "$step"
     # Waited for in the background, so that an interruption is heard at once.
     timeout --kill-after=30 "$STEP_SECONDS_MAX" "${command[@]}" >"$log" 2>&1 </dev/null &
@@ -134,16 +136,17 @@ interrupted() {
 
 summary() {
     local step code=0
-    echo "== $(((SECONDS - begun) / 60)) minutes, $round rounds"
+    echo "== $(((SECONDS - begun) / 60)) minutes, rounds begun: $rounds"
     for step in "${steps[@]}"; do
         printf '%-11s %4d held  %4d failed\n' "$step" "${held[$step]:-0}" "${failed[$step]:-0}"
         [[ -z ${failed[$step]:-} ]] || code=1
     done
-    if ((code == 0)); then echo "all held"; else echo "what failed is in $failures"; fi
+    if ((code == 0)); then echo "all that was run held"; else echo "what failed is in $failures"; fi
     exit "$code"
 }
 
 round=0
+rounds=0
 able=()
 for step in "${steps[@]}"; do
     why=$(missing "$step")
