@@ -27,6 +27,8 @@ const SEARCH_CALM: Duration = Duration::from_secs(15);
 /// Waits between searches while nobody is connected.
 const SEARCH_FIRST: Duration = Duration::from_secs(1);
 const SEARCH_MAX: Duration = Duration::from_secs(20);
+/// Owners of one set that are kept in mind.
+const OWNERS_MAX: usize = 256;
 
 /// How the connection to an owner ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +70,7 @@ struct Owner {
 pub struct Owners {
     owners: BTreeMap<NodeId, Owner>,
     next_search: Time,
+    last_search: Time,
     search_backoff: Backoff,
 }
 
@@ -77,6 +80,7 @@ impl Owners {
         let mut owners = Owners {
             owners: BTreeMap::new(),
             next_search: now + SEARCH_FIRST,
+            last_search: now,
             search_backoff: Backoff::new(SEARCH_FIRST, SEARCH_MAX),
         };
         owners.found(now, peers);
@@ -84,8 +88,12 @@ impl Owners {
     }
 
     /// Takes the answer of a search: new owners are due at once, and so are those that had gone.
+    /// Beyond `OWNERS_MAX` nobody new is taken.
     pub fn found(&mut self, now: Time, peers: Vec<PeerInfo>) {
         for info in peers {
+            if self.owners.len() >= OWNERS_MAX && !self.owners.contains_key(&info.id) {
+                continue;
+            }
             let due = || State::Waiting { due: now, why: "not tried yet".into() };
             let owner = self.owners.entry(info.id).or_insert_with(|| Owner {
                 info: info.clone(),
@@ -105,15 +113,29 @@ impl Owners {
         }
     }
 
-    /// An owner has called by itself, so it is there: no need to wait for its time.
-    pub fn returned(&mut self, now: Time, peer: PeerInfo) {
+    /// Somebody has called by himself, so he is there. An owner's time has come; who is none becomes
+    /// one if he `may_join`. Otherwise the next search comes as soon as one may: calls of strangers
+    /// make none more. Tells whether he is an owner.
+    pub fn returned(&mut self, now: Time, peer: PeerInfo, may_join: bool) -> bool {
         let id = peer.id;
-        self.found(now, vec![peer]);
+        if may_join || self.owners.contains_key(&id) {
+            self.found(now, vec![peer]);
+        }
+        if !self.owners.contains_key(&id) {
+            self.next_search = self.next_search.min(self.last_search + SEARCH_FIRST);
+            return false;
+        }
         if let Some(owner) = self.owners.get_mut(&id)
             && let State::Waiting { due, .. } = &mut owner.state
         {
             *due = now;
         }
+        !self.is_banned(id)
+    }
+
+    /// Whether nobody is known who has it.
+    pub fn is_empty(&self) -> bool {
+        self.owners.is_empty()
     }
 
     /// Up to `room` owners whose time has come; the caller dials them and says so.
@@ -199,7 +221,7 @@ impl Owners {
         }
         let calm = self.connected() > 0;
         let wait = if calm { SEARCH_CALM } else { self.search_backoff.fail(random) };
-        self.next_search = now + wait;
+        (self.last_search, self.next_search) = (now, now + wait);
         true
     }
 
@@ -403,6 +425,37 @@ mod tests {
         owners.connected_to(peer(0).id);
         assert!(owners.search_due(at(4_000), 0));
         assert!(!owners.search_due(at(18_000), 0));
+    }
+
+    #[test]
+    fn a_stranger_who_calls_joins_only_if_he_may_and_makes_no_more_searches() {
+        let mut owners = Owners::new(at(0), vec![peer(0)]);
+        owners.ended(at(0), peer(0).id, lost(), u64::MAX);
+        assert!(owners.returned(at(1), peer(0), false), "an owner of this fetch already");
+        assert_eq!(owners.due(at(1), 9), [peer(0)]);
+        assert!(owners.search_due(at(1_000), u64::MAX));
+        owners.connected_to(peer(0).id);
+        assert!(owners.search_due(at(9_000), 0), "calm from now on");
+        assert!(!owners.returned(at(9_100), peer(2), false));
+        assert!(!owners.returned(at(9_200), peer(2), false));
+        assert!(!owners.search_due(at(9_999), 0), "not sooner than a second after the last");
+        assert!(owners.search_due(at(10_000), 0));
+        assert!(owners.due(at(10_000), 9).is_empty(), "he is not dialled");
+        assert!(owners.returned(at(10_001), peer(2), true));
+        assert_eq!(owners.due(at(10_001), 9), [peer(2)]);
+    }
+
+    #[test]
+    fn owners_are_bounded() {
+        let many = |from: u16| {
+            let id =
+                |n: u16| NodeId::from_bytes([n.to_le_bytes(); 16].concat().try_into().unwrap());
+            (from..from + 200).map(|n| PeerInfo { id: id(n), ..peer(0) }).collect::<Vec<_>>()
+        };
+        let mut owners = Owners::new(at(0), many(0));
+        owners.found(at(0), many(200));
+        assert_eq!(owners.due(at(0), 999).len(), OWNERS_MAX);
+        assert!(!owners.returned(at(0), peer(2), true));
     }
 
     #[test]

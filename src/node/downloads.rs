@@ -3,11 +3,12 @@
 //! Policy: `RUNNING_MAX` run at once, a further one is refused with words; `ENDED_KEPT` ended ones
 //! are remembered, the oldest goes first. A name that is being downloaded is not downloaded twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -18,16 +19,22 @@ use super::fetch::control::Wish;
 use super::fetch::download::{Ended, download, unfinished};
 use super::fetch::job::{Job, Outcome};
 use super::fetch::place::Place;
+use super::fetch::resolve::Wanted;
+use super::kept::Lists;
 use super::orders::{self, Order};
 use super::summary::summary;
 use super::view::{DownloadReport, From, Summary, TransferRow};
-use crate::base::{Fault, FaultKind, Name, NodeId, PeerInfo, Rate};
+use crate::base::{Fault, FaultKind, Name, NodeId, PeerInfo, Rate, Root};
+use crate::logic::batch;
+use crate::logic::ledger::SetKey;
 use crate::wire::Text;
 use crate::wire::message::knock::{Knock, Knocked};
-use crate::wire::message::transfer::Content;
+use crate::wire::message::transfer::{Content, Set};
 
 /// Downloads at once.
 const RUNNING_MAX: usize = 16;
+/// Between two tries at orders that could not be written.
+const WRITE_AGAIN: Duration = Duration::from_secs(5);
 /// Ended downloads remembered.
 const ENDED_KEPT: usize = 200;
 
@@ -40,6 +47,8 @@ pub(super) struct Downloads {
     jobs: Mutex<BTreeMap<u64, Arc<Job>>>,
     /// Where what is not over is kept for the next start; locked while it is written.
     orders: Mutex<PathBuf>,
+    /// Whether they could not be written, and that is tried again.
+    unwritten: AtomicBool,
     rates: Mutex<Summary>,
 }
 
@@ -52,11 +61,13 @@ impl Downloads {
         orders: PathBuf,
     ) -> Downloads {
         let (jobs, rates) = (Mutex::default(), Mutex::default());
-        Downloads { ctx, place, claims, ids, jobs, orders: orders.into(), rates }
+        let unwritten = AtomicBool::new(false);
+        Downloads { ctx, place, claims, ids, jobs, orders: orders.into(), unwritten, rates }
     }
 
-    /// Goes on with what was not over when the node ended.
-    pub(super) fn go_on(self: &Arc<Self>) {
+    /// What was not over when the node ended: in the table before anybody may ask, not yet begun.
+    pub(super) fn load(&self) -> Vec<Arc<Job>> {
+        let mut loaded = Vec::new();
         let orders = orders::load(&self.orders.lock());
         let (known, mut notes) = (orders.is_some(), self.claims.take_notes());
         for order in orders.into_iter().flatten().take(RUNNING_MAX) {
@@ -69,47 +80,117 @@ impl Downloads {
             if order.paused {
                 job.control.say(Wish::Pause);
             }
+            if let Some(list) = order.list {
+                self.load_list(&job, list);
+            }
             self.jobs.lock().insert(id, job.clone());
-            let began = self.start(&job);
-            let words = match (began, order.paused) {
-                (Err(fault), _) => fault.text,
-                (Ok(()), true) => format!("download {id} of {} is paused", order.name),
-                (Ok(()), false) => format!("download {id} of {} goes on", order.name),
-            };
-            self.ctx.notices.tell(words);
+            loaded.push(job);
         }
         // Given up, and the node ended before it was tidied away.
         if known {
             self.claims.left_over(notes.into_values().flatten());
         }
+        loaded
+    }
+
+    /// Takes what an order's name stood for. Without that it is looked for anew.
+    fn load_list(&self, job: &Job, list: Root) {
+        let lists = Lists::beside(&self.orders.lock());
+        match lists.read(&list) {
+            Ok(entries) => {
+                let files = Wanted::of_list(entries);
+                job.adds_sets(sets_of(&files));
+                job.resolve_to(files, Some(list));
+            }
+            Err(e) => self.ctx.notices.tell(format!(
+                "cannot read what {} was to bring, {}: {e}; it is looked for anew",
+                job.name,
+                lists.path(&list).display()
+            )),
+        }
+    }
+
+    /// Goes on with what was loaded.
+    pub(super) fn go_on(self: &Arc<Self>, loaded: Vec<Arc<Job>>) {
+        for job in loaded {
+            let paused = job.control.wish() == Wish::Pause;
+            let words = match (self.start(&job), paused) {
+                (Err(fault), _) => fault.text,
+                (Ok(()), true) => format!("download {} of {} is paused", job.id, job.name),
+                (Ok(()), false) => format!("download {} of {} goes on", job.id, job.name),
+            };
+            self.ctx.notices.tell(words);
+        }
     }
 
     /// Keeps what is not over for the next start, unless nothing has changed for that: at the end of
     /// the node nothing ends for good by itself.
-    fn keep_orders(&self) {
+    fn keep_orders(self: &Arc<Self>) {
         if !self.ctx.stop.is_stopped() {
-            self.write_orders();
+            self.write_orders(true);
         }
     }
 
-    fn write_orders(&self) {
-        let path = self.orders.lock();
-        let order = |job: &Arc<Job>| Order {
-            name: job.name.clone(),
-            from: match &job.from {
-                From::All => None,
-                From::One(owner) => Some(owner.clone()),
-            },
-            paused: job.control.wish() == Wish::Pause,
-        };
-        let orders = self.jobs.lock().values().filter(|job| job.is_ordered()).map(order).collect();
-        if let Err(e) = orders::save(&path, orders) {
-            log::warn!(
-                target: "node",
-                "cannot write {}: {e}; downloads may have to be ordered again after a restart",
-                path.display()
-            );
+    /// Writes the orders; what cannot be written is said, and tried again. `going_on`: not at the end
+    /// of the node.
+    fn write_orders(self: &Arc<Self>, going_on: bool) {
+        let Err(words) = self.try_orders(going_on) else { return };
+        log::warn!(target: "node", "{words}");
+        if self.unwritten.swap(true, Ordering::Relaxed) {
+            return;
         }
+        let rest = "a restart would not go on with all downloads; it is tried again";
+        self.ctx.notices.tell(format!("{words}; {rest}"));
+        let this = self.clone();
+        let again = move || {
+            while !this.ctx.stop.wait(WRITE_AGAIN) {
+                if this.try_orders(true).is_ok() {
+                    this.unwritten.store(false, Ordering::Relaxed);
+                    return this.ctx.notices.tell("the orders of downloads are written again");
+                }
+            }
+        };
+        if let Err(e) = self.ctx.group.spawn("orders", again) {
+            self.unwritten.store(false, Ordering::Relaxed);
+            log::warn!(target: "node", "could not start a thread: {e}");
+        }
+    }
+
+    fn try_orders(&self, going_on: bool) -> Result<(), String> {
+        let path = self.orders.lock();
+        let (lists, mut named) = (Lists::beside(&path), BTreeSet::new());
+        let jobs = self.ordered();
+        // Collected at the end, they may lack what the end has interrupted.
+        if going_on && self.ctx.stop.is_stopped() {
+            return Ok(());
+        }
+        let (mut orders, mut failed) = (Vec::new(), None);
+        for job in &jobs {
+            let list = job.list(|files| lists.write(files)).unwrap_or_else(|e| {
+                failed = Some(format!("cannot keep what {} stands for: {e}", job.name));
+                None
+            });
+            named.extend(list);
+            orders.push(order_of(job, list));
+        }
+        orders::save(&path, orders).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+        lists.keep_only(&named);
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Those that the next start is to go on with.
+    fn ordered(&self) -> Vec<Arc<Job>> {
+        self.jobs.lock().values().filter(|job| job.is_ordered()).cloned().collect()
+    }
+
+    /// Keeps what the name of a download stands for.
+    fn keep_files(self: &Arc<Self>, job: &Job, mut files: Vec<Wanted>) {
+        for wanted in &mut files {
+            wanted.owners.clear();
+            wanted.rivals.iter_mut().for_each(|rival| rival.owners.clear());
+        }
+        job.resolve_to(files, None);
+        self.keep_orders();
     }
 
     /// Begins a download, or finds the one of the same name that is going on.
@@ -118,7 +199,10 @@ impl Downloads {
             let mut jobs = self.jobs.lock();
             if let Some(same) = jobs.values().find(|j| j.name == *name && j.goes_on()) {
                 same.control.say(Wish::Run);
-                return Ok(same.id);
+                let id = same.id;
+                drop(jobs);
+                self.keep_orders();
+                return Ok(id);
             }
             room(&jobs, name)?;
             forget_old(&mut jobs);
@@ -135,7 +219,10 @@ impl Downloads {
     fn start(self: &Arc<Self>, job: &Arc<Job>) -> Result<(), Fault> {
         let (this, task) = (self.clone(), job.clone());
         let run = move || {
-            let ended = download(&task, &this.ctx, &this.place, None);
+            let ended = {
+                let keep = |files| this.keep_files(&task, files);
+                download(&task, &this.ctx, &this.place, None, &keep)
+            };
             this.end(&task, ended);
         };
         self.ctx.group.spawn(format!("download {}", job.id), run).map_err(|e| {
@@ -146,10 +233,13 @@ impl Downloads {
     }
 
     /// No thread of it runs any more: tidies up, and tells.
-    fn end(&self, job: &Job, ended: Ended) {
+    fn end(self: &Arc<Self>, job: &Job, ended: Ended) {
         let outcome = match ended {
             Ended::NodeStops => return job.interrupt(Err(unfinished(job, "stopped"))),
             Ended::ByItself(outcome) => {
+                if outcome.is_ok() {
+                    self.ctx.fetching.done(job.set_keys());
+                }
                 self.claims.over(job);
                 outcome
             }
@@ -207,13 +297,13 @@ impl Downloads {
     }
 
     /// Pauses or cancels.
-    pub(super) fn say(&self, id: u64, wish: Wish) -> Result<(), Fault> {
+    pub(super) fn say(self: &Arc<Self>, id: u64, wish: Wish) -> Result<(), Fault> {
         let job = self.job(id)?;
         if job.is_over() {
             return Err(Fault::other(format!("download {id} of {} is over", job.name)));
         }
         job.control.say(wish);
-        self.write_orders();
+        self.write_orders(false);
         Ok(())
     }
 
@@ -249,7 +339,12 @@ impl Downloads {
         let job = self.job(id)?;
         match job.wait(Duration::ZERO) {
             None => {
-                job.control.say(Wish::Run);
+                if job.control.say(Wish::Run) == Wish::Cancel {
+                    return Err(Fault::other(format!(
+                        "download {id} of {} is being cancelled; resume it when it is",
+                        job.name
+                    )));
+                }
                 self.keep_orders();
                 Ok(())
             }
@@ -276,20 +371,43 @@ impl Downloads {
     pub(super) fn knocked(&self, owner: NodeId, ip: IpAddr, knock: &Knock) -> Knocked {
         let (label, ports) = (knock.label.clone(), knock.ports);
         let peer = PeerInfo { id: owner, label, ip, ports, files: 0 };
-        if self.ctx.fetching.knocked(&knock.set, peer) {
-            return Knocked::Coming;
+        let listed = self.ctx.peers.lock().get(&owner);
+        match self.ctx.fetching.knocked(&knock.set, peer, listed) {
+            Some(true) => return Knocked::Coming,
+            Some(false) => return Knocked::Later(Text::of("it is not known to have that yet")),
+            None => {}
         }
-        let here = |content: &Content| {
-            let entry = self.place.index.as_ref().and_then(|index| index.entry_of(&content.root));
-            entry.is_some_and(|entry| entry.size == content.size)
-        };
-        if knock.content.as_ref().is_some_and(here) {
+        if self.ctx.fetching.was_done(&knock.set) {
             return Knocked::Done;
         }
-        // It may belong to a download that stands still, or has not got so far yet.
-        match self.jobs.lock().values().any(|job| !job.is_over()) {
+        let jobs = self.ordered();
+        let set = jobs.iter().find_map(|job| job.set(&knock.set));
+        let contents = match &set {
+            Some(Set::Batch(contents)) => contents.to_vec(),
+            Some(Set::File(content)) => vec![*content],
+            None => knock.content.into_iter().collect(),
+        };
+        if !contents.is_empty() && contents.iter().all(|content| self.has(content)) {
+            return Knocked::Done;
+        }
+        // It may belong to a download that stands still, or does not know yet what it brings.
+        match set.is_some() || jobs.iter().any(|job| job.files().is_none()) {
             true => Knocked::Later(Text::of("its downloads are not that far")),
             false => Knocked::NotWanted(Text::of("it is not being downloaded any more")),
+        }
+    }
+
+    /// Whether a content is here, and stays here.
+    fn has(&self, content: &Content) -> bool {
+        let Some(index) = &self.place.index else { return false };
+        let Some(entry) = index.entry_of(&content.root) else { return false };
+        if entry.size != content.size {
+            return false;
+        }
+        // What a person shares is the person's to make durable.
+        match self.place.make_durable(&entry.name) {
+            Err(e) => e.kind() == io::ErrorKind::NotFound,
+            Ok(()) => true,
         }
     }
 
@@ -302,6 +420,26 @@ impl Downloads {
     pub(super) fn going_on(&self) -> Vec<TransferRow> {
         self.jobs.lock().values().filter(|job| !job.is_over()).map(|job| job.row()).collect()
     }
+}
+
+/// An order as it is written.
+fn order_of(job: &Job, list: Option<Root>) -> Order {
+    let from = match &job.from {
+        From::All => None,
+        From::One(owner) => Some(owner.clone()),
+    };
+    Order { name: job.name.clone(), from, paused: job.control.wish() == Wish::Pause, list }
+}
+
+/// The sets in which these files are fetched when none is here.
+fn sets_of(files: &[Wanted]) -> impl Iterator<Item = (SetKey, Set)> {
+    let numbered = files.iter().enumerate().map(|(index, w)| batch::Wanted {
+        index,
+        size: w.entry.size,
+        root: w.entry.root,
+    });
+    let plan = batch::plan(&numbered.collect::<Vec<_>>());
+    plan.sets.into_iter().map(|planned| (planned.key, planned.set))
 }
 
 fn not_there(what: &str, id: u64) -> Fault {

@@ -71,7 +71,7 @@ fn run(
 ) -> Result<Vec<DownloadReport>, Fault> {
     let (ctx2, job2, place2) = (ctx.clone(), job.clone(), place.clone());
     ctx.group
-        .spawn("get", move || match download(&job2, &ctx2, &place2, Some(give_up)) {
+        .spawn("get", move || match download(&job2, &ctx2, &place2, Some(give_up), &|_| ()) {
             Ended::ByItself(outcome) => job2.end(outcome),
             Ended::Cancelled => job2.end(Err(unfinished(&job2, "cancelled"))),
             Ended::NodeStops => job2.end(Err(unfinished(&job2, "stopped"))),

@@ -2,7 +2,7 @@
 //!
 //! Invariant: an order is on the disk before its download begins, and leaves it only when the
 //! download has ended for good, so that after any end of the node the next start goes on with it.
-//! A file that cannot be read keeps nobody from starting: it is set aside, and that is said.
+//! One that cannot be written is tried again until it is, and the person is told. A file that cannot be read keeps nobody from starting: it is set aside, and that is said.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::view::From;
-use crate::base::Name;
+use crate::base::{Name, Root};
 use crate::io::disk::replace_file;
 
 const HEAD: &str =
@@ -28,6 +28,9 @@ pub(super) struct Order {
     /// Whether the person wants it to stand still.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) paused: bool,
+    /// The list of what its name stands for, once that is known: a file in `.parvi/lists/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) list: Option<Root>,
 }
 
 impl Order {
@@ -89,6 +92,7 @@ mod tests {
             name: name.parse().unwrap(),
             from: from.map(str::to_owned),
             paused,
+            list: paused.then(|| Root::of(b"a list")),
         };
         let orders = vec![order("a/film", None, false), order("new\nline", Some("alice"), true)];
         save(&path, orders.clone()).unwrap();

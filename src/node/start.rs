@@ -57,6 +57,7 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
     let uploads = Arc::new(Uploads::new(ctx.clone(), ids, journal, log, config.fsync));
     let ports = listeners.ports();
     let ip = own_address(config);
+    let loaded = downloads.load();
     listeners.serve(&Owner {
         ctx: ctx.clone(),
         index: index.clone(),
@@ -76,7 +77,7 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
         .spawn("knock", move || caller.run())
         .map_err(|e| Fault::other(format!("could not start a thread: {e}")))?;
     register(&ctx, &index, &registrations, &card(config, &label, ports))?;
-    downloads.go_on();
+    downloads.go_on(loaded);
     let ready = Ready {
         node: label.clone(),
         id: ctx.me,

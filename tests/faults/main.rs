@@ -20,6 +20,7 @@ mod knock;
 mod lost;
 mod names;
 mod numbers;
+mod orders;
 mod raw;
 mod slow;
 mod stubborn;

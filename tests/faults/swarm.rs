@@ -142,6 +142,11 @@ impl Swarm {
         until(&format!("{label} is listed with {files} files"), LONG, lists);
     }
 
+    /// Lets go of nodes that a test has dropped, so that they can be started again.
+    pub fn forget(&self) {
+        self.nodes.lock().retain(|node| Arc::strong_count(node) > 1);
+    }
+
     /// What `parvi get` would do.
     pub fn get(
         &self,

@@ -29,6 +29,7 @@ use super::beneath::Beneath;
 use super::hash::hash_small;
 use super::is_disk_full;
 use super::part_file::PartFile;
+use crate::base::limits::CHUNK_SIZE_MAX;
 use crate::base::{Modified, Root, chunk::chunk_count};
 use crate::io::clock;
 
@@ -98,6 +99,16 @@ impl PartStore {
 
     fn forget_older(&self, now: Modified) -> io::Result<()> {
         self.sweep(|name, meta| is_ours(name) && meta.is_file() && is_old(meta, now))
+    }
+
+    /// Whether a chunk has room here, found by writing one that nobody sees.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn has_room(&self) -> io::Result<()> {
+        let mut probe = tempfile::tempfile_in(self.path())?;
+        let piece = [0; 64 * 1024];
+        (0..CHUNK_SIZE_MAX / piece.len() as u64).try_for_each(|_| probe.write_all(&piece))
     }
 
     /// The folder.

@@ -29,13 +29,14 @@ impl Control {
         *self.wish.lock()
     }
 
-    /// Says what is wanted now. A cancelled download stays cancelled.
-    pub(in crate::node) fn say(&self, new: Wish) {
+    /// Says what is wanted now; returns what holds. A cancelled download stays cancelled.
+    pub(in crate::node) fn say(&self, new: Wish) -> Wish {
         let mut wish = self.wish.lock();
         if *wish != Wish::Cancel {
             *wish = new;
         }
         self.changed.notify_all();
+        *wish
     }
 
     /// Waits for a change of the wish, at most `within`; returns what is wanted then.

@@ -40,23 +40,25 @@ pub(in crate::node) enum Ended {
     NodeStops,
 }
 
-/// Fetches a job, however long that takes. Who calls tells it its outcome.
+/// Fetches a job, however long that takes. Who calls tells it its outcome, and is told what its name
+/// stands for, to keep that: whatever happens, these files are what it brings.
 pub(in crate::node) fn download(
     job: &Job,
     ctx: &Arc<Context>,
     place: &Place,
     give_up: Option<Duration>,
+    keep: &(dyn Fn(Vec<Wanted>) + Sync),
 ) -> Ended {
-    let run = Run { ctx, place, job, give_up };
+    let run = Run { ctx, place, job, give_up, keep };
     loop {
+        // What is paused from before a restart is not even looked for.
+        if let Some(ended) = rest(job, ctx) {
+            return ended;
+        }
         match run.once() {
             Ok(outcome) => return Ended::ByItself(outcome),
             Err(Halt::Fault(fault)) => return Ended::ByItself(Err(fault)),
-            Err(Halt::Stopped) => {
-                if let Some(ended) = rest(job, ctx) {
-                    return ended;
-                }
-            }
+            Err(Halt::Stopped) => {}
         }
     }
 }
@@ -90,7 +92,15 @@ impl Run<'_> {
     /// One go at the whole download.
     fn once(&self) -> Result<Outcome, Halt> {
         self.progress().set(TransferState::Preparing, "looking for owners");
-        let wanted = self.find()?;
+        let known = self.job.files();
+        let wanted = match &known {
+            Some(files) => files.to_vec(),
+            None => {
+                let found = self.find()?;
+                (self.keep)(found.clone());
+                found
+            }
+        };
         if self.stopped() {
             return Err(Halt::Stopped);
         }
@@ -99,7 +109,10 @@ impl Run<'_> {
         }
         let total = wanted.iter().map(|w| w.entry.size).sum();
         self.progress().begin(total, 0);
-        let (mut results, missing) = self.look_around(wanted)?;
+        let (mut results, mut missing) = self.look_around(wanted)?;
+        if known.is_some() && !missing.is_empty() {
+            self.find_owners(&mut missing);
+        }
         let (disputed, agreed): (Vec<_>, Vec<_>) =
             missing.into_iter().partition(|w| !w.rivals.is_empty());
         results.extend(self.fetch_all(&agreed)?);
@@ -130,6 +143,9 @@ impl Run<'_> {
                 There::Stopped => return Err(Halt::Stopped),
                 There::Nothing => missing.push(w),
                 There::Same => {
+                    self.place.make_durable(&w.entry.name).map_err(|e| {
+                        Fault::other(format!("could not sync {}: {e}", path.display()))
+                    })?;
                     self.progress().found(w.entry.size);
                     results.push(Ok(self.report(&w.entry, path, Vec::new())));
                 }
@@ -153,6 +169,7 @@ impl Run<'_> {
             root: w.entry.root,
         });
         let plan = batch::plan(&files.collect::<Vec<_>>());
+        self.job.adds_sets(plan.sets.iter().map(|planned| (planned.key, planned.set.clone())));
         let pick = |indices: &[usize]| -> Vec<Wanted> {
             indices.iter().filter_map(|i| wanted.get(*i).cloned()).collect()
         };

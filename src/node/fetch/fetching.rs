@@ -1,36 +1,113 @@
-//! The sets that are being fetched now, so that an owner who knocks finds the fetch he is missed in.
+//! The sets that are being fetched now, so that an owner who knocks finds the fetch he is missed in,
+//! and those lately done, so that he hears that.
 //!
-//! Invariant: an entry lives no longer than its fetch; nothing here keeps one alive.
+//! Invariant: an entry lives no longer than its fetch; nothing here keeps one alive. One download at
+//! a time has the turn of a set. `DONE_MAX` sets are remembered as done, the oldest goes first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
+use super::resolve::is_meant;
 use super::set::Fetch;
 use crate::base::PeerInfo;
 use crate::io::clock;
 use crate::logic::batch::set_key;
 use crate::logic::ledger::SetKey;
 
+/// Sets remembered as done.
+const DONE_MAX: usize = 4096;
+
 /// All of them.
 #[derive(Default)]
-pub(in crate::node) struct Fetching(Mutex<BTreeMap<SetKey, Weak<Fetch>>>);
+pub(in crate::node) struct Fetching {
+    now: Mutex<BTreeMap<SetKey, Weak<Fetch>>>,
+    turns: Mutex<BTreeSet<SetKey>>,
+    done: Mutex<VecDeque<SetKey>>,
+}
+
+/// The right to fetch a set, until it is dropped.
+pub(super) struct Turn<'a> {
+    fetching: &'a Fetching,
+    set: SetKey,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.fetching.turns.lock().remove(&self.set);
+    }
+}
 
 impl Fetching {
+    /// The turn of a set, unless somebody has it.
+    pub(super) fn turn(&self, set: SetKey) -> Option<Turn<'_>> {
+        self.turns.lock().insert(set).then_some(Turn { fetching: self, set })
+    }
+
     /// A fetch begins.
     pub(super) fn begin(&self, fetch: &Arc<Fetch>) {
-        let mut all = self.0.lock();
+        let mut all = self.now.lock();
         all.retain(|_, fetch| fetch.strong_count() > 0);
         all.insert(set_key(&fetch.set), Arc::downgrade(fetch));
     }
 
-    /// An owner of `set` knocks: he is dialled at once. Tells whether the set is being fetched.
-    pub(in crate::node) fn knocked(&self, set: &SetKey, owner: PeerInfo) -> bool {
-        let fetch = self.0.lock().get(set).and_then(Weak::upgrade);
-        let Some(fetch) = fetch.filter(|fetch| fetch.is_going_on()) else { return false };
-        fetch.state.lock().owners.returned(clock::now(), owner);
+    /// These sets are here, under their names.
+    pub(in crate::node) fn done(&self, sets: impl IntoIterator<Item = SetKey>) {
+        let mut done = self.done.lock();
+        for set in sets {
+            done.push_back(set);
+            if done.len() > DONE_MAX {
+                done.pop_front();
+            }
+        }
+    }
+
+    /// Whether a set was done lately.
+    pub(in crate::node) fn was_done(&self, set: &SetKey) -> bool {
+        self.done.lock().contains(set)
+    }
+
+    /// `caller` knocks for `set`, and a tracker lists him or not. An owner of the fetch is dialled at
+    /// once, and so is who becomes one: listed, and meant by the person's choice. For anybody else
+    /// the next search comes sooner. Tells whether he is dialled; `None`: the set is not being
+    /// fetched.
+    pub(in crate::node) fn knocked(
+        &self,
+        set: &SetKey,
+        caller: PeerInfo,
+        listed: Option<PeerInfo>,
+    ) -> Option<bool> {
+        let fetch = self.now.lock().get(set).and_then(Weak::upgrade);
+        let fetch = fetch.filter(|fetch| fetch.is_going_on())?;
+        let may_join = listed.as_ref().is_some_and(|peer| is_meant(peer, &fetch.from));
+        let peer = listed.unwrap_or(caller);
+        let dialled = fetch.state.lock().owners.returned(clock::now(), peer, may_join);
         fetch.changed.notify_all();
-        true
+        Some(dialled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_has_the_turn_of_a_set() {
+        let fetching = Fetching::default();
+        let first = fetching.turn([1; 32]);
+        assert!(first.is_some() && fetching.turn([1; 32]).is_none());
+        assert!(fetching.turn([2; 32]).is_some(), "another set");
+        drop(first);
+        assert!(fetching.turn([1; 32]).is_some());
+    }
+
+    #[test]
+    fn what_is_remembered_as_done_is_bounded() {
+        let fetching = Fetching::default();
+        let key = |n: usize| *blake3::hash(&n.to_le_bytes()).as_bytes();
+        fetching.done((0..=DONE_MAX).map(key));
+        assert!(!fetching.was_done(&key(0)));
+        assert!(fetching.was_done(&key(1)) && fetching.was_done(&key(DONE_MAX)));
     }
 }

@@ -8,15 +8,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::control::Wish;
+use super::fetching::Turn;
 use super::place::Unnamed;
 use super::resolve::Wanted;
 use super::run::{Halt, Run};
-use super::set::Fetch;
+use super::set::{Fetch, Last};
 use super::sink::{DiskError, Sink};
 use super::supervisor::{End, Order};
 use super::{here, manifest};
 use crate::base::{Bitmap, Fault, FaultKind, FileEntry, Manifest, NodeLabel, PeerInfo};
 use crate::io::disk::{self, PartError, PartFile, verify_part};
+use crate::logic::batch::set_key;
 use crate::logic::items::Items;
 use crate::node::view::{DownloadReport, Source, TransferState};
 use crate::wire::List;
@@ -51,12 +54,13 @@ pub(super) fn fetch_file(run: &Run<'_>, wanted: &Wanted) -> Result<DownloadRepor
         tally.fetched(&fetch);
         match settle(run, end) {
             Settled::Complete => {}
-            Settled::Again => {
-                fetch.halt();
+            Settled::Full(words) => {
+                fetch.halt(Last::Nothing);
+                wait_for_room(run, &words)?;
                 continue;
             }
             Settled::Short(halt) => {
-                fetch.halt();
+                fetch.halt(last(run));
                 return Err(halt);
             }
         }
@@ -65,6 +69,9 @@ pub(super) fn fetch_file(run: &Run<'_>, wanted: &Wanted) -> Result<DownloadRepor
             Some(Sink::File { part, manifest }) => run.place.put(part, entry, &manifest),
             _ => Err(Fault::other(format!("{} has no part", entry.name))),
         };
+        if put.is_ok() {
+            run.ctx.fetching.done([set_key(&fetch.set)]);
+        }
         fetch.finish(put.is_ok());
         return Ok(run.report(entry, put?, tally.sources()));
     }
@@ -107,31 +114,37 @@ fn had_again(
 
 /// One try at a batch.
 fn try_batch(run: &Run<'_>, contents: &[Content], files: &[Wanted]) -> Result<Vec<Named>, Halt> {
+    let set = Set::Batch(List::of(contents.to_vec()));
+    let _turn = take_turn(run, &set)?;
     let mut tally = Tally::default();
     loop {
         let have = check_small(run, contents)?;
         tally.found(run, have.iter().map(|i| contents[i as usize].size).sum());
         let sink = Sink::Batch { store: run.place.parts.clone(), contents: contents.to_vec() };
-        let set = Set::Batch(List::of(contents.to_vec()));
-        let fetch = begin(run, set, sink, have, files);
+        let fetch = begin(run, set.clone(), sink, have, files);
         let end = fetch.run(&order(run, files));
         tally.fetched(&fetch);
         let missing = match settle(run, end) {
             Settled::Complete => None,
             Settled::Short(Halt::Fault(fault)) => Some(fault),
-            Settled::Again => {
-                fetch.halt();
+            Settled::Full(words) => {
+                fetch.halt(Last::Nothing);
+                wait_for_room(run, &words)?;
                 continue;
             }
             Settled::Short(Halt::Stopped) => {
-                fetch.halt();
+                fetch.halt(last(run));
                 return Err(Halt::Stopped);
             }
         };
         run.progress().set(TransferState::Finishing, "");
         fetch.take_sink();
         let results = name_batch(run, &fetch, contents, files, missing.as_ref());
-        fetch.finish(results.iter().all(Result::is_ok));
+        let named = results.iter().all(Result::is_ok);
+        if named {
+            run.ctx.fetching.done([set_key(&set)]);
+        }
+        fetch.finish(named);
         return Ok(results);
     }
 }
@@ -222,6 +235,16 @@ fn begin(run: &Run<'_>, set: Set, sink: Sink, have: Bitmap, files: &[Wanted]) ->
     fetch
 }
 
+/// The right to fetch a set: owners know one transfer of it from us, so two would cut each other off.
+fn take_turn<'a>(run: &Run<'a>, set: &Set) -> Result<Turn<'a>, Halt> {
+    loop {
+        if let Some(turn) = run.ctx.fetching.turn(set_key(set)) {
+            return Ok(turn);
+        }
+        run.wait(TransferState::Waiting, "another download fetches the same files", WAIT)?;
+    }
+}
+
 fn order<'a>(run: &'a Run<'_>, files: &[Wanted]) -> Order<'a> {
     Order { control: &run.job.control, give_up: run.give_up, find: run.finder(files) }
 }
@@ -230,8 +253,8 @@ fn order<'a>(run: &'a Run<'_>, files: &[Wanted]) -> Order<'a> {
 enum Settled {
     /// Everything is here.
     Complete,
-    /// What was in the way has passed.
-    Again,
+    /// There is no room on the disk, in words.
+    Full(String),
     /// Not everything came, and waiting does not help.
     Short(Halt),
 }
@@ -245,10 +268,7 @@ fn settle(run: &Run<'_>, end: End) -> Settled {
     match end {
         End::Complete => Settled::Complete,
         End::Stopped => Settled::Short(Halt::Stopped),
-        End::Disk(DiskError::Full(words)) => match disk_full(run, &words) {
-            Ok(()) => Settled::Again,
-            Err(halt) => Settled::Short(halt),
-        },
+        End::Disk(DiskError::Full(words)) => Settled::Full(words),
         End::Disk(DiskError::Other(words)) => short(FaultKind::Other, words),
         End::Corrupt(words) => short(FaultKind::Integrity, words),
         End::Gone => {
@@ -271,6 +291,24 @@ fn disk_full(run: &Run<'_>, words: &str) -> Result<(), Halt> {
     }
     let words = format!("disk full: {words}; looks again every {} s", WAIT.as_secs());
     run.wait(TransferState::Paused, &words, WAIT)
+}
+
+/// Waits until a chunk can be written again, without a word to any owner.
+fn wait_for_room(run: &Run<'_>, words: &str) -> Result<(), Halt> {
+    loop {
+        disk_full(run, words)?;
+        match run.place.parts.has_room() {
+            Err(e) if disk::is_disk_full(&e) => {}
+            // Whatever else is wrong is found, and said, where it is written.
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// What owners hear when a fetch stops: at the end of the node nothing, since the next start goes on.
+fn last(run: &Run<'_>) -> Last {
+    let goes_on = run.ctx.stop.is_stopped() && run.job.control.wish() != Wish::Cancel;
+    if goes_on && run.give_up.is_none() { Last::Nothing } else { Last::Cancel }
 }
 
 fn obtain_manifest(run: &Run<'_>, wanted: &Wanted) -> Result<Manifest, Halt> {

@@ -9,6 +9,8 @@
 //!
 //! Invariant: the outcome is set once, after every thread of the download has ended.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,10 +19,13 @@ use parking_lot::{Condvar, Mutex};
 
 use super::control::{Control, Wish};
 use super::progress::Progress;
-use crate::base::{Fault, FaultKind, Name, Rate, Time};
+use super::resolve::Wanted;
+use crate::base::{Fault, FaultKind, FileEntry, Name, Rate, Root, Time};
 use crate::io::clock;
+use crate::logic::ledger::SetKey;
 use crate::node::throttle::Limiter;
 use crate::node::view::{Direction, DownloadReport, From as Choice, TransferRow, TransferState};
+use crate::wire::message::transfer::Set;
 
 /// What a download came to.
 pub(in crate::node) type Outcome = Result<Vec<DownloadReport>, Fault>;
@@ -42,6 +47,18 @@ pub(in crate::node) struct Job {
     ended: Condvar,
     /// Whether it has ended for this run of the node only.
     interrupted: AtomicBool,
+    /// What the name stood for when its owners were first found.
+    resolved: Mutex<Option<Resolved>>,
+    /// The sets it is fetched in, as far as they are known.
+    sets: Mutex<BTreeMap<SetKey, Set>>,
+}
+
+/// What a name was resolved to.
+#[derive(Clone)]
+struct Resolved {
+    files: Arc<Vec<Wanted>>,
+    /// The name of the list of them on the disk.
+    list: Option<Root>,
 }
 
 impl Job {
@@ -79,7 +96,48 @@ impl Job {
             outcome: Mutex::new(None),
             ended: Condvar::new(),
             interrupted: AtomicBool::new(false),
+            resolved: Mutex::default(),
+            sets: Mutex::default(),
         })
+    }
+
+    /// Its name stands for these files from now on; `list`: they are on the disk under that name.
+    pub(in crate::node) fn resolve_to(&self, files: Vec<Wanted>, list: Option<Root>) {
+        *self.resolved.lock() = Some(Resolved { files: files.into(), list });
+    }
+
+    /// What its name stands for, once that is known.
+    pub(in crate::node) fn files(&self) -> Option<Arc<Vec<Wanted>>> {
+        self.resolved.lock().as_ref().map(|resolved| resolved.files.clone())
+    }
+
+    /// The name of its list on the disk, written by `write` if it is not there yet.
+    pub(in crate::node) fn list(
+        &self,
+        write: impl FnOnce(&[FileEntry]) -> io::Result<Root>,
+    ) -> io::Result<Option<Root>> {
+        let mut resolved = self.resolved.lock();
+        let Some(resolved) = resolved.as_mut() else { return Ok(None) };
+        if resolved.list.is_none() {
+            let sizes = resolved.files.iter().flat_map(Wanted::sizes);
+            resolved.list = Some(write(&sizes.map(|w| w.entry).collect::<Vec<_>>())?);
+        }
+        Ok(resolved.list)
+    }
+
+    /// It is fetched in these sets too.
+    pub(in crate::node) fn adds_sets(&self, sets: impl Iterator<Item = (SetKey, Set)>) {
+        self.sets.lock().extend(sets);
+    }
+
+    /// One of the sets it is fetched in.
+    pub(in crate::node) fn set(&self, key: &SetKey) -> Option<Set> {
+        self.sets.lock().get(key).cloned()
+    }
+
+    /// The keys of all of them.
+    pub(in crate::node) fn set_keys(&self) -> Vec<SetKey> {
+        self.sets.lock().keys().copied().collect()
     }
 
     /// It is over for this run of the node, which ends; the next one goes on with it.

@@ -61,6 +61,10 @@ fn connect_and_fetch(
     let ctx = &fetch.ctx;
     let mut link =
         link::dial(peer.chunk(), bind_for(ctx, peer.chunk()), &ctx.chunk_link, Some(peer.id))?;
+    // All may have ended meanwhile: an OPEN now would take the place of who comes after us.
+    if !fetch.is_going_on() {
+        return Ok(());
+    }
     let have = open(fetch, &mut link)?;
     let closer = link.closer();
     if !fetch.lane_connected(key, closer.clone()) {

@@ -18,7 +18,7 @@ mod lane;
 mod manifest;
 pub(super) mod place;
 pub(super) mod progress;
-mod resolve;
+pub(super) mod resolve;
 mod run;
 mod set;
 mod sink;

@@ -72,6 +72,18 @@ impl Place {
         }
     }
 
+    /// Makes a file that is here, and the folders above it, durable, unless that is not wanted.
+    ///
+    /// # Errors
+    /// What open and fsync say; the file must then be taken as lost.
+    pub(in crate::node) fn make_durable(&self, name: &Name) -> io::Result<()> {
+        if !self.fsync {
+            return Ok(());
+        }
+        self.into.open_file(name)?.sync_all()?;
+        self.into.sync_above(name)
+    }
+
     /// The path of a name, for people.
     pub(in crate::node) fn path_of(&self, name: &Name) -> PathBuf {
         self.path.join(name.as_path())

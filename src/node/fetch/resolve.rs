@@ -21,8 +21,23 @@ pub(in crate::node) struct Wanted {
 }
 
 impl Wanted {
+    /// Files as a list of them tells, with nobody known who has them: what differs from the one before
+    /// it in nothing but the size is its rival.
+    pub(in crate::node) fn of_list(entries: Vec<FileEntry>) -> Vec<Wanted> {
+        let mut files: Vec<Wanted> = Vec::new();
+        for entry in entries {
+            let wanted = Wanted { entry, owners: Vec::new(), rivals: Vec::new() };
+            let same = |a: &FileEntry, b: &FileEntry| a.name == b.name && a.root == b.root;
+            match files.last_mut() {
+                Some(last) if same(&last.entry, &wanted.entry) => last.rivals.push(wanted),
+                _ => files.push(wanted),
+            }
+        }
+        files
+    }
+
     /// Each size that it is said to have, the likeliest first.
-    pub(super) fn sizes(&self) -> Vec<Wanted> {
+    pub(in crate::node) fn sizes(&self) -> Vec<Wanted> {
         let first = Wanted { rivals: Vec::new(), ..self.clone() };
         std::iter::once(first).chain(self.rivals.iter().cloned()).collect()
     }
@@ -158,6 +173,14 @@ mod tests {
             assert!(is_meant(&peer(1), &from), "{text}");
             assert!(!is_meant(&peer(0), &from), "{text}");
         }
+    }
+
+    #[test]
+    fn a_list_of_files_gives_the_same_files_and_their_rivals() {
+        let entry = |name, size| FileEntry { size, ..hit(name, b"1", &[]).entry };
+        let files = Wanted::of_list(vec![entry("a", 1), entry("b", 1), entry("b", 7)]);
+        let sizes = |w: &Wanted| w.sizes().iter().map(|w| w.entry.size).collect::<Vec<_>>();
+        assert_eq!(files.iter().map(sizes).collect::<Vec<_>>(), [vec![1], vec![1, 7]]);
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub(super) struct Run<'a> {
     pub(super) job: &'a Job,
     /// End instead of waiting when nothing moves for so long.
     pub(super) give_up: Option<Duration>,
+    /// Told what the name stands for, when that is found.
+    pub(super) keep: &'a (dyn Fn(Vec<Wanted>) + Sync),
 }
 
 impl Run<'_> {
@@ -72,6 +74,22 @@ impl Run<'_> {
         let seconds = clock::now().since(self.job.started).as_secs_f64();
         let (name, root, bytes) = (entry.name.clone(), entry.root, entry.size);
         DownloadReport { name, root, path, bytes, seconds, sources }
+    }
+
+    /// Finds who has the files now; what nobody has is looked for again by its fetch.
+    pub(super) fn find_owners(&self, files: &mut [Wanted]) {
+        let hits = lookup(self.ctx, &self.job.name, &|| self.stopped()).hits;
+        let mut owners: BTreeMap<Content, Vec<PeerInfo>> = BTreeMap::new();
+        for hit in hits {
+            let meant = hit.owners.into_iter().filter(|peer| is_meant(peer, &self.job.from));
+            owners.entry(content(&hit.entry)).or_default().extend(meant);
+        }
+        for file in files {
+            file.owners = owners.get(&content(&file.entry)).cloned().unwrap_or_default();
+            for rival in &mut file.rivals {
+                rival.owners = owners.get(&content(&rival.entry)).cloned().unwrap_or_default();
+            }
+        }
     }
 
     /// Asks again who has any of `files`, within the person's choice.

@@ -31,7 +31,7 @@ use crate::logic::owners::{Owners, Standing};
 use crate::logic::shares::{Action, DropReason, OwnerKey, Shares};
 use crate::node::context::Context;
 use crate::node::throttle::Limiter;
-use crate::node::view::Source;
+use crate::node::view::{From, Source};
 use crate::wire::Message;
 use crate::wire::message::transfer::{Cancel, Done, Set, Skip, Want};
 use crate::wire::{List, Text};
@@ -43,6 +43,8 @@ const OUTBOX_MAX: usize = 512;
 pub(super) struct Fetch {
     pub(super) ctx: Arc<Context>,
     pub(super) set: Set,
+    /// From whom the person wants it.
+    pub(super) from: From,
     /// Whether we are there again after a restart.
     pub(super) resumable: bool,
     pub(super) items: Items,
@@ -73,6 +75,15 @@ pub(super) struct State {
     gone_since: Option<Time>,
     /// Set at the end: no lane connects any more.
     closing: bool,
+}
+
+/// What owners hear when a fetch stops in the middle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Last {
+    /// That they may forget us.
+    Cancel,
+    /// Nothing: we come back.
+    Nothing,
 }
 
 /// A lane as the others see it.
@@ -110,6 +121,7 @@ impl Fetch {
         Arc::new(Fetch {
             ctx: ctx.clone(),
             set,
+            from: job.from.clone(),
             resumable,
             items,
             sink: RwLock::new(Some(sink)),
@@ -211,13 +223,13 @@ impl Fetch {
         self.changed.notify_all();
     }
 
-    /// Tells every owner `last` and closes all lanes; returns when none is connected. Those that are
-    /// still dialling find out by themselves and touch nothing.
-    pub(super) fn close(&self, last: &Message, grace: Duration) {
+    /// Tells every owner `last`, if anything, and closes all lanes; returns when none is connected.
+    /// Those that are still dialling find out by themselves and touch nothing.
+    pub(super) fn close(&self, last: Option<&Message>, grace: Duration) {
         let mut state = self.state.lock();
         state.closing = true;
         for lane in state.lanes.values_mut() {
-            if let Some(outbox) = lane.outbox.take() {
+            if let Some((outbox, last)) = lane.outbox.take().zip(last) {
                 // A full outbox belongs to an owner that does not read; it learns by the close.
                 outbox.try_send(last.clone()).ok();
             }
@@ -231,9 +243,11 @@ impl Fetch {
         }
     }
 
-    /// Stops in the middle: what is verified stays.
-    pub(super) fn halt(&self) {
-        self.close(&Cancel { reason: Text::of("stopped by the requester") }.into(), HALT_GRACE);
+    /// Stops in the middle: what is verified stays. An owner that hears CANCEL forgets us; one that
+    /// is to call us when we are away for a while hears nothing.
+    pub(super) fn halt(&self, last: Last) {
+        let cancel = Cancel { reason: Text::of("stopped by the requester") }.into();
+        self.close((last == Last::Cancel).then_some(&cancel), HALT_GRACE);
         // Lanes that still dial keep the set alive for a while; the part is free at once.
         if let Some(sink) = self.take_sink() {
             sink.give_back();
@@ -243,7 +257,7 @@ impl Fetch {
     /// The lanes' last word: everything is named, or it cannot be.
     pub(super) fn finish(&self, named: bool) {
         let cancel = || Cancel { reason: Text::of("could not be named at the requester") }.into();
-        self.close(&if named { Done.into() } else { cancel() }, DONE_GRACE);
+        self.close(Some(&if named { Done.into() } else { cancel() }), DONE_GRACE);
     }
 
     /// The sink, for naming: from now on no lane writes.
@@ -315,7 +329,8 @@ impl State {
     pub(super) fn gone_for(&mut self, now: Time) -> Duration {
         let useful =
             |key: &OwnerKey, lane: &Handle| lane.closer.is_some() && !self.shares.is_useless(*key);
-        let hope = self.owners.awaits_return()
+        let hope = self.owners.is_empty()
+            || self.owners.awaits_return()
             || self.lanes.iter().any(|(key, lane)| useful(key, lane))
             || self.shares.unowned().is_empty();
         if hope {
