@@ -20,6 +20,7 @@ mod downloads;
 mod fetch;
 mod get;
 mod journal;
+mod keeping;
 mod kept;
 mod knock;
 mod lookup;

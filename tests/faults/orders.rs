@@ -206,6 +206,6 @@ fn two_folders_of_the_same_small_files_are_sent_once() {
     let bob = swarm.node("bob");
     until("all are found", LONG, || bob.lookup(&name("x")).is_ok_and(|hits| hits.len() == 20));
     let ids = ["x", "y"].map(|folder| bob.download(&name(folder), From::All).unwrap());
-    ids.map(|id| bob.wait(id, LONG).unwrap().unwrap());
+    let _ = ids.map(|id| bob.wait(id, LONG).unwrap().unwrap());
     assert_eq!(alice.stats().bytes_up, 20 * 100_000);
 }

@@ -64,7 +64,7 @@ impl World {
         if graceful {
             let process = self.nodes[node].process.as_ref().expect("it runs");
             for order in process.jobs.keys().copied().collect::<Vec<_>>() {
-                self.halt(node, order, "the node stops");
+                self.halt(node, order, None);
             }
         }
         for (conn, side) in self.net.ends_of(node) {
@@ -170,7 +170,7 @@ impl World {
         }
         job.paused = true;
         self.keep_order(order, true);
-        self.halt(node, order, "paused");
+        self.halt(node, order, Some("paused"));
         self.after(time, Event::GoOn { order });
     }
 

@@ -198,7 +198,7 @@ impl World {
             return;
         }
         if fetch.disk_error {
-            self.halt(node, order, "the disk fails");
+            self.halt(node, order, None);
             return self.after(WAIT, Event::Order { node, life, order });
         }
         if fetch.shares.is_complete() {
@@ -230,9 +230,11 @@ impl World {
         self.after(LOOK_EVERY, Event::Look { node, life, order, run });
     }
 
-    /// Stops in the middle: the owners hear why, what is verified stays.
-    pub fn halt(&mut self, node: usize, order: usize, why: &str) {
-        self.last_word(node, order, Cancel { reason: Text::of(why) }.into());
+    /// Stops in the middle: what is verified stays. The owners hear CANCEL with a reason only where
+    /// the order is not to go on by itself.
+    pub fn halt(&mut self, node: usize, order: usize, why: Option<&str>) {
+        let cancel = why.map(|why| Cancel { reason: Text::of(why) }.into());
+        self.last_word(node, order, cancel);
         let process = self.nodes[node].process.as_mut().expect("it runs");
         if let Some(job) = process.jobs.get_mut(&order) {
             job.fetch = None;
@@ -240,15 +242,17 @@ impl World {
         }
     }
 
-    /// Tells every owner the last word and closes.
-    pub fn last_word(&mut self, node: usize, order: usize, word: Message) {
+    /// Tells every owner the last word, if there is one, and closes.
+    pub fn last_word(&mut self, node: usize, order: usize, word: Option<Message>) {
         let process = self.nodes[node].process.as_mut().expect("it runs");
         let Some(fetch) = process.jobs.get_mut(&order).and_then(|job| job.fetch.as_mut()) else {
             return;
         };
         let lanes = std::mem::take(&mut fetch.lanes);
         for conn in lanes.into_values().filter_map(|lane| lane.conn) {
-            self.say(conn, Side::Dialler, word.clone());
+            if let Some(word) = &word {
+                self.say(conn, Side::Dialler, word.clone());
+            }
             self.close(conn, Side::Dialler);
         }
     }
@@ -259,8 +263,11 @@ impl World {
         let process = self.nodes[node].process.as_mut().expect("it runs");
         let fetching = process.jobs.values_mut().filter_map(|job| job.fetch.as_mut());
         if let Some(fetch) = fetching.filter(|f| !f.publishing).find(|f| f.key == knock.set) {
-            fetch.owners.returned(local, peer(owner));
-            return Knocked::Coming;
+            let listed = process.book.get(&id(owner)).is_some();
+            return match fetch.owners.returned(local, peer(owner), listed) {
+                true => Knocked::Coming,
+                false => Knocked::Later(Text::of("it is looking for who has it")),
+            };
         }
         if process.done.contains(&knock.set) {
             return Knocked::Done;

@@ -40,7 +40,8 @@ impl World {
             }
             Err(e) => {
                 self.trace(format_args!("{node} cannot publish order {order}: step {step}: {e}"));
-                self.last_word(node, order, Cancel { reason: Text::of("no name") }.into());
+                let cancel = Cancel { reason: Text::of("no name") };
+                self.last_word(node, order, Some(cancel.into()));
                 self.job_failed(node, order);
             }
         }
@@ -52,7 +53,7 @@ impl World {
         let process = self.nodes[node].process.as_mut().expect("it runs");
         let fetch = process.jobs.get(&order).and_then(|job| job.fetch.as_ref());
         process.done.extend(fetch.map(|fetch| fetch.key));
-        self.last_word(node, order, Done.into());
+        self.last_word(node, order, Some(Done.into()));
         self.job_over(node, order);
     }
 

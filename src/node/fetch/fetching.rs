@@ -42,7 +42,9 @@ impl Drop for Turn<'_> {
 impl Fetching {
     /// The turn of a set, unless somebody has it.
     pub(super) fn turn(&self, set: SetKey) -> Option<Turn<'_>> {
-        self.turns.lock().insert(set).then_some(Turn { fetching: self, set })
+        // Made only for who gets it: dropped, it would give away another's.
+        let is_free = self.turns.lock().insert(set);
+        is_free.then(|| Turn { fetching: self, set })
     }
 
     /// A fetch begins.

@@ -1,0 +1,175 @@
+//! Keeps the downloads that are not over for the next start, and takes them from there.
+//!
+//! Invariant: what is kept is never less than what goes on, but while it cannot be written: that is
+//! said, and tried again until it can. After the stop of the node nothing is dropped any more.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::claims::key_of;
+use super::downloads::{Downloads, RUNNING_MAX};
+use super::fetch::control::Wish;
+use super::fetch::job::Job;
+use super::fetch::resolve::Wanted;
+use super::kept::Lists;
+use super::orders::{self, Order};
+use super::view::From;
+use crate::base::Root;
+use crate::logic::batch;
+use crate::logic::ledger::SetKey;
+use crate::wire::message::transfer::Set;
+
+/// Between two tries at orders that could not be written.
+const WRITE_AGAIN: Duration = Duration::from_secs(5);
+
+impl Downloads {
+    /// What was not over when the node ended: in the table before anybody may ask, not yet begun.
+    pub(super) fn load(&self) -> Vec<Arc<Job>> {
+        let mut loaded = Vec::new();
+        let orders = orders::load(&self.orders.lock());
+        let (known, mut notes) = (orders.is_some(), self.claims.take_notes());
+        for order in orders.into_iter().flatten().take(RUNNING_MAX) {
+            let id = self.ids.fetch_add(1, Ordering::Relaxed);
+            let job = Job::again(id, order.name.clone(), order.choice());
+            self.claims.begin(&job);
+            if let Some(roots) = notes.remove(&key_of(&order.name)) {
+                self.claims.wants(&job, roots);
+            }
+            if order.paused {
+                job.control.say(Wish::Pause);
+            }
+            if let Some(list) = order.list {
+                self.load_list(&job, list);
+            }
+            self.jobs.lock().insert(id, job.clone());
+            loaded.push(job);
+        }
+        // Given up, and the node ended before it was tidied away.
+        if known {
+            self.claims.left_over(notes.into_values().flatten());
+        }
+        loaded
+    }
+
+    /// Takes what an order's name stood for. Without that it is looked for anew.
+    fn load_list(&self, job: &Job, list: Root) {
+        let lists = Lists::beside(&self.orders.lock());
+        match lists.read(&list) {
+            Ok(entries) => {
+                let files = Wanted::of_list(entries);
+                job.adds_sets(sets_of(&files));
+                job.resolve_to(files, Some(list));
+            }
+            Err(e) => self.ctx.notices.tell(format!(
+                "cannot read what {} was to bring, {}: {e}; it is looked for anew",
+                job.name,
+                lists.path(&list).display()
+            )),
+        }
+    }
+
+    /// Goes on with what was loaded.
+    pub(super) fn go_on(self: &Arc<Self>, loaded: Vec<Arc<Job>>) {
+        for job in loaded {
+            let paused = job.control.wish() == Wish::Pause;
+            let words = match (self.start(&job), paused) {
+                (Err(fault), _) => fault.text,
+                (Ok(()), true) => format!("download {} of {} is paused", job.id, job.name),
+                (Ok(()), false) => format!("download {} of {} goes on", job.id, job.name),
+            };
+            self.ctx.notices.tell(words);
+        }
+    }
+
+    /// Keeps what is not over for the next start, unless nothing has changed for that: at the end of
+    /// the node nothing ends for good by itself.
+    pub(super) fn keep_orders(self: &Arc<Self>) {
+        if !self.ctx.stop.is_stopped() {
+            self.write_orders(true);
+        }
+    }
+
+    /// Writes the orders; what cannot be written is said, and tried again. `going_on`: not at the end
+    /// of the node.
+    pub(super) fn write_orders(self: &Arc<Self>, going_on: bool) {
+        let Err(words) = self.try_orders(going_on) else { return };
+        log::warn!(target: "node", "{words}");
+        if self.unwritten.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let rest = "a restart would not go on with all downloads; it is tried again";
+        self.ctx.notices.tell(format!("{words}; {rest}"));
+        let this = self.clone();
+        let again = move || {
+            while !this.ctx.stop.wait(WRITE_AGAIN) {
+                if this.try_orders(true).is_ok() {
+                    this.unwritten.store(false, Ordering::Relaxed);
+                    return this.ctx.notices.tell("the orders of downloads are written again");
+                }
+            }
+        };
+        if let Err(e) = self.ctx.group.spawn("orders", again) {
+            self.unwritten.store(false, Ordering::Relaxed);
+            log::warn!(target: "node", "could not start a thread: {e}");
+        }
+    }
+
+    fn try_orders(&self, going_on: bool) -> Result<(), String> {
+        let path = self.orders.lock();
+        let (lists, mut named) = (Lists::beside(&path), BTreeSet::new());
+        let jobs = self.ordered();
+        // Collected at the end, they may lack what the end has interrupted.
+        if going_on && self.ctx.stop.is_stopped() {
+            return Ok(());
+        }
+        let (mut orders, mut failed) = (Vec::new(), None);
+        for job in &jobs {
+            let list = job.list(|files| lists.write(files)).unwrap_or_else(|e| {
+                failed = Some(format!("cannot keep what {} stands for: {e}", job.name));
+                None
+            });
+            named.extend(list);
+            orders.push(order_of(job, list));
+        }
+        orders::save(&path, orders).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+        lists.keep_only(&named);
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Those that the next start is to go on with.
+    pub(super) fn ordered(&self) -> Vec<Arc<Job>> {
+        self.jobs.lock().values().filter(|job| job.is_ordered()).cloned().collect()
+    }
+
+    /// Keeps what the name of a download stands for.
+    pub(super) fn keep_files(self: &Arc<Self>, job: &Job, mut files: Vec<Wanted>) {
+        for wanted in &mut files {
+            wanted.owners.clear();
+            wanted.rivals.iter_mut().for_each(|rival| rival.owners.clear());
+        }
+        job.resolve_to(files, None);
+        self.keep_orders();
+    }
+}
+
+/// An order as it is written.
+fn order_of(job: &Job, list: Option<Root>) -> Order {
+    let from = match &job.from {
+        From::All => None,
+        From::One(owner) => Some(owner.clone()),
+    };
+    Order { name: job.name.clone(), from, paused: job.control.wish() == Wish::Pause, list }
+}
+
+/// The sets in which these files are fetched when none is here.
+fn sets_of(files: &[Wanted]) -> impl Iterator<Item = (SetKey, Set)> {
+    let numbered = files.iter().enumerate().map(|(index, w)| batch::Wanted {
+        index,
+        size: w.entry.size,
+        root: w.entry.root,
+    });
+    let plan = batch::plan(&numbered.collect::<Vec<_>>());
+    plan.sets.into_iter().map(|planned| (planned.key, planned.set))
+}
