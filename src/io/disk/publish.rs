@@ -27,6 +27,7 @@ use super::is_disk_full;
 use super::part::{PartStore, part_name};
 use super::part_file::PartFile;
 use crate::base::{FileEntry, Modified, Name, Root};
+use crate::io::failpoint::fail_point;
 
 /// Times that file systems can keep, seconds since 1970: 1901 to 2446.
 const SECS: std::ops::RangeInclusive<i64> = -(1 << 31)..=(15 << 30);
@@ -106,21 +107,30 @@ pub fn publish(
     if part.file().metadata().map_err(failed("look at"))?.len() != part.size() {
         return Err(damaged(into, name));
     }
-    dress(part.file(), modified, executable).map_err(failed("set time and mode of"))?;
+    fail_point!("publish.dress")
+        .and_then(|()| dress(part.file(), modified, executable))
+        .map_err(failed("set time and mode of"))?;
     if fsync {
-        part.file().sync_all().map_err(failed("sync"))?;
+        let synced = fail_point!("publish.sync").and_then(|()| part.file().sync_all());
+        synced.map_err(failed("sync"))?;
     }
-    let folder = into.create_parents(name).map_err(failed("make the folders above"))?;
+    let made = fail_point!("publish.folders").and_then(|()| into.create_parents(name));
+    let folder = made.map_err(failed("make the folders above"))?;
     let print = Fingerprint::of(part.file()).map_err(failed("look at"))?;
     if !part.store().is_named(part.file(), &part.root()).map_err(failed("look at"))? {
         return Err(damaged(into, name));
     }
-    rename_noreplace(part.store().folder(), &part_name(&part.root()), &folder, name.file_name())
+    let from = part_name(&part.root());
+    fail_point!("publish.rename")
+        .and_then(|()| rename_noreplace(part.store().folder(), &from, &folder, name.file_name()))
         .map_err(failed("name"))?;
+    fail_point!("publish.named").map_err(failed("look at"))?;
     let named = Fingerprint::of(part.file()).map_err(failed("look at"))?;
     if fsync {
-        into.sync_above(name).map_err(failed("sync the folders above"))?;
+        let synced = fail_point!("publish.above").and_then(|()| into.sync_above(name));
+        synced.map_err(failed("sync the folders above"))?;
     }
+    fail_point!("publish.durable").map_err(failed("look at"))?;
     // Unlocked only now: from here on the file is the user's.
     drop(part);
     Ok(published(into, name, print, &named))
@@ -136,9 +146,10 @@ pub fn publish_batch(
     fsync: bool,
 ) -> Vec<Result<Published, PublishError>> {
     let staged: Vec<_> = files.iter().map(|file| stage(store, into, file)).collect();
-    if fsync && let Err(errno) = rustix::fs::syncfs(store.folder()) {
+    let sync = || fail_point!("batch.sync").and_then(|()| Ok(rustix::fs::syncfs(store.folder())?));
+    if fsync && let Err(source) = sync() {
         staged.iter().flatten().for_each(|staged| discard(store, staged));
-        let failed = |file: &FileEntry| Err(error(into, &file.name, "sync", errno.into()));
+        let failed = |file: &FileEntry| Err(error(into, &file.name, "sync", again(&source)));
         return files.iter().map(failed).collect();
     }
     let mut named: Vec<_> = files
@@ -148,8 +159,7 @@ pub fn publish_batch(
         .collect();
     if fsync && let Err(source) = sync_folders(into, files) {
         for (file, outcome) in files.iter().zip(&mut named).filter(|(_, n)| n.is_ok()) {
-            let again = io::Error::new(source.kind(), source.to_string());
-            *outcome = Err(error(into, &file.name, "sync the folders above", again));
+            *outcome = Err(error(into, &file.name, "sync the folders above", again(&source)));
         }
     }
     named
@@ -188,7 +198,8 @@ struct Staged {
 /// Checks what is kept of `file`, and makes and dresses a copy.
 fn stage(store: &PartStore, into: &Beneath, file: &FileEntry) -> Result<Staged, PublishError> {
     let failed = |what| move |source| error(into, &file.name, what, source);
-    let bytes = match store.read_small(&file.root, file.size) {
+    let read = fail_point!("batch.read").and_then(|()| store.read_small(&file.root, file.size));
+    let bytes = match read {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(PublishError::Missing { path: final_path(into, &file.name) });
         }
@@ -197,8 +208,9 @@ fn stage(store: &PartStore, into: &Beneath, file: &FileEntry) -> Result<Staged, 
     let bytes = bytes.ok_or_else(|| damaged(into, &file.name))?;
     let folder = into.create_parents(&file.name).map_err(failed("make the folders above"))?;
     let (part, open) = store.stage(&file.root, &bytes).map_err(failed("copy the part of"))?;
-    let dressed =
-        dress(&open, file.modified, file.executable).and_then(|()| Fingerprint::of(&open));
+    let dressed = fail_point!("batch.dress")
+        .and_then(|()| dress(&open, file.modified, file.executable))
+        .and_then(|()| Fingerprint::of(&open));
     match dressed {
         Ok(print) => Ok(Staged { part, folder, print }),
         Err(source) => {
@@ -222,12 +234,18 @@ fn name_staged(
     staged: &Staged,
 ) -> Result<Published, PublishError> {
     let failed = |what| move |source| error(into, &file.name, what, source);
-    rename_noreplace(store.folder(), &staged.part, &staged.folder, file.name.file_name())
+    fail_point!("batch.rename")
+        .and_then(|()| {
+            let to = file.name.file_name();
+            rename_noreplace(store.folder(), &staged.part, &staged.folder, to)
+        })
         .inspect_err(|_| discard(store, staged))
         .map_err(failed("name"))?;
-    if let Err(error) = store.remove_small(&file.root) {
+    let removed = fail_point!("batch.remove").and_then(|()| store.remove_small(&file.root));
+    if let Err(error) = removed {
         log::warn!("could not remove the part of {}: {error}", file.root);
     }
+    fail_point!("batch.named").map_err(failed("look at"))?;
     let open = into.open_file(&file.name).map_err(failed("look at"))?;
     let named = Fingerprint::of(&open).map_err(failed("look at"))?;
     Ok(published(into, &file.name, staged.print, &named))
@@ -235,6 +253,7 @@ fn name_staged(
 
 /// Syncs every folder on the way to `files` once.
 fn sync_folders(into: &Beneath, files: &[FileEntry]) -> io::Result<()> {
+    fail_point!("batch.folders")?;
     let above = |file: &FileEntry| file.name.as_str().rsplit_once('/').map(|(a, _)| a.to_owned());
     let folders: BTreeSet<String> = files.iter().filter_map(above).collect();
     if folders.len() > FOLDER_SYNCS_MAX {
@@ -273,6 +292,12 @@ fn clamped(modified: Modified) -> SystemTime {
     };
     let nanos = Duration::from_nanos(u64::from(modified.nanos.min(999_999_999)));
     second.and_then(|s| s.checked_add(nanos)).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// The same error, for every file that it concerns: a full disk is still known as one.
+fn again(source: &io::Error) -> io::Error {
+    let same = source.raw_os_error().map(io::Error::from_raw_os_error);
+    same.unwrap_or_else(|| io::Error::new(source.kind(), source.to_string()))
 }
 
 /// What was named. Of the state afterwards only ctime is taken, which the renaming itself changes:

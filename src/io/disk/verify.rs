@@ -15,6 +15,7 @@ use super::hash::{HashError, READ_SIZE, each_chunk, hash_chunk, threads_max};
 use super::part_file::PartFile;
 use crate::base::chunk::{chunk_count, chunk_size};
 use crate::base::{Bitmap, Manifest};
+use crate::io::failpoint::fail_point;
 
 /// The chunks of `part` that are what `manifest` says.
 ///
@@ -25,6 +26,7 @@ pub fn verify_part(
     manifest: &Manifest,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> io::Result<Bitmap> {
+    fail_point!("part.verify")?;
     let chunks = chunk_count(manifest.size());
     let (written, holes) = split(&part.data_ranges()?, manifest.size());
     let right = Mutex::new(Bitmap::none(chunks));

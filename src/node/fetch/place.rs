@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::base::{Fault, FaultKind, FileEntry, Manifest, Name};
 use crate::io::disk::{self, Beneath, PartFile, PartStore, PublishError, Published};
+use crate::io::failpoint::fail_point;
 use crate::io::index::Index;
 use crate::node::claims::Claims;
 
@@ -116,7 +117,10 @@ impl Place {
     }
 
     fn arrived(&self, entry: &FileEntry, manifest: Option<&Manifest>, published: &Published) {
-        if let Some(index) = &self.index {
+        // The scanner finds what the index was not told of.
+        if let Some(index) = &self.index
+            && fail_point!("index.arrived").is_ok()
+        {
             index.publish_downloaded(entry, manifest.cloned().map(Arc::new), published);
         }
     }

@@ -3,6 +3,7 @@
 use crate::base::chunk::chunk_count;
 use crate::base::manifest::ChunkValue;
 use crate::base::{Bitmap, Root};
+use crate::io::failpoint::fail_point;
 use crate::io::index::Index;
 use crate::io::link::Link;
 use crate::wire::message::size::SizeAnswer;
@@ -18,6 +19,7 @@ fn answer(question: Message, index: &Index) -> Result<Message, Refused> {
     let Message::SizeQuestion(question) = question else {
         return Err(super::unexpected(&question, "size"));
     };
+    fail_point!("size.answer").map_err(|e| Refused::new(Why::Busy, e.to_string()))?;
     let root = question.root;
     let size = index.entry_of(&root).map(|entry| entry.size);
     let values = question.manifest.then(|| index.manifest(&root).map(|m| m.values().to_vec()));

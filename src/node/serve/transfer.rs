@@ -1,6 +1,7 @@
 //! One open transfer, shared by its reader and its writer, and the reader.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::base::Time;
 use crate::base::limits::WORKING_EVERY;
 use crate::io::clock;
+use crate::io::failpoint::fail_point;
 use crate::io::index::Index;
 use crate::io::link::{LinkError, LinkReader, Phase};
 use crate::logic::ledger::{Connection, Lost};
@@ -84,6 +86,7 @@ impl Transfer<'_> {
     /// One message; tells how the transfer ended, when it did.
     fn hear(&self, message: Message) -> Result<Option<Lost>, LinkError> {
         let kind = message.kind();
+        heard_point(&message).map_err(LinkError::Io)?;
         let mut state = self.state.lock();
         let violation = match message {
             Message::Want(want) => state.upload.on_want(&want).err(),
@@ -92,6 +95,7 @@ impl Transfer<'_> {
                 Ok(bytes) => {
                     drop(state);
                     self.owner.uploads.acked(self.connection, bytes);
+                    fail_point!("serve.acked").map_err(LinkError::Io)?;
                     state = self.state.lock();
                     None
                 }
@@ -123,5 +127,15 @@ impl Transfer<'_> {
     pub(super) fn end(&self) {
         self.state.lock().ended = true;
         self.wake.notify_all();
+    }
+}
+
+/// Each kind of message is a step of its own.
+fn heard_point(message: &Message) -> io::Result<()> {
+    match message {
+        Message::Want(_) => fail_point!("serve.want"),
+        Message::Ack(_) => fail_point!("serve.ack"),
+        Message::Done(_) => fail_point!("serve.done"),
+        _ => Ok(()),
     }
 }
