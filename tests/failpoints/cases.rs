@@ -19,6 +19,8 @@ pub enum Scenario {
     Film,
     /// A folder of small files.
     Notes,
+    /// A file without bytes.
+    Empty,
     /// The film, which bob has under another name.
     Twin,
     /// The film, of which a first bob got a part and was killed.
@@ -54,6 +56,8 @@ pub struct Case {
     pub error: &'static str,
     pub after_crash: Then,
     pub after_failure: Then,
+    /// What had arrived before the failure is not believed any more.
+    pub anew: bool,
 }
 
 impl Case {
@@ -70,6 +74,11 @@ impl Case {
         Case { after_failure: Then::AskedAgain, ..self }
     }
 
+    /// All bytes are sent again after a failure.
+    const fn anew(self) -> Case {
+        Case { anew: true, ..self }
+    }
+
     /// The order was not taken yet: `download` itself has failed.
     const fn not_ordered(self) -> Case {
         Case { after_crash: Then::AskedAgain, ..self }
@@ -78,7 +87,7 @@ impl Case {
 
 const fn case(who: Who, scenario: Scenario, point: &'static str) -> Case {
     let (after_crash, after_failure) = (Then::Itself, Then::Itself);
-    Case { point, who, scenario, nth: 1, error: "EIO", after_crash, after_failure }
+    Case { point, who, scenario, nth: 1, error: "EIO", after_crash, after_failure, anew: false }
 }
 
 const fn alice(scenario: Scenario, point: &'static str) -> Case {
@@ -89,7 +98,7 @@ const fn bob(scenario: Scenario, point: &'static str) -> Case {
     case(Who::Requester, scenario, point)
 }
 
-use Scenario::{Checkpoint, CutBack, Film, Knock, Notes, Reopen, Resume, Twin};
+use Scenario::{Checkpoint, CutBack, Empty, Film, Knock, Notes, Reopen, Resume, Twin};
 
 /// Makes two tests of each case, and the list of them.
 macro_rules! cases {
@@ -168,9 +177,12 @@ cases! {
     fetch_ack: bob(Film, "fetch.ack").nth(2);
     serve_ack: alice(Film, "serve.ack").nth(2);
     serve_acked: alice(Film, "serve.acked").nth(2);
+    empty_write: bob(Empty, "small.write").full();
+    empty_copy: bob(Empty, "small.create").nth(2).full();
     // A final name.
     publish_dress: bob(Film, "publish.dress").full();
-    publish_sync: bob(Film, "publish.sync").told();
+    publish_sync: bob(Film, "publish.sync").told().anew();
+    publish_sync_full: bob(Film, "publish.sync").full().anew();
     publish_folders: bob(Film, "publish.folders").full();
     publish_rename: bob(Film, "publish.rename").full();
     publish_named: bob(Film, "publish.named").told();
@@ -183,7 +195,7 @@ cases! {
     batch_rename: bob(Notes, "batch.rename").nth(2).full();
     batch_remove: bob(Notes, "batch.remove").nth(2);
     batch_named: bob(Notes, "batch.named").nth(2).told();
-    batch_folders: bob(Notes, "batch.folders").full();
+    batch_folders: bob(Notes, "batch.folders").told();
     index_arrived: bob(Film, "index.arrived");
     // The end.
     fetch_done: bob(Film, "fetch.done");

@@ -53,6 +53,10 @@ fn run(case: &Case, what: &str, then: Then) {
     let victim = if case.who == Who::Owner { &trial.alice } else { &trial.bob };
     assert!(victim.has_hit(case), "{} is not reached", case.point);
     assert_eq!(trial.orders_left, 0, "nobody needed to order it again: the table is wrong");
+    if case.anew && what != "crash" {
+        let sent = trial.alice.daemon().json(&["stats"])["bytes_up"].as_u64().unwrap();
+        assert!(sent >= 2 * FILM as u64, "{sent} bytes: what a failed sync lost is believed");
+    }
     trial.log_is_ended();
 }
 
@@ -64,6 +68,7 @@ fn lay_out(swarm: &Swarm, scenario: Scenario) -> (&'static str, Vec<(PathBuf, Ve
             let at = ["notes/a", "notes/b", "notes/deep/c", "notes/deep/d"];
             ("notes", at.into_iter().zip((1..).map(note)).collect::<Vec<_>>())
         }
+        Scenario::Empty => ("nothing", vec![("nothing", Vec::new())]),
         _ => ("film", vec![("film", noise(9, FILM))]),
     };
     if scenario == Scenario::Twin {
@@ -81,7 +86,9 @@ fn plans(case: &Case, plan: String) -> (Vec<String>, Vec<String>) {
     let first = |before: &str| vec![before.to_owned()];
     let with = |before: &str, plan: String| vec![format!("{before},{plan}")];
     let (mut alices, mut bobs) = match case.scenario {
-        Scenario::Film | Scenario::Notes | Scenario::Twin => (Vec::new(), Vec::new()),
+        Scenario::Film | Scenario::Notes | Scenario::Empty | Scenario::Twin => {
+            (Vec::new(), Vec::new())
+        }
         Scenario::Resume => (Vec::new(), first("part.written@3=crash")),
         Scenario::Knock => (Vec::new(), first("fetch.done@1=crash")),
         Scenario::Reopen => (first("serve.sent@2=crash"), Vec::new()),

@@ -8,7 +8,8 @@
 //! a batch  a copy, mode, mtime of each -> one syncfs -> the renames -> sync each folder once
 //! ```
 //!
-//! On failure the part stays, and nothing has the final name. A failed sync is not asked again.
+//! On failure the part stays, and nothing has the final name; a part that could not be synced is
+//! removed, since what is in memory says nothing of the disk then.
 
 use std::collections::BTreeSet;
 use std::fs::{File, FileTimes, Permissions};
@@ -58,7 +59,7 @@ pub enum PublishError {
         /// The final path.
         path: PathBuf,
     },
-    /// No room.
+    /// No room. The file has no final name: asked again later it gets one.
     #[error("the disk is full: {} is not complete; free some space", .path.display())]
     DiskFull {
         /// The final path.
@@ -112,7 +113,10 @@ pub fn publish(
         .map_err(failed("set time and mode of"))?;
     if fsync {
         let synced = fail_point!("publish.sync").and_then(|()| part.file().sync_all());
-        synced.map_err(failed("sync"))?;
+        if let Err(source) = synced {
+            forget(&part);
+            return Err(failed("sync")(source));
+        }
     }
     let made = fail_point!("publish.folders").and_then(|()| into.create_parents(name));
     let folder = made.map_err(failed("make the folders above"))?;
@@ -124,6 +128,7 @@ pub fn publish(
     fail_point!("publish.rename")
         .and_then(|()| rename_noreplace(part.store().folder(), &from, &folder, name.file_name()))
         .map_err(failed("name"))?;
+    let failed = |what| move |source| after_naming(into, name, what, source);
     fail_point!("publish.named").map_err(failed("look at"))?;
     let named = Fingerprint::of(part.file()).map_err(failed("look at"))?;
     if fsync {
@@ -145,6 +150,9 @@ pub fn publish_batch(
     files: &[FileEntry],
     fsync: bool,
 ) -> Vec<Result<Published, PublishError>> {
+    if files.is_empty() {
+        return Vec::new();
+    }
     let staged: Vec<_> = files.iter().map(|file| stage(store, into, file)).collect();
     let sync = || fail_point!("batch.sync").and_then(|()| Ok(rustix::fs::syncfs(store.folder())?));
     if fsync && let Err(source) = sync() {
@@ -159,10 +167,20 @@ pub fn publish_batch(
         .collect();
     if fsync && let Err(source) = sync_folders(into, files) {
         for (file, outcome) in files.iter().zip(&mut named).filter(|(_, n)| n.is_ok()) {
-            *outcome = Err(error(into, &file.name, "sync the folders above", again(&source)));
+            *outcome =
+                Err(after_naming(into, &file.name, "sync the folders above", again(&source)));
         }
     }
     named
+}
+
+/// Removes a part whose sync has failed: memory may still have what the disk has lost, and the
+/// next attempt would believe it.
+fn forget(part: &PartFile) {
+    let name = part_name(&part.root());
+    if let Err(error) = part.store().unlink(&name) {
+        log::error!("could not remove the part {name}, which could not be synced: {error}");
+    }
 }
 
 /// The size and root of the file that has the name, if there is one: to tell "already there" from
@@ -245,6 +263,7 @@ fn name_staged(
     if let Err(error) = removed {
         log::warn!("could not remove the part of {}: {error}", file.root);
     }
+    let failed = |what| move |source| after_naming(into, &file.name, what, source);
     fail_point!("batch.named").map_err(failed("look at"))?;
     let open = into.open_file(&file.name).map_err(failed("look at"))?;
     let named = Fingerprint::of(&open).map_err(failed("look at"))?;
@@ -292,6 +311,16 @@ fn clamped(modified: Modified) -> SystemTime {
     };
     let nanos = Duration::from_nanos(u64::from(modified.nanos.min(999_999_999)));
     second.and_then(|s| s.checked_add(nanos)).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// An error once the name is there: whatever it is, trying again would find the name taken.
+fn after_naming(
+    into: &Beneath,
+    name: &Name,
+    what: &'static str,
+    source: io::Error,
+) -> PublishError {
+    PublishError::Io { what, path: final_path(into, name), source }
 }
 
 /// The same error, for every file that it concerns: a full disk is still known as one.

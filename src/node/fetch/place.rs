@@ -42,6 +42,8 @@ pub(in crate::node) enum There {
 pub(in crate::node) enum Unnamed {
     /// Another download of the same content has taken what was kept of it: have it again.
     Taken(Fault),
+    /// There is no room for it; passes when there is.
+    Full(Fault),
     /// Anything else.
     Other(Fault),
 }
@@ -50,7 +52,7 @@ impl Unnamed {
     /// The words for a person.
     pub(in crate::node) fn into_fault(self) -> Fault {
         match self {
-            Unnamed::Taken(fault) | Unnamed::Other(fault) => fault,
+            Unnamed::Taken(fault) | Unnamed::Full(fault) | Unnamed::Other(fault) => fault,
         }
     }
 }
@@ -108,6 +110,7 @@ impl Place {
         let named = |(entry, result): (&FileEntry, Result<Published, PublishError>)| {
             let published = result.map_err(|e| match e {
                 PublishError::Missing { .. } => Unnamed::Taken(fault(&entry.name, &e)),
+                PublishError::DiskFull { .. } => Unnamed::Full(fault(&entry.name, &e)),
                 _ => Unnamed::Other(fault(&entry.name, &e)),
             })?;
             self.arrived(entry, None, &published);
