@@ -5,6 +5,8 @@
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use crate::cases::Case;
 use crate::harness::{Daemon, Swarm, until};
 
@@ -72,6 +74,12 @@ impl Life {
     /// Whether the point was reached in any of its processes.
     pub fn has_hit(&self, case: &Case) -> bool {
         self.hit.join(format!("{}@{}", case.point, case.nth)).exists()
+    }
+
+    /// The transfers it shows; nothing while it does not answer.
+    pub fn transfers(&self) -> Value {
+        let answer = self.daemon.ctl(&["--json", "transfers"]);
+        if answer.code == 0 { answer.json() } else { Value::Null }
     }
 
     /// The process that runs now, or ran last.

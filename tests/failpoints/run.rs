@@ -52,6 +52,7 @@ fn run(case: &Case, what: &str, then: Then) {
     trial.ends();
     let victim = if case.who == Who::Owner { &trial.alice } else { &trial.bob };
     assert!(victim.has_hit(case), "{} is not reached", case.point);
+    assert!(what != "crash" || victim.crashes > 0, "it was not killed");
     assert_eq!(trial.orders_left, 0, "nobody needed to order it again: the table is wrong");
     if case.anew && what != "crash" {
         let sent = trial.alice.daemon().json(&["stats"])["bytes_up"].as_u64().unwrap();
@@ -143,20 +144,14 @@ impl Trial<'_> {
             if !victim.has_hit(case) {
                 return None;
             }
-            let rows = self.rows(&self.bob);
+            let rows = self.bob.transfers();
             self.ask_again(&rows);
             let here = self.files.iter().all(|(path, _)| path.exists());
             let over = rows.as_array()?.last().is_none_or(|row| row["state"] == "done");
-            let up = self.rows(&self.alice);
+            let up = self.alice.transfers();
             last = Value::Array(vec![rows, up.clone()]);
             (here && over && up.as_array()?.is_empty() && self.orders_left == 0).then_some(())
         });
-    }
-
-    /// The transfers a node shows; nothing while it does not answer.
-    fn rows(&self, who: &Life) -> Value {
-        let answer = who.daemon().ctl(&["--json", "transfers"]);
-        if answer.code == 0 { answer.json() } else { Value::Null }
     }
 
     /// A download that has failed, or was never taken, is ordered again, where the table says so.
@@ -179,6 +174,8 @@ impl Trial<'_> {
         let data = self.alice.daemon().data.to_str().unwrap();
         let dump = self.swarm.run(&["wal", "dump", data]);
         assert_eq!(dump.code, 0, "{dump:?}");
+        let verdict = self.swarm.run(&["wal", "verify", data]);
+        assert_eq!(verdict.code, 0, "{verdict:?}");
         let mut open = Vec::new();
         for line in dump.out.lines() {
             let upload = |word: &str| {

@@ -238,8 +238,9 @@ impl PartStore {
         fail_point!("small.create")?;
         let mut file = File::from(rustix::fs::openat(self.folder(), &new, flags, PART_MODE)?);
         // Locked while it is written: an unlocked one was left by a killed process.
-        let locked = file.lock().and_then(|()| fail_point!("small.write"));
-        let written = locked.and_then(|()| file.write_all(bytes)).and_then(|()| {
+        let written = file.lock().and_then(|()| {
+            fail_point!("small.write")?;
+            file.write_all(bytes)?;
             self.put_away_folder(name)?;
             fail_point!("small.rename")?;
             Ok(rustix::fs::renameat(self.folder(), &new, self.folder(), name)?)

@@ -124,12 +124,16 @@ fn write_until_closed(
 
 /// Each kind of message is a step of its own.
 fn sending_point(message: &Message) -> io::Result<()> {
-    match message {
-        Message::Want(_) => fail_point!("fetch.want"),
-        Message::Ack(_) => fail_point!("fetch.ack"),
-        Message::Done(_) => fail_point!("fetch.done"),
-        _ => Ok(()),
+    if matches!(message, Message::Want(_)) {
+        fail_point!("fetch.want")?;
     }
+    if matches!(message, Message::Ack(_)) {
+        fail_point!("fetch.ack")?;
+    }
+    if matches!(message, Message::Done(_)) {
+        fail_point!("fetch.done")?;
+    }
+    Ok(())
 }
 
 /// The reader's state.

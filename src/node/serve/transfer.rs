@@ -132,10 +132,14 @@ impl Transfer<'_> {
 
 /// Each kind of message is a step of its own.
 fn heard_point(message: &Message) -> io::Result<()> {
-    match message {
-        Message::Want(_) => fail_point!("serve.want"),
-        Message::Ack(_) => fail_point!("serve.ack"),
-        Message::Done(_) => fail_point!("serve.done"),
-        _ => Ok(()),
+    if matches!(message, Message::Want(_)) {
+        fail_point!("serve.want")?;
     }
+    if matches!(message, Message::Ack(_)) {
+        fail_point!("serve.ack")?;
+    }
+    if matches!(message, Message::Done(_)) {
+        fail_point!("serve.done")?;
+    }
+    Ok(())
 }
