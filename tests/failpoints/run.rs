@@ -113,6 +113,12 @@ impl Trial<'_> {
             let found = found.as_array().map_or(1, Vec::len);
             (found == self.files.len()).then_some(())
         });
+        if self.case.scenario == Scenario::Twin {
+            until("bob knows his twin", || {
+                let own = self.bob.daemon().json(&["list", "local"]);
+                (own.as_array()?.len() == 1).then_some(())
+            });
+        }
         let answer = self.bob.daemon().ctl(&["download", self.name]);
         if answer.code != 0 {
             until(&format!("bob has crashed, or else {answer:?}"), || {
