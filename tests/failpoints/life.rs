@@ -98,11 +98,7 @@ fn launch(
 ) -> Daemon {
     let plan = if plans.is_empty() { String::new() } else { plans.remove(0) };
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let hit = hit.to_str().unwrap();
-    swarm.launch_in(
-        name,
-        &words,
-        &[],
-        &[("PARVI_FAILPOINTS", &plan), ("PARVI_FAILPOINTS_HIT", hit)],
-    )
+    let mut command = swarm.parvi(&words);
+    command.env("PARVI_FAILPOINTS", plan).env("PARVI_FAILPOINTS_HIT", hit);
+    swarm.launch_by(name, command, &[])
 }

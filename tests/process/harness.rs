@@ -113,20 +113,8 @@ impl Swarm {
         self.launch_by(name, self.parvi(words), more)
     }
 
-    /// The same with some variables in its environment.
-    pub fn launch_in(
-        &self,
-        name: &str,
-        words: &[&str],
-        more: &[&str],
-        variables: &[(&str, &str)],
-    ) -> Daemon {
-        let mut command = self.parvi(words);
-        command.envs(variables.iter().copied());
-        self.launch_by(name, command, more)
-    }
-
-    fn launch_by(&self, name: &str, mut command: Command, more: &[&str]) -> Daemon {
+    /// Starts `command` on the data directory `name` without waiting for anything.
+    pub fn launch_by(&self, name: &str, mut command: Command, more: &[&str]) -> Daemon {
         let log = |end: &str| {
             let path = self.path().join(format!("{name}.{end}"));
             let file = File::create(&path).unwrap();
