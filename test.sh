@@ -6,8 +6,8 @@ usage() {
     cat <<'USAGE'
 usage: ./test.sh [FILTER]
 
-Runs all tests (with cargo-nextest where it is installed), the examples in the documentation, and
-builds the binary, then starts swarms of containers, of their own and beside a running one. With a
+Runs all tests (with cargo-nextest where it is installed), the examples in the documentation, the
+program with fail points (killed, and failed, at every step of a transfer), and builds the binary, then starts swarms of containers, of their own and beside a running one. With a
 FILTER only tests whose names contain it. What needs a container engine is skipped where there is
 none, and says so; PARVI_TEST_ENGINE=required makes that an error.
 USAGE
@@ -45,6 +45,16 @@ fi
 
 echo "== examples in the documentation"
 cargo test --workspace --locked --doc --quiet </dev/null
+
+echo "== fail points: every step between two disks, once crashed and once failed"
+# Mostly waiting, so more at once than there are cores.
+if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --workspace --locked --no-fail-fast --features failpoints --test failpoints \
+        --test-threads 8 </dev/null
+else
+    cargo test --workspace --locked --no-fail-fast --features failpoints --test failpoints \
+        -- --test-threads 8 </dev/null
+fi
 
 echo "== the binary"
 cargo build --locked --bin parvi

@@ -125,3 +125,18 @@ fn a_closed_pipe_is_no_panic() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(output.status.code(), Some(0));
 }
+
+/// The names of the fail points and their variable; a program built for tests has them all
+/// (`tests/failpoints/list.rs`).
+#[cfg(not(feature = "failpoints"))]
+#[test]
+fn the_ordinary_program_has_nothing_of_the_fail_points_in_it() {
+    let list = include_str!("../src/io/failpoint/points.rs");
+    let names = list.split("point(\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let names: Vec<&str> = names.chain(["PARVI_FAILPOINTS"]).collect();
+    assert!(names.len() > 40, "only {names:?} are listed");
+    let program = std::fs::read(env!("CARGO_BIN_EXE_parvi")).unwrap();
+    let has = |name: &str| program.windows(name.len()).any(|window| window == name.as_bytes());
+    let left: Vec<&str> = names.into_iter().filter(|name| has(name)).collect();
+    assert!(left.is_empty(), "{left:?} are in the program");
+}

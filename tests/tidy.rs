@@ -211,3 +211,26 @@ fn a_missing_exit_code_is_found() {
     assert_eq!(rules::undocumented_codes(all), [0_u8; 0]);
     assert_eq!(rules::undocumented_codes(&all.replace("| 13 ", "| 130 ")), [13]);
 }
+
+#[test]
+fn every_fail_point_is_listed_once_and_placed_once() {
+    let tree = tree();
+    assert_eq!(rules::odd_fail_points(&tree), Vec::<String>::new());
+    let placed = tree.iter().flat_map(|f| &f.raw).filter(|line| line.contains("fail_point!(\""));
+    assert!(placed.count() >= 40);
+}
+
+#[test]
+fn a_fail_point_that_is_missing_doubled_or_unlisted_is_found() {
+    let list =
+        Source::read("src/io/failpoint/points.rs", "point(\"a\", \"x\"), point(\n\"b\", \"y\")");
+    let odd = |text: &str| {
+        let list = Source::read(&list.path, &list.raw.join("\n"));
+        rules::odd_fail_points(&[list, Source::read("src/io/x.rs", text)]).len()
+    };
+    let (a, b) = ("fail_point!(\"a\")", "fail_point!(\n    \"b\"\n)");
+    assert_eq!(odd(&format!("{a}; {b}")), 0);
+    assert_eq!(odd(a), 1, "b is not placed");
+    assert_eq!(odd(&format!("{a}; {b}; {a}")), 1, "a is placed twice");
+    assert_eq!(odd(&format!("{a}; {b}; fail_point!(\"c\")")), 1, "c is not listed");
+}

@@ -7,12 +7,15 @@
 //! record, so a checkpoint is due as soon as one can be written, which also mends a log that has
 //! given its file up. Ends with the node; a crash loses nothing that was promised.
 
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parvi_wal::{Options, Wal, WalError};
+use parvi_wal::{Disk, Options, Wal, WalError};
 
 use crate::base::{Fault, FaultKind, NodeId};
+use crate::io::failpoint::fail_point;
 use crate::logic::ledger::{LOG_KIND, Record};
 
 /// The log.
@@ -29,7 +32,10 @@ impl Journal {
     /// # Errors
     /// The disk is unusable, or somebody else has the log.
     pub(super) fn open(path: &Path, me: NodeId) -> Result<(Journal, Vec<Record>), Fault> {
-        let opened = Wal::open_dir(path, Options::new(*me.as_bytes()));
+        let storage = Disk::new(path).map_err(|e| fault(&e))?;
+        #[cfg(feature = "failpoints")]
+        let storage = super::failing_log::FailingLog(storage);
+        let opened = Wal::open(Arc::new(storage), Options::new(*me.as_bytes()));
         let (wal, recovered) = opened.map_err(|e| fault(&e))?;
         if !recovered.report.is_whole() {
             log::error!(
@@ -58,7 +64,8 @@ impl Journal {
     pub(super) fn append(&self, record: &Record) -> Result<(), Fault> {
         let bytes = record.to_log().map_err(|e| Fault::other(e.to_string()))?;
         let record = parvi_wal::Record::new(LOG_KIND, bytes);
-        self.taken(self.wal.append_lazy(&record).map(drop))
+        let asked = fail_point!("journal.append").map_err(refused);
+        self.taken(asked.and_then(|()| self.wal.append_lazy(&record).map(drop)))
     }
 
     /// Makes all that was appended durable. Call it without the uploads locked.
@@ -66,7 +73,8 @@ impl Journal {
     /// # Errors
     /// The log takes nothing now.
     pub(super) fn sync(&self) -> Result<(), Fault> {
-        self.taken(self.wal.sync())
+        let asked = fail_point!("journal.sync").map_err(refused);
+        self.taken(asked.and_then(|()| self.wal.sync()))
     }
 
     fn taken(&self, taken: Result<(), WalError>) -> Result<(), Fault> {
@@ -109,6 +117,11 @@ impl Journal {
 pub fn describe_record(record: &parvi_wal::Record) -> String {
     let read = Record::from_log(record.kind, &record.payload);
     read.map_or_else(|why| format!("not understood: {why}"), |record| record.to_string())
+}
+
+/// What a fail point says, as the log would.
+fn refused(source: io::Error) -> WalError {
+    WalError::Io { action: "write to", file: "the end".to_owned(), source }
 }
 
 fn fault(error: &WalError) -> Fault {

@@ -14,6 +14,7 @@ use super::context::Context;
 use super::dial::bind_for;
 use super::uploads::Uploads;
 use crate::base::{NodeId, NodeLabel, Ports};
+use crate::io::failpoint::fail_point;
 use crate::io::link::{self, Closer, Link, LinkError};
 use crate::logic::ledger::{Answer, Call, Calls};
 use crate::wire::Message;
@@ -97,7 +98,9 @@ impl Caller {
 
     fn make(&self, call: &Call) {
         let (addr, who) = (call.peer.chunk(), call.peer.id);
-        let dialled = link::dial(addr, bind_for(&self.ctx, addr), &self.ctx.link, Some(who));
+        let dialled = fail_point!("knock.dial")
+            .map_err(LinkError::Io)
+            .and_then(|()| link::dial(addr, bind_for(&self.ctx, addr), &self.ctx.link, Some(who)));
         let met = dialled.is_ok();
         let answer = dialled.and_then(|link| self.ask(link, call));
         let answer = answer.unwrap_or_else(|e| Answer::Away(e.to_string()));
@@ -117,7 +120,9 @@ impl Caller {
         let heard =
             if self.ctx.stop.is_stopped() { Err(LinkError::Closed) } else { link.ask(knock) };
         self.open.lock().remove(&who);
-        match heard? {
+        let heard = heard?;
+        fail_point!("knock.answered").map_err(LinkError::Io)?;
+        match heard {
             Message::Knocked(Knocked::Coming) => Ok(Answer::Coming),
             Message::Knocked(Knocked::Done) => Ok(Answer::Done),
             Message::Knocked(Knocked::NotWanted(why)) => Ok(Answer::Cancelled(why.shown())),

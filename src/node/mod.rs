@@ -17,6 +17,8 @@ mod context;
 mod counters;
 mod dial;
 mod downloads;
+#[cfg(feature = "failpoints")]
+mod failing_log;
 mod fetch;
 mod get;
 mod journal;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::view::From;
 use crate::base::{Name, Root};
 use crate::io::disk::replace_file;
+use crate::io::failpoint::fail_point;
 
 const HEAD: &str =
     "# Downloads that are not over. Written by parvi; edit it only while it does not run.\n\n";
@@ -75,8 +76,10 @@ pub(super) fn load(path: &Path) -> Option<Vec<Order>> {
 /// # Errors
 /// What the disk says; the file is then as it was.
 pub(super) fn save(path: &Path, orders: Vec<Order>) -> io::Result<()> {
+    fail_point!("orders.write")?;
     let text = toml::to_string(&Orders { download: orders }).map_err(io::Error::other)?;
-    replace_file(path, format!("{HEAD}{text}").as_bytes())
+    replace_file(path, format!("{HEAD}{text}").as_bytes())?;
+    fail_point!("orders.written")
 }
 
 #[cfg(test)]

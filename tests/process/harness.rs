@@ -113,7 +113,8 @@ impl Swarm {
         self.launch_by(name, self.parvi(words), more)
     }
 
-    fn launch_by(&self, name: &str, mut command: Command, more: &[&str]) -> Daemon {
+    /// Starts `command` on the data directory `name` without waiting for anything.
+    pub fn launch_by(&self, name: &str, mut command: Command, more: &[&str]) -> Daemon {
         let log = |end: &str| {
             let path = self.path().join(format!("{name}.{end}"));
             let file = File::create(&path).unwrap();

@@ -163,3 +163,30 @@ pub fn undocumented_codes(readme: &str) -> Vec<u8> {
     };
     codes.into_iter().filter(|code| !told(code)).collect()
 }
+
+/// The one file that lists the fail points.
+const POINTS: &str = "src/io/failpoint/points.rs";
+
+/// The fail points that are not listed once and placed once.
+pub fn odd_fail_points(tree: &[Source]) -> Vec<String> {
+    let mut points: std::collections::BTreeMap<String, (u32, u32)> = Default::default();
+    for file in tree {
+        let text = file.raw.join("\n");
+        let is_list = file.path == POINTS;
+        for name in quoted(&text, if is_list { "point(" } else { "fail_point!(" }) {
+            let (listed, placed) = points.entry(name.to_owned()).or_default();
+            *(if is_list { listed } else { placed }) += 1;
+        }
+    }
+    let odd = points.into_iter().filter(|(_, counts)| *counts != (1, 1));
+    odd.map(|(name, (listed, placed))| {
+        format!("{POINTS}: {name} is listed {listed} times and placed {placed} times, not once")
+    })
+    .collect()
+}
+
+/// The texts that stand right behind `opening`.
+fn quoted<'a>(text: &'a str, opening: &str) -> Vec<&'a str> {
+    let behind = text.split(opening).skip(1).map(str::trim_start);
+    behind.filter_map(|rest| rest.strip_prefix('"')?.split('"').next()).collect()
+}

@@ -33,6 +33,8 @@ pub use verify::verify_part;
 
 use rustix::io::Errno;
 
+use crate::io::failpoint::fail_point;
+
 /// Puts `bytes` in the place of the file at `path`, in one step and durably.
 ///
 /// # Errors
@@ -43,6 +45,7 @@ pub fn replace_file(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()>
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
+    fail_point!("replace.rename")?;
     file.persist(path)?;
     std::fs::File::open(folder)?.sync_all()
 }

@@ -32,6 +32,7 @@ use super::part_file::PartFile;
 use crate::base::limits::CHUNK_SIZE_MAX;
 use crate::base::{Modified, Root, chunk::chunk_count};
 use crate::io::clock;
+use crate::io::failpoint::fail_point;
 
 /// What is taken away from this by the umask becomes the final file's mode.
 const PART_MODE: Mode = Mode::from_raw_mode(0o666);
@@ -133,7 +134,8 @@ impl PartStore {
     pub fn open_part(&self, root: &Root, size: u64) -> Result<PartFile, PartError> {
         let io = |what| move |source| self.failed(what, root, size, source);
         for _ in 0..RACES_MAX {
-            let file = self.open_regular(root).map_err(io("open"))?;
+            let opened = fail_point!("part.open").and_then(|()| self.open_regular(root));
+            let file = opened.map_err(io("open"))?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Err(PartError::Busy { root: *root }),
@@ -243,10 +245,14 @@ impl PartStore {
     fn write_as(&self, name: &str, bytes: &[u8]) -> io::Result<File> {
         let new = format!("{name}.{}{NEW_SUFFIX}", unique());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        fail_point!("small.create")?;
         let mut file = File::from(rustix::fs::openat(self.folder(), &new, flags, PART_MODE)?);
         // Locked while it is written: an unlocked one was left by a killed process.
-        let written = file.lock().and_then(|()| file.write_all(bytes)).and_then(|()| {
+        let written = file.lock().and_then(|()| {
+            fail_point!("small.write")?;
+            file.write_all(bytes)?;
             self.put_away_folder(name)?;
+            fail_point!("small.rename")?;
             Ok(rustix::fs::renameat(self.folder(), &new, self.folder(), name)?)
         });
         written.inspect_err(|_| self.unlink(&new).unwrap_or_default()).map(|()| file)

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use super::part::{PartStore, part_name};
 use crate::base::Root;
+use crate::io::failpoint::fail_point;
 
 /// Bytes copied between two looks at whether to stop.
 const COPY_STEP: u64 = 64 << 20;
@@ -50,7 +51,9 @@ impl PartFile {
         if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > self.size) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "beyond the end of the file"));
         }
-        self.file.write_all_at(bytes, offset)
+        fail_point!("part.write")?;
+        self.file.write_all_at(bytes, offset)?;
+        fail_point!("part.written")
     }
 
     /// Fills `bytes` from `offset`.
@@ -131,6 +134,7 @@ impl PartFile {
     /// # Errors
     /// What copy_file_range says.
     pub fn copy_from(&self, file: &File, stop: &dyn Fn() -> bool) -> io::Result<()> {
+        fail_point!("part.copy")?;
         let mut at = 0;
         while at < self.size && !stop() {
             let (mut from, mut to) = (at, at);
@@ -174,6 +178,7 @@ impl PartFile {
 
     /// Makes the file `size` bytes long, with blocks for all of them.
     fn take_room(&self) -> io::Result<()> {
+        fail_point!("part.room")?;
         let before = self.file.metadata()?.len();
         if before > self.size {
             self.file.set_len(self.size)?;

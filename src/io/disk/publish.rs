@@ -8,9 +8,10 @@
 //! a batch  a copy, mode, mtime of each -> one syncfs -> the renames -> sync each folder once
 //! ```
 //!
-//! On failure the part stays, and nothing has the final name. A failed sync is not asked again.
-//! The kernel tells a failed write-back once to each open file (errseq_t): a descriptor that many
-//! batches share would tell it to one of them only. So each batch opens its own, before it writes.
+//! On failure the part stays, and nothing has the final name; a part that could not be synced is
+//! removed, since what is in memory says nothing of the disk then. The kernel tells a failed
+//! write-back once to each open file (errseq_t): a descriptor that many batches share would tell it
+//! to one of them only. So each batch opens its own, before it writes.
 
 use std::collections::BTreeSet;
 use std::fs::{File, FileTimes, Permissions};
@@ -30,6 +31,7 @@ use super::is_disk_full;
 use super::part::{PartStore, part_name};
 use super::part_file::PartFile;
 use crate::base::{FileEntry, Modified, Name, Root};
+use crate::io::failpoint::fail_point;
 
 /// Times that file systems can keep, seconds since 1970: 1901 to 2446.
 const SECS: std::ops::RangeInclusive<i64> = -(1 << 31)..=(15 << 30);
@@ -60,7 +62,7 @@ pub enum PublishError {
         /// The final path.
         path: PathBuf,
     },
-    /// No room.
+    /// No room. The file has no final name: asked again later it gets one.
     #[error("the disk is full: {} is not complete; free some space", .path.display())]
     DiskFull {
         /// The final path.
@@ -109,21 +111,34 @@ pub fn publish(
     if part.file().metadata().map_err(failed("look at"))?.len() != part.size() {
         return Err(damaged(into, name));
     }
-    dress(part.file(), modified, executable).map_err(failed("set time and mode of"))?;
+    fail_point!("publish.dress")
+        .and_then(|()| dress(part.file(), modified, executable))
+        .map_err(failed("set time and mode of"))?;
     if fsync {
-        part.file().sync_all().map_err(failed("sync"))?;
+        let synced = fail_point!("publish.sync").and_then(|()| part.file().sync_all());
+        if let Err(source) = synced {
+            forget(&part);
+            return Err(failed("sync")(source));
+        }
     }
-    let folder = into.create_parents(name).map_err(failed("make the folders above"))?;
+    let made = fail_point!("publish.folders").and_then(|()| into.create_parents(name));
+    let folder = made.map_err(failed("make the folders above"))?;
     let print = Fingerprint::of(part.file()).map_err(failed("look at"))?;
     if !part.store().is_named(part.file(), &part.root()).map_err(failed("look at"))? {
         return Err(damaged(into, name));
     }
-    rename_noreplace(part.store().folder(), &part_name(&part.root()), &folder, name.file_name())
+    let from = part_name(&part.root());
+    fail_point!("publish.rename")
+        .and_then(|()| rename_noreplace(part.store().folder(), &from, &folder, name.file_name()))
         .map_err(failed("name"))?;
+    let failed = |what| move |source| after_naming(into, name, what, source);
+    fail_point!("publish.named").map_err(failed("look at"))?;
     let named = Fingerprint::of(part.file()).map_err(failed("look at"))?;
     if fsync {
-        into.sync_above(name).map_err(failed("sync the folders above"))?;
+        let synced = fail_point!("publish.above").and_then(|()| into.sync_above(name));
+        synced.map_err(failed("sync the folders above"))?;
     }
+    fail_point!("publish.durable").map_err(failed("look at"))?;
     // Unlocked only now: from here on the file is the user's.
     drop(part);
     Ok(published(into, name, print, &named))
@@ -138,9 +153,12 @@ pub fn publish_batch(
     files: &[FileEntry],
     fsync: bool,
 ) -> Vec<Result<Published, PublishError>> {
+    if files.is_empty() {
+        return Vec::new();
+    }
     let all_failed = |source: io::Error| {
-        let again = || io::Error::from_raw_os_error(source.raw_os_error().unwrap_or_default());
-        files.iter().map(|file| Err(error(into, &file.name, "sync", again()))).collect()
+        let failed = |file: &FileEntry| Err(error(into, &file.name, "sync", again(&source)));
+        files.iter().map(failed).collect()
     };
     // Opened before anything is written: it is told of every failure from here on.
     let watches = match fsync.then(|| Watches::open(store, into)).transpose() {
@@ -148,9 +166,12 @@ pub fn publish_batch(
         Err(source) => return all_failed(source),
     };
     let staged: Vec<_> = files.iter().map(|file| stage(store, into, file)).collect();
-    if let Some(Err(errno)) = watches.as_ref().map(|watches| rustix::fs::syncfs(&watches.parts)) {
+    let sync = |watches: &Watches| {
+        fail_point!("batch.sync").and_then(|()| Ok(rustix::fs::syncfs(&watches.parts)?))
+    };
+    if let Some(Err(source)) = watches.as_ref().map(sync) {
         staged.iter().flatten().for_each(|staged| discard(store, staged));
-        return all_failed(errno.into());
+        return all_failed(source);
     }
     let mut named: Vec<_> = files
         .iter()
@@ -159,11 +180,20 @@ pub fn publish_batch(
         .collect();
     if let Some(Err(source)) = watches.map(|watches| sync_folders(into, &watches.into, files)) {
         for (file, outcome) in files.iter().zip(&mut named).filter(|(_, n)| n.is_ok()) {
-            let again = io::Error::new(source.kind(), source.to_string());
-            *outcome = Err(error(into, &file.name, "sync the folders above", again));
+            *outcome =
+                Err(after_naming(into, &file.name, "sync the folders above", again(&source)));
         }
     }
     named
+}
+
+/// Removes a part whose sync has failed: memory may still have what the disk has lost, and the
+/// next attempt would believe it.
+fn forget(part: &PartFile) {
+    let name = part_name(&part.root());
+    if let Err(error) = part.store().unlink(&name) {
+        log::error!("could not remove the part {name}, which could not be synced: {error}");
+    }
 }
 
 /// The size and root of the file that has the name, if there is one: to tell "already there" from
@@ -217,7 +247,8 @@ struct Staged {
 /// Checks what is kept of `file`, and makes and dresses a copy.
 fn stage(store: &PartStore, into: &Beneath, file: &FileEntry) -> Result<Staged, PublishError> {
     let failed = |what| move |source| error(into, &file.name, what, source);
-    let bytes = match store.read_small(&file.root, file.size) {
+    let read = fail_point!("batch.read").and_then(|()| store.read_small(&file.root, file.size));
+    let bytes = match read {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(PublishError::Missing { path: final_path(into, &file.name) });
         }
@@ -226,8 +257,9 @@ fn stage(store: &PartStore, into: &Beneath, file: &FileEntry) -> Result<Staged, 
     let bytes = bytes.ok_or_else(|| damaged(into, &file.name))?;
     let folder = into.create_parents(&file.name).map_err(failed("make the folders above"))?;
     let (part, open) = store.stage(&file.root, &bytes).map_err(failed("copy the part of"))?;
-    let dressed =
-        dress(&open, file.modified, file.executable).and_then(|()| Fingerprint::of(&open));
+    let dressed = fail_point!("batch.dress")
+        .and_then(|()| dress(&open, file.modified, file.executable))
+        .and_then(|()| Fingerprint::of(&open));
     match dressed {
         Ok(print) => Ok(Staged { part, folder, print }),
         Err(source) => {
@@ -251,12 +283,19 @@ fn name_staged(
     staged: &Staged,
 ) -> Result<Published, PublishError> {
     let failed = |what| move |source| error(into, &file.name, what, source);
-    rename_noreplace(store.folder(), &staged.part, &staged.folder, file.name.file_name())
+    fail_point!("batch.rename")
+        .and_then(|()| {
+            let to = file.name.file_name();
+            rename_noreplace(store.folder(), &staged.part, &staged.folder, to)
+        })
         .inspect_err(|_| discard(store, staged))
         .map_err(failed("name"))?;
-    if let Err(error) = store.remove_small(&file.root) {
+    let removed = fail_point!("batch.remove").and_then(|()| store.remove_small(&file.root));
+    if let Err(error) = removed {
         log::warn!("could not remove the part of {}: {error}", file.root);
     }
+    let failed = |what| move |source| after_naming(into, &file.name, what, source);
+    fail_point!("batch.named").map_err(failed("look at"))?;
     let open = into.open_file(&file.name).map_err(failed("look at"))?;
     let named = Fingerprint::of(&open).map_err(failed("look at"))?;
     Ok(published(into, &file.name, staged.print, &named))
@@ -264,6 +303,7 @@ fn name_staged(
 
 /// Syncs every folder on the way to `files` once; `watch` is the outermost, opened for this batch.
 fn sync_folders(into: &Beneath, watch: &OwnedFd, files: &[FileEntry]) -> io::Result<()> {
+    fail_point!("batch.folders")?;
     let above = |file: &FileEntry| file.name.as_str().rsplit_once('/').map(|(a, _)| a.to_owned());
     let folders: BTreeSet<String> = files.iter().filter_map(above).collect();
     if folders.len() > FOLDER_SYNCS_MAX {
@@ -302,6 +342,22 @@ fn clamped(modified: Modified) -> SystemTime {
     };
     let nanos = Duration::from_nanos(u64::from(modified.nanos.min(999_999_999)));
     second.and_then(|s| s.checked_add(nanos)).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// An error once the name is there: whatever it is, trying again would find the name taken.
+fn after_naming(
+    into: &Beneath,
+    name: &Name,
+    what: &'static str,
+    source: io::Error,
+) -> PublishError {
+    PublishError::Io { what, path: final_path(into, name), source }
+}
+
+/// The same error, for every file that it concerns: a full disk is still known as one.
+fn again(source: &io::Error) -> io::Error {
+    let same = source.raw_os_error().map(io::Error::from_raw_os_error);
+    same.unwrap_or_else(|| io::Error::new(source.kind(), source.to_string()))
 }
 
 /// What was named. Of the state afterwards only ctime is taken, which the renaming itself changes:

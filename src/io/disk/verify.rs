@@ -21,6 +21,7 @@ use super::hash::{HashError, READ_SIZE, each_chunk, hash_chunk, threads_max};
 use super::part_file::PartFile;
 use crate::base::chunk::{chunk_count, chunk_size};
 use crate::base::{Bitmap, Manifest};
+use crate::io::failpoint::fail_point;
 
 /// The chunks of `part` that are what `manifest` says.
 ///
@@ -31,6 +32,7 @@ pub fn verify_part(
     manifest: &Manifest,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> io::Result<Bitmap> {
+    fail_point!("part.verify")?;
     let chunks = chunk_count(manifest.size());
     let data = part.data_ranges()?;
     if !data.is_empty() {

@@ -23,6 +23,7 @@ use super::state::{FolderId, Kind, Place, Record, State};
 use crate::base::manifest::ChunkValue;
 use crate::base::{Manifest, Modified, Name, Root};
 use crate::io::disk::Fingerprint;
+use crate::io::failpoint::fail_point;
 
 const MAGIC: &[u8; 8] = b"parvicat";
 const VERSION: u32 = 1;
@@ -39,8 +40,10 @@ const PAGE_FILES: usize = 1_000;
 pub(super) fn save(path: &Path, state: &Mutex<State>) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    fail_point!("cache.write")?;
     write(&mut file, state)?;
     file.as_file().sync_data()?;
+    fail_point!("cache.rename")?;
     file.persist(path)?;
     Ok(())
 }

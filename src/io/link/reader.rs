@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::io::clock;
+use crate::io::failpoint::fail_point;
 use crate::wire::{FRAME_HEADER_LEN, FrameHeader, Message};
 
 use super::Bulk;
@@ -154,6 +155,7 @@ impl LinkReader {
             }
             done += n;
             on_bytes(n);
+            fail_point!("link.arriving").map_err(LinkError::Io)?;
         }
         Ok(())
     }

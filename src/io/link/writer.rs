@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::io::failpoint::fail_point;
 use crate::wire::Message;
 
 use super::Bulk;
@@ -156,6 +157,7 @@ impl LinkWriter {
             if source.left() == 0 {
                 return Ok(());
             }
+            fail_point!("link.sending").map_err(LinkError::Io)?;
         }
     }
 
@@ -273,7 +275,9 @@ impl<'a> Source<'a> {
             let here = slice.len - self.done;
             let n = here.min((buf.len() - filled) as u64) as usize;
             let part = &mut buf[filled..filled + n];
-            slice.file.read_exact_at(part, slice.offset + self.done).map_err(source_error)?;
+            fail_point!("link.source")
+                .and_then(|()| slice.file.read_exact_at(part, slice.offset + self.done))
+                .map_err(source_error)?;
             filled += n;
             self.left -= n as u64;
             self.done += n as u64;

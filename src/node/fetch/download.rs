@@ -173,7 +173,7 @@ impl Run<'_> {
         let pick = |indices: &[usize]| -> Vec<Wanted> {
             indices.iter().filter_map(|i| wanted.get(*i).cloned()).collect()
         };
-        let results = Mutex::new(file::make_empty(self, &pick(&plan.empty)));
+        let results = Mutex::new(file::make_empty(self, &pick(&plan.empty))?);
         let (next, halted) = (AtomicUsize::new(0), Mutex::new(None));
         let work = || {
             while let Some(set) = plan.sets.get(next.fetch_add(1, Ordering::Relaxed)) {

@@ -73,36 +73,60 @@ pub(super) fn fetch_file(run: &Run<'_>, wanted: &Wanted) -> Result<DownloadRepor
             run.ctx.fetching.done([set_key(&fetch.set)]);
         }
         fetch.finish(put.is_ok());
-        return Ok(run.report(entry, put?, tally.sources()));
+        match put {
+            Err(fault) if fault.kind == FaultKind::DiskFull => disk_full(run, &fault.text)?,
+            put => return Ok(run.report(entry, put?, tally.sources())),
+        }
     }
 }
 
 /// Fetches and names small files: each content once, each name with its own result, in their order.
 /// What cannot be had does not keep the rest from its names; what another download of the same
-/// content takes away at the last moment is had again, from where that one put it.
+/// content takes away at the last moment is had again, from where that one put it; what there is no
+/// room for waits.
 pub(super) fn fetch_batch(
     run: &Run<'_>,
     contents: &[Content],
     files: &[Wanted],
 ) -> Result<Results, Halt> {
-    had_again(contents, files, |contents, files| try_batch(run, contents, files))
+    let attempt = |contents: &[Content], files: &[Wanted]| try_batch(run, contents, files);
+    had_again(contents, files, attempt, |fault| room(run, fault))
 }
 
-/// Tries a batch, and what was taken away of it again, up to the bound.
+/// Waits for room, unless this is a one-shot; tells whether it has waited.
+fn room(run: &Run<'_>, fault: &Fault) -> Result<bool, Halt> {
+    if run.give_up.is_some() {
+        return Ok(false);
+    }
+    disk_full(run, &fault.text).map(|()| true)
+}
+
+/// Tries a batch, and what was taken away of it again, up to the bound; and what there was no room
+/// for, as long as `room` waits for that.
 fn had_again(
     contents: &[Content],
     files: &[Wanted],
     mut attempt: impl FnMut(&[Content], &[Wanted]) -> Result<Vec<Named>, Halt>,
+    mut room: impl FnMut(&Fault) -> Result<bool, Halt>,
 ) -> Result<Results, Halt> {
     let mut results = attempt(contents, files)?;
-    for _ in 1..TAKEN_TRIES_MAX {
-        let was_taken = |(index, result): (usize, &Named)| {
-            matches!(result, Err(Unnamed::Taken(_))).then_some(index)
+    let mut tries = 1;
+    loop {
+        let full = results.iter().find_map(|result| match result {
+            Err(Unnamed::Full(fault)) => Some(fault),
+            _ => None,
+        });
+        let waited = full.map_or(Ok(false), &mut room)?;
+        let passes = |result: &Named| match result {
+            Err(Unnamed::Taken(_)) => tries < TAKEN_TRIES_MAX,
+            Err(Unnamed::Full(_)) => waited,
+            _ => false,
         };
-        let taken: Vec<usize> = results.iter().enumerate().filter_map(was_taken).collect();
+        let taken: Vec<usize> = (0..results.len()).filter(|at| passes(&results[*at])).collect();
         if taken.is_empty() {
             break;
         }
+        tries += usize::from(!waited);
         let again: Vec<Wanted> = taken.iter().map(|index| files[*index].clone()).collect();
         let is_wanted = |c: &&Content| again.iter().any(|w| w.entry.root == c.root);
         let contents: Vec<Content> = contents.iter().filter(is_wanted).copied().collect();
@@ -204,16 +228,27 @@ impl Tally {
 }
 
 /// Names empty files: there is nothing to fetch.
-pub(super) fn make_empty(run: &Run<'_>, files: &[Wanted]) -> Results {
+pub(super) fn make_empty(run: &Run<'_>, files: &[Wanted]) -> Result<Results, Halt> {
+    let attempt = |_: &[Content], files: &[Wanted]| Ok(name_empty(run, files));
+    had_again(&[], files, attempt, |fault| room(run, fault))
+}
+
+fn name_empty(run: &Run<'_>, files: &[Wanted]) -> Vec<Named> {
     let entries: Vec<FileEntry> = files.iter().map(|w| w.entry.clone()).collect();
     for entry in &entries {
         if let Err(e) = run.place.parts.write_small(&entry.root, &[]) {
-            return files.iter().map(|_| Err(Fault::other(e.to_string()))).collect();
+            let unnamed = || match &e {
+                PartError::DiskFull { .. } => {
+                    Unnamed::Full(Fault::new(FaultKind::DiskFull, e.to_string()))
+                }
+                _ => Unnamed::Other(Fault::other(e.to_string())),
+            };
+            return files.iter().map(|_| Err(unnamed())).collect();
         }
     }
     let put = run.place.put_batch(&entries);
     let name = |(entry, put): (&FileEntry, Result<_, Unnamed>)| {
-        put.map(|path| run.report(entry, path, Vec::new())).map_err(Unnamed::into_fault)
+        put.map(|path| run.report(entry, path, Vec::new()))
     };
     entries.iter().zip(put).map(name).collect()
 }
@@ -409,7 +444,7 @@ mod tests {
             tries.push(files.iter().map(|w| w.entry.name.as_str()).collect::<Vec<_>>().join(" "));
             Ok(files.iter().map(|w| name(tries.len(), w)).collect())
         };
-        let Ok(results) = had_again(&contents, &files, attempt) else {
+        let Ok(results) = had_again(&contents, &files, attempt, |_| Ok(true)) else {
             return Default::default();
         };
         let results = results.into_iter().map(|r| r.ok().map(|r| r.name.as_str().to_owned()));
@@ -423,6 +458,31 @@ mod tests {
         let (results, tries) = tries(&once);
         assert_eq!(results, ["a", "b", "twin"].map(|n| Some(n.to_owned())));
         assert_eq!(tries, ["a b twin", "b twin"]);
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_tried_for_as_long_as_it_takes() {
+        let full = || Err(Unnamed::Full(Fault::new(FaultKind::DiskFull, "full")));
+        let long = TAKEN_TRIES_MAX + 3;
+        let once_there_is_room = |n, w: &Wanted| {
+            if n < long && w.entry.name.as_str() == "b" { full() } else { named(w) }
+        };
+        let (results, tries) = tries(&once_there_is_room);
+        assert_eq!(results, ["a", "b", "twin"].map(|n| Some(n.to_owned())));
+        assert_eq!((tries.len(), tries[1].as_str()), (long, "b"));
+    }
+
+    #[test]
+    fn a_one_shot_does_not_wait_for_room() {
+        let files = [wanted("a", b"1")];
+        let full = |_: &[Content], _: &[Wanted]| {
+            Ok(vec![Err(Unnamed::Full(Fault::new(FaultKind::DiskFull, "full")))])
+        };
+        let Ok(results) = had_again(&[content(&files[0].entry)], &files, full, |_| Ok(false))
+        else {
+            panic!("it is halted");
+        };
+        assert_eq!(results[0].as_ref().unwrap_err().kind, FaultKind::DiskFull);
     }
 
     #[test]

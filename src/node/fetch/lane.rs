@@ -8,6 +8,7 @@
 //! (WANT, SKIP, ACK, DONE) and a WORKING every few seconds, so that the owner knows we are alive.
 //! Bytes nobody asked for are a fault of the owner: the lane ends.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use super::sink::Written;
 use crate::base::limits::WORKING_EVERY;
 use crate::base::{Bitmap, PeerInfo, Range};
 use crate::io::clock;
+use crate::io::failpoint::fail_point;
 use crate::io::link::{self, Link, LinkError, LinkReader, LinkWriter, Phase};
 use crate::io::threads;
 use crate::logic::owners::Standing;
@@ -59,6 +61,7 @@ fn connect_and_fetch(
     outbox: &Receiver<Message>,
 ) -> Result<(), LinkError> {
     let ctx = &fetch.ctx;
+    fail_point!("fetch.dial").map_err(LinkError::Io)?;
     let mut link =
         link::dial(peer.chunk(), bind_for(ctx, peer.chunk()), &ctx.chunk_link, Some(peer.id))?;
     // All may have ended meanwhile: an OPEN now would take the place of who comes after us.
@@ -92,8 +95,10 @@ fn connect_and_fetch(
 }
 
 fn open(fetch: &Fetch, link: &mut Link) -> Result<Bitmap, LinkError> {
+    fail_point!("fetch.open").map_err(LinkError::Io)?;
     match link.ask(Open { set: fetch.set.clone(), resumable: fetch.resumable })? {
         Message::Opened(opened) => {
+            fail_point!("fetch.opened").map_err(LinkError::Io)?;
             fetch.progress.opened(opened.attempt);
             Ok(opened.have)
         }
@@ -108,11 +113,31 @@ fn write_until_closed(
 ) -> Result<(), LinkError> {
     loop {
         match outbox.recv_timeout(WORKING_EVERY) {
-            Ok(message) => writer.send(&message)?,
+            Ok(message) => {
+                sending_point(&message).map_err(LinkError::Io)?;
+                writer.send(&message)?;
+                if matches!(message, Message::Done(_)) {
+                    fail_point!("fetch.told").map_err(LinkError::Io)?;
+                }
+            }
             Err(RecvTimeoutError::Timeout) => writer.send(&Working.into())?,
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
     }
+}
+
+/// Each kind of message is a step of its own.
+fn sending_point(message: &Message) -> io::Result<()> {
+    if matches!(message, Message::Want(_)) {
+        fail_point!("fetch.want")?;
+    }
+    if matches!(message, Message::Ack(_)) {
+        fail_point!("fetch.ack")?;
+    }
+    if matches!(message, Message::Done(_)) {
+        fail_point!("fetch.done")?;
+    }
+    Ok(())
 }
 
 /// The reader's state.
@@ -144,6 +169,7 @@ impl Lane<'_> {
         let now = clock::now();
         match message {
             Message::Next(next) => {
+                fail_point!("fetch.next").map_err(LinkError::Io)?;
                 let actions = self.fetch.state.lock().shares.on_next(now, self.key, next.items);
                 self.fetch.carry_out(actions);
             }
@@ -160,6 +186,7 @@ impl Lane<'_> {
     }
 
     fn take_chunk(&mut self, chunk: &Chunk, reader: &mut LinkReader) -> Result<(), LinkError> {
+        fail_point!("fetch.header").map_err(LinkError::Io)?;
         let kind = crate::wire::Kind::Chunk;
         let Some(len) = self.run_len(chunk) else { return Err(LinkError::Unexpected(kind)) };
         let verdict = {
@@ -170,6 +197,7 @@ impl Lane<'_> {
             return Err(LinkError::Unexpected(kind));
         }
         self.receive(len as usize, reader)?;
+        fail_point!("fetch.received").map_err(LinkError::Io)?;
         if matches!(verdict, Verdict::Take) {
             return self.keep(chunk.items);
         }

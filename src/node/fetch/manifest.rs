@@ -12,6 +12,7 @@ use crate::base::limits::{CONNECT_TIME_MAX, HANDSHAKE_TIME_MAX, HEADER_TIME_MAX}
 use crate::base::manifest::ManifestError;
 use crate::base::{Manifest, PeerInfo};
 use crate::io::clock;
+use crate::io::failpoint::fail_point;
 use crate::io::link::{self, LinkError, Phase};
 use crate::io::threads::receive;
 use crate::node::context::Context;
@@ -101,8 +102,11 @@ fn heard(
 fn ask(ctx: &Context, peer: &PeerInfo, content: Content) -> Result<Manifest, NoManifest> {
     let Content { root, size } = content;
     let addr = peer.size();
+    fail_point!("manifest.ask").map_err(LinkError::Io)?;
     let mut link = link::dial(addr, bind_for(ctx, addr), &ctx.link, Some(peer.id))?;
-    match link.ask(SizeQuestion { root, manifest: true })? {
+    let answer = link.ask(SizeQuestion { root, manifest: true })?;
+    fail_point!("manifest.answered").map_err(LinkError::Io)?;
+    match answer {
         Message::SizeAnswer(answer) if answer.size == size => {
             Ok(Manifest::check(size, root, answer.values.into_vec())?)
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::base::{Fault, FaultKind, FileEntry, Manifest, Name};
 use crate::io::disk::{self, Beneath, PartFile, PartStore, PublishError, Published};
+use crate::io::failpoint::fail_point;
 use crate::io::index::Index;
 use crate::node::claims::Claims;
 
@@ -41,6 +42,8 @@ pub(in crate::node) enum There {
 pub(in crate::node) enum Unnamed {
     /// Another download of the same content has taken what was kept of it: have it again.
     Taken(Fault),
+    /// There is no room for it; passes when there is.
+    Full(Fault),
     /// Anything else.
     Other(Fault),
 }
@@ -49,7 +52,7 @@ impl Unnamed {
     /// The words for a person.
     pub(in crate::node) fn into_fault(self) -> Fault {
         match self {
-            Unnamed::Taken(fault) | Unnamed::Other(fault) => fault,
+            Unnamed::Taken(fault) | Unnamed::Full(fault) | Unnamed::Other(fault) => fault,
         }
     }
 }
@@ -119,6 +122,7 @@ impl Place {
         let named = |(entry, result): (&FileEntry, Result<Published, PublishError>)| {
             let published = result.map_err(|e| match e {
                 PublishError::Missing { .. } => Unnamed::Taken(fault(&entry.name, &e)),
+                PublishError::DiskFull { .. } => Unnamed::Full(fault(&entry.name, &e)),
                 _ => Unnamed::Other(fault(&entry.name, &e)),
             })?;
             self.arrived(entry, None, &published);
@@ -128,7 +132,10 @@ impl Place {
     }
 
     fn arrived(&self, entry: &FileEntry, manifest: Option<&Manifest>, published: &Published) {
-        if let Some(index) = &self.index {
+        // The scanner finds what the index was not told of.
+        if let Some(index) = &self.index
+            && fail_point!("index.arrived").is_ok()
+        {
             index.publish_downloaded(entry, manifest.cloned().map(Arc::new), published);
         }
     }

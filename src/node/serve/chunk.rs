@@ -13,6 +13,7 @@ use super::transfer::{Owner, State, Transfer};
 use super::upload;
 use crate::base::limits::HEADER_TIME_MAX;
 use crate::base::{Bitmap, FaultKind};
+use crate::io::failpoint::fail_point;
 use crate::io::link::{Link, LinkError, Phase};
 use crate::io::threads;
 use crate::logic::batch::set_key;
@@ -36,8 +37,13 @@ pub(in crate::node) fn serve(mut link: Link, owner: &Owner) {
     let end = match link.recv(HEADER_TIME_MAX) {
         Ok(Message::Open(open)) => transfer(link, owner, &open),
         Ok(Message::Knock(knock)) => {
-            let answer = owner.downloads.knocked(link.peer, link.remote.ip(), &knock);
-            link.send(answer)
+            let answer = fail_point!("knock.heard")
+                .map(|()| owner.downloads.knocked(link.peer, link.remote.ip(), &knock))
+                .map_err(LinkError::Io);
+            answer.and_then(|answer| {
+                fail_point!("knock.reply").map_err(LinkError::Io)?;
+                link.send(answer)
+            })
         }
         Ok(other) => {
             let end = link.send(super::unexpected(&other, "chunk"));
@@ -52,6 +58,7 @@ pub(in crate::node) fn serve(mut link: Link, owner: &Owner) {
 }
 
 fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError> {
+    fail_point!("serve.open").map_err(LinkError::Io)?;
     let set = &open.set;
     let (items, contents) = (Items::of(set), contents(set));
     let have = match what_is_here(owner, set, &contents, &items) {
@@ -84,7 +91,10 @@ fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError>
             return link.send(Refused::new(Why::Busy, words));
         }
     };
-    let opened = link.send(Opened { attempt, have: have.clone() });
+    let opened = fail_point!("serve.begun")
+        .map_err(LinkError::Io)
+        .and_then(|()| link.send(Opened { attempt, have: have.clone() }))
+        .and_then(|()| fail_point!("serve.opened").map_err(LinkError::Io));
     let state = State { upload: Upload::new(items, have), outbox: VecDeque::new(), ended: false };
     let transfer = Transfer {
         owner,
@@ -121,6 +131,7 @@ fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError>
         Err(e) => (Lost::Broken, Err(e)),
     };
     owner.uploads.end(connection, how);
+    fail_point!("serve.ended").map_err(LinkError::Io)?;
     end
 }
 

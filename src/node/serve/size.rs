@@ -3,10 +3,11 @@
 use crate::base::chunk::chunk_count;
 use crate::base::manifest::ChunkValue;
 use crate::base::{Bitmap, Root};
+use crate::io::failpoint::fail_point;
 use crate::io::index::Index;
 use crate::io::link::Link;
 use crate::wire::message::size::SizeAnswer;
-use crate::wire::message::tracker::Refused;
+use crate::wire::message::tracker::{Refused, Why};
 use crate::wire::{List, Message};
 
 /// One connection.
@@ -18,6 +19,7 @@ fn answer(question: Message, index: &Index) -> Result<Message, Refused> {
     let Message::SizeQuestion(question) = question else {
         return Err(super::unexpected(&question, "size"));
     };
+    fail_point!("size.answer").map_err(|e| Refused::new(Why::Busy, e.to_string()))?;
     let root = question.root;
     let looking = index.is_looking();
     let size = index.entry_of(&root).map(|entry| entry.size);

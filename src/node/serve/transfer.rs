@@ -1,6 +1,7 @@
 //! One open transfer, shared by its reader and its writer, and the reader.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::crowd::Crowd;
 use crate::base::Time;
 use crate::base::limits::WORKING_EVERY;
 use crate::io::clock;
+use crate::io::failpoint::fail_point;
 use crate::io::index::Index;
 use crate::io::link::{LinkError, LinkReader, Phase};
 use crate::logic::ledger::{Connection, Lost};
@@ -86,6 +88,7 @@ impl Transfer<'_> {
     /// One message; tells how the transfer ended, when it did.
     fn hear(&self, message: Message) -> Result<Option<Lost>, LinkError> {
         let kind = message.kind();
+        heard_point(&message).map_err(LinkError::Io)?;
         let mut state = self.state.lock();
         let violation = match message {
             Message::Want(want) => state.upload.on_want(&want).err(),
@@ -94,6 +97,7 @@ impl Transfer<'_> {
                 Ok(bytes) => {
                     drop(state);
                     self.owner.uploads.acked(self.connection, bytes);
+                    fail_point!("serve.acked").map_err(LinkError::Io)?;
                     state = self.state.lock();
                     None
                 }
@@ -126,4 +130,18 @@ impl Transfer<'_> {
         self.state.lock().ended = true;
         self.wake.notify_all();
     }
+}
+
+/// Each kind of message is a step of its own.
+fn heard_point(message: &Message) -> io::Result<()> {
+    if matches!(message, Message::Want(_)) {
+        fail_point!("serve.want")?;
+    }
+    if matches!(message, Message::Ack(_)) {
+        fail_point!("serve.ack")?;
+    }
+    if matches!(message, Message::Done(_)) {
+        fail_point!("serve.done")?;
+    }
+    Ok(())
 }

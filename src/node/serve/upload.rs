@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use super::transfer::Transfer;
 use crate::base::chunk::chunk_span;
 use crate::base::{Range, Root};
+use crate::io::failpoint::fail_point;
 use crate::io::index::{OpenError, Served};
 use crate::io::link::{FileSlice, LinkError, LinkWriter};
 use crate::logic::upload::Step;
@@ -27,7 +28,10 @@ pub(super) fn write(transfer: &Transfer<'_>, writer: &mut LinkWriter) -> Result<
     while let ControlFlow::Continue(work) = next(transfer) {
         match work {
             Work::Say(message) => writer.send(&message)?,
-            Work::Step(Step::Announce(items)) => writer.send(&Next { items }.into())?,
+            Work::Step(Step::Announce(items)) => {
+                fail_point!("serve.next").map_err(LinkError::Io)?;
+                writer.send(&Next { items }.into())?;
+            }
             Work::Step(Step::Send(items)) if transfer.batch => send_files(transfer, writer, items)?,
             Work::Step(Step::Send(items)) => send_chunk(transfer, writer, items, &mut current)?,
         }
@@ -114,6 +118,7 @@ fn send_files(
 /// The file, if it is still shared as it was. Being out of descriptors says nothing of the file:
 /// it ends the connection, and the requester comes again.
 fn open(transfer: &Transfer<'_>, root: &Root) -> Result<Option<Served>, LinkError> {
+    fail_point!("serve.open_file").map_err(LinkError::Io)?;
     match transfer.owner.index.open(root) {
         Ok(served) => Ok(Some(served)),
         Err(OpenError::Io { source, .. }) => Err(LinkError::Io(source)),
@@ -129,6 +134,7 @@ fn send_run(
 ) -> Result<(), LinkError> {
     let ctx = &transfer.owner.ctx;
     let len = slices.iter().map(|s| s.len).sum();
+    fail_point!("serve.header").map_err(LinkError::Io)?;
     let header = Chunk { items, len }.into();
     let (step, over) = (writer.step(), || transfer.state.lock().ended);
     step.set(transfer.step());
@@ -146,6 +152,7 @@ fn send_run(
         gone.into_iter().for_each(|c| transfer.owner.index.stale(&c.root));
     }
     sent?;
+    fail_point!("serve.sent").map_err(LinkError::Io)?;
     transfer.state.lock().upload.on_sent(items);
     Ok(())
 }
