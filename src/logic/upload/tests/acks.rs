@@ -3,7 +3,7 @@
 
 use super::*;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Said {
     Ack(Range),
     Skip(Range),
