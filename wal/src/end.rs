@@ -9,6 +9,7 @@ use crate::error::WalError;
 use crate::make::Active;
 use crate::record::{self, KIND_SEAL, RECORD_LEN_MAX, Record};
 use crate::segment::HEADER_LEN;
+use crate::wait::Waiters;
 
 /// The end of the log.
 pub(crate) struct State {
@@ -23,6 +24,8 @@ pub(crate) struct State {
     pub used: u64,
     /// A leader is at it, without the lock.
     pub syncing: bool,
+    /// Who waits for the next sync.
+    pub waiters: Waiters,
     pub poison: Option<Arc<str>>,
     /// What `synced` was at each poisoning: a waiter from before can tell what became of its record.
     pub poisonings: Vec<u64>,
@@ -45,6 +48,7 @@ impl State {
             synced: written,
             used: written,
             syncing: false,
+            waiters: Waiters::default(),
             poison: None,
             poisonings: Vec::new(),
             since_checkpoint: 0,
@@ -90,6 +94,17 @@ impl State {
         self.poison = None;
         self.since_checkpoint = 0;
         self.live_bytes = self.active.base;
+        self.waiters.tell_durable();
+    }
+
+    /// What has become of record `seq`, appended when there were `epoch` poisonings; nothing yet when
+    /// it is `None`.
+    pub(crate) fn outcome(&self, epoch: usize, seq: u64) -> Option<Result<(), WalError>> {
+        let poisoned = self.poisonings.get(epoch).copied();
+        if poisoned.unwrap_or(self.synced) >= seq {
+            return Some(Ok(()));
+        }
+        poisoned.map(|_| Err(self.lost()))
     }
 
     pub(crate) fn refuse_poisoned(&self) -> Result<(), WalError> {
@@ -108,6 +123,7 @@ impl State {
         if self.poison.is_none() {
             self.poison = Some(error.to_string().into());
             self.poisonings.push(self.synced);
+            self.waiters.tell_to_look();
         }
     }
 

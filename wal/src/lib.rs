@@ -64,7 +64,8 @@
 //! # Reading the code
 //!
 //! `record` and `segment` are the bytes, `scan` reads one file, `chain` judges all of them, `open`
-//! acts on it; `log` is the open log, `end` what its lock guards, `make` its new segments; `disk` is the real [`Storage`].
+//! acts on it; `log` is the open log, `end` what its lock guards, `wait` who waits for a sync, `make` its new
+//! segments; `disk` is the real [`Storage`].
 
 mod chain;
 mod disk;
@@ -81,6 +82,7 @@ mod segment;
 mod storage;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod wait;
 
 pub use disk::{Disk, make_dir_durable};
 pub use dump::{Verdict, dump, hex, inspect, verify};

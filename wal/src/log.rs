@@ -13,8 +13,9 @@
 //! ```
 //!
 //! One lock guards the end of the log. The thread that syncs (the leader) gives it up meanwhile;
-//! who comes then writes his record and waits, and the next leader syncs for all of them. Rotation
-//! and checkpoints keep the lock, after the leader is back. Dropping a log syncs nothing.
+//! who comes then writes his record and waits, and the next leader syncs for all of them. The leader
+//! wakes the next one first, and then each whom it served. Rotation and checkpoints keep the lock,
+//! after the leader is back. Dropping a log syncs nothing.
 
 use std::any::Any;
 use std::fmt;
@@ -28,6 +29,7 @@ use crate::make::{self, Unmade};
 use crate::record::{KIND_RESERVED, KIND_SEAL, PAYLOAD_MAX, Record};
 use crate::segment::Header;
 use crate::storage::{Storage, patiently};
+use crate::wait::{Served, Told};
 
 /// What the caller decides about a log.
 #[derive(Debug, Clone)]
@@ -87,7 +89,7 @@ impl Wal {
     pub fn append_durable(&self, record: &Record) -> Result<u64, WalError> {
         let mut state = self.state.lock();
         let seq = self.write(&mut state, record)?;
-        self.commit(&mut state, seq)?;
+        self.commit(state, seq)?;
         Ok(seq)
     }
 
@@ -104,10 +106,10 @@ impl Wal {
     /// # Errors
     /// The log is poisoned.
     pub fn sync(&self) -> Result<(), WalError> {
-        let mut state = self.state.lock();
+        let state = self.state.lock();
         state.refuse_poisoned()?;
         let seq = state.written;
-        self.commit(&mut state, seq)
+        self.commit(state, seq)
     }
 
     /// Whether the log takes records.
@@ -153,26 +155,31 @@ impl Wal {
     }
 
     /// Waits until `seq` is durable, or syncs for everybody who waits.
-    fn commit(&self, state: &mut MutexGuard<'_, State>, seq: u64) -> Result<(), WalError> {
+    fn commit<'a>(&'a self, mut state: MutexGuard<'a, State>, seq: u64) -> Result<(), WalError> {
         let epoch = state.poisonings.len();
         loop {
-            let poisoned = state.poisonings.get(epoch).copied();
-            if poisoned.unwrap_or(state.synced) >= seq {
-                return Ok(());
+            if let Some(outcome) = state.outcome(epoch, seq) {
+                return outcome;
             }
-            if poisoned.is_some() {
-                return Err(state.lost());
+            if !state.syncing {
+                let served = self.lead(&mut state);
+                // A leader syncs its own record too.
+                let outcome = state.outcome(epoch, seq).unwrap_or_else(|| Err(state.lost()));
+                drop(state);
+                served.tell();
+                return outcome;
             }
-            if state.syncing {
-                self.changed.wait(state);
-            } else {
-                self.lead(state);
+            let waiter = state.waiters.join(seq);
+            drop(state);
+            match waiter.wait() {
+                Told::Durable => return Ok(()),
+                Told::Look => state = self.state.lock(),
             }
         }
     }
 
-    /// One sync, without the lock, for all that is written.
-    fn lead(&self, state: &mut MutexGuard<'_, State>) {
+    /// One sync, without the lock, for all that is written. Whom it served is to be told.
+    fn lead(&self, state: &mut MutexGuard<'_, State>) -> Served {
         state.syncing = true;
         let (file, reached) = (Arc::clone(&state.active.file), state.written);
         let synced = MutexGuard::unlocked(state, || patiently(|| file.sync()));
@@ -184,7 +191,10 @@ impl Wal {
                 state.poison(&error);
             }
         }
+        // Rotations and checkpoints.
         self.changed.notify_all();
+        let synced = state.synced;
+        state.waiters.after_sync(synced)
     }
 
     /// Ends the active segment and begins the next, which is durable before the seal names it.
@@ -202,6 +212,7 @@ impl Wal {
         });
         sealed.map_err(|error| state.poisoned_by(error))?;
         state.synced = state.written;
+        state.waiters.tell_durable();
         state.since_checkpoint += state.active.end - state.active.base;
         let full = std::mem::replace(&mut state.active, next);
         state.older.push(full.name);

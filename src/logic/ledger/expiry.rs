@@ -34,7 +34,10 @@ impl Ledger {
     /// Lets time pass; returns the ends of what waited for too long, or is too much, and now and then
     /// how old the others are.
     pub fn tick(&mut self, now: Time) -> Vec<Record> {
-        let passed = now.since(self.ticked.replace(now).unwrap_or(now));
+        // Time that went by before a clock went back is not counted again.
+        let before = self.ticked.unwrap_or(now);
+        let passed = now.since(before);
+        self.ticked = Some(before.max(now));
         let (mut expired, mut records) = (Vec::new(), Vec::new());
         for (key, entry) in &mut self.entries {
             if matches!(entry.phase, Phase::Over(_)) {

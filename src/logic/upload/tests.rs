@@ -1,5 +1,7 @@
 //! Bob sends to alice; eve asks for what she should not.
 
+mod acks;
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,6 +1,9 @@
 //! What the ledger does with one upload, step by step.
 
+mod acks;
 mod bounds;
+mod clocks;
+mod random;
 
 use super::*;
 
