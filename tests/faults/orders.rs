@@ -168,6 +168,7 @@ fn a_stranger_who_knocks_is_not_dialled() {
     swarm.sharing_with(&slow(&swarm, "alice"), &[("film", &film)]);
     let bob = swarm.node("bob");
     let id = begin(&bob, "film", From::One("alice".into()));
+    #[expect(clippy::disallowed_methods, reason = "only to see whether anybody comes")]
     let eve = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     eve.set_nonblocking(true).unwrap();
     let set = Set::File(Content { root: Root::of(&film), size: film.len() as u64 });

@@ -14,6 +14,7 @@ use super::job::{Job, Outcome};
 use super::place::{Place, There};
 use super::resolve::{Wanted, resolve};
 use super::run::{Halt, Run};
+use super::small;
 use crate::base::{Fault, FaultKind, Name};
 use crate::io::threads;
 use crate::logic::batch::{self, PlannedSet};
@@ -173,7 +174,7 @@ impl Run<'_> {
         let pick = |indices: &[usize]| -> Vec<Wanted> {
             indices.iter().filter_map(|i| wanted.get(*i).cloned()).collect()
         };
-        let results = Mutex::new(file::make_empty(self, &pick(&plan.empty))?);
+        let results = Mutex::new(small::make_empty(self, &pick(&plan.empty))?);
         let (next, halted) = (AtomicUsize::new(0), Mutex::new(None));
         let work = || {
             while let Some(set) = plan.sets.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -203,7 +204,7 @@ impl Run<'_> {
 
     fn fetch_set(&self, planned: &PlannedSet, files: &[Wanted]) -> Result<Results, Halt> {
         match &planned.set {
-            Set::Batch(contents) => file::fetch_batch(self, contents, files),
+            Set::Batch(contents) => small::fetch_batch(self, contents, files),
             // Twins of a large file are fetched one after the other; each is a file of its own.
             Set::File(_) => files
                 .iter()

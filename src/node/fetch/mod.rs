@@ -22,4 +22,5 @@ pub(super) mod resolve;
 mod run;
 mod set;
 mod sink;
+mod small;
 mod supervisor;

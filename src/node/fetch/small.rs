@@ -1,0 +1,266 @@
+//! Small files: fetched together, each content once, and named together.
+//!
+//! Invariant: what cannot be had does not keep the rest from its names; each name has its own result.
+//! Ends with one result a file, or `Halt::Stopped`.
+
+use super::file::{
+    Results, Settled, Tally, begin, disk_full, last, order, settle, take_turn, wait_for_room,
+};
+use super::here;
+use super::place::Unnamed;
+use super::resolve::Wanted;
+use super::run::{Halt, Run};
+use super::set::{Fetch, Last};
+use super::sink::Sink;
+use crate::base::{Bitmap, Fault, FaultKind, FileEntry};
+use crate::io::disk::{self, PartError};
+use crate::logic::batch::set_key;
+use crate::node::view::{DownloadReport, TransferState};
+use crate::wire::List;
+use crate::wire::message::transfer::{Content, Set};
+
+/// How often a batch is tried whose small files other downloads take away.
+const TAKEN_TRIES_MAX: usize = 4;
+
+/// What became of one file of a batch.
+type Named = Result<DownloadReport, Unnamed>;
+
+/// Fetches and names small files: each content once, each name with its own result, in their order.
+/// What cannot be had does not keep the rest from its names; what another download of the same
+/// content takes away at the last moment is had again, from where that one put it; what there is no
+/// room for waits.
+pub(super) fn fetch_batch(
+    run: &Run<'_>,
+    contents: &[Content],
+    files: &[Wanted],
+) -> Result<Results, Halt> {
+    let attempt = |contents: &[Content], files: &[Wanted]| try_batch(run, contents, files);
+    had_again(contents, files, attempt, |fault| room(run, fault))
+}
+
+/// Waits for room, unless this is a one-shot; tells whether it has waited.
+fn room(run: &Run<'_>, fault: &Fault) -> Result<bool, Halt> {
+    if run.give_up.is_some() {
+        return Ok(false);
+    }
+    disk_full(run, &fault.text).map(|()| true)
+}
+
+/// Tries a batch, and what was taken away of it again, up to the bound; and what there was no room
+/// for, as long as `room` waits for that.
+fn had_again(
+    contents: &[Content],
+    files: &[Wanted],
+    mut attempt: impl FnMut(&[Content], &[Wanted]) -> Result<Vec<Named>, Halt>,
+    mut room: impl FnMut(&Fault) -> Result<bool, Halt>,
+) -> Result<Results, Halt> {
+    let mut results = attempt(contents, files)?;
+    let mut tries = 1;
+    loop {
+        let full = results.iter().find_map(|result| match result {
+            Err(Unnamed::Full(fault)) => Some(fault),
+            _ => None,
+        });
+        let waited = full.map_or(Ok(false), &mut room)?;
+        let passes = |result: &Named| match result {
+            Err(Unnamed::Taken(_)) => tries < TAKEN_TRIES_MAX,
+            Err(Unnamed::Full(_)) => waited,
+            _ => false,
+        };
+        let taken: Vec<usize> = (0..results.len()).filter(|at| passes(&results[*at])).collect();
+        if taken.is_empty() {
+            break;
+        }
+        tries += usize::from(!waited);
+        let again: Vec<Wanted> = taken.iter().map(|index| files[*index].clone()).collect();
+        let is_wanted = |c: &&Content| again.iter().any(|w| w.entry.root == c.root);
+        let contents: Vec<Content> = contents.iter().filter(is_wanted).copied().collect();
+        let tried = attempt(&contents, &again)?;
+        taken.into_iter().zip(tried).for_each(|(index, result)| results[index] = result);
+    }
+    Ok(results.into_iter().map(|named| named.map_err(Unnamed::into_fault)).collect())
+}
+
+/// One try at a batch.
+fn try_batch(run: &Run<'_>, contents: &[Content], files: &[Wanted]) -> Result<Vec<Named>, Halt> {
+    let set = Set::Batch(List::of(contents.to_vec()));
+    let _turn = take_turn(run, &set)?;
+    let mut tally = Tally::default();
+    loop {
+        let have = check_small(run, contents)?;
+        tally.found(run, have.iter().map(|i| contents[i as usize].size).sum());
+        let sink = Sink::Batch { store: run.place.parts.clone(), contents: contents.to_vec() };
+        let fetch = begin(run, set.clone(), sink, have, files);
+        let end = fetch.run(&order(run, files));
+        tally.fetched(&fetch);
+        let missing = match settle(run, end) {
+            Settled::Complete => None,
+            Settled::Short(Halt::Fault(fault)) => Some(fault),
+            Settled::Full(words) => {
+                fetch.halt(Last::Nothing);
+                wait_for_room(run, &words)?;
+                continue;
+            }
+            Settled::Short(Halt::Stopped) => {
+                fetch.halt(last(run));
+                return Err(Halt::Stopped);
+            }
+        };
+        run.progress().set(TransferState::Finishing, "");
+        fetch.take_sink();
+        let results = name_batch(run, &fetch, contents, files, missing.as_ref());
+        let named = results.iter().all(Result::is_ok);
+        if named {
+            run.ctx.fetching.done([set_key(&set)]);
+        }
+        fetch.finish(named);
+        return Ok(results);
+    }
+}
+
+/// Names what has arrived of a batch; `missing` is why the rest has not.
+fn name_batch(
+    run: &Run<'_>,
+    fetch: &Fetch,
+    contents: &[Content],
+    files: &[Wanted],
+    missing: Option<&Fault>,
+) -> Vec<Named> {
+    let item = |w: &Wanted| contents.iter().position(|c| c.root == w.entry.root);
+    let is_here = |w: &Wanted| item(w).is_some_and(|i| fetch.has(i as u32));
+    let here = files.iter().filter(|w| is_here(w));
+    let entries: Vec<FileEntry> = here.map(|w| w.entry.clone()).collect();
+    let mut put = run.place.put_batch(&entries).into_iter();
+    let name = |wanted: &Wanted| match is_here(wanted).then(|| put.next()).flatten() {
+        Some(put) => {
+            let sources = item(wanted).map(|i| fetch.sources_of(i as u32)).unwrap_or_default();
+            put.map(|path| run.report(&wanted.entry, path, sources))
+        }
+        None => {
+            let fault = missing.cloned().unwrap_or_else(|| Fault::other("did not arrive"));
+            let words = format!("{}: {}", wanted.entry.name, fault.text);
+            Err(Unnamed::Other(Fault::new(fault.kind, words)))
+        }
+    };
+    files.iter().map(name).collect()
+}
+
+/// Names empty files: there is nothing to fetch.
+pub(super) fn make_empty(run: &Run<'_>, files: &[Wanted]) -> Result<Results, Halt> {
+    let attempt = |_: &[Content], files: &[Wanted]| Ok(name_empty(run, files));
+    had_again(&[], files, attempt, |fault| room(run, fault))
+}
+
+fn name_empty(run: &Run<'_>, files: &[Wanted]) -> Vec<Named> {
+    let entries: Vec<FileEntry> = files.iter().map(|w| w.entry.clone()).collect();
+    for entry in &entries {
+        if let Err(e) = run.place.parts.write_small(&entry.root, &[]) {
+            let unnamed = || match &e {
+                PartError::DiskFull { .. } => {
+                    Unnamed::Full(Fault::new(FaultKind::DiskFull, e.to_string()))
+                }
+                _ => Unnamed::Other(Fault::other(e.to_string())),
+            };
+            return files.iter().map(|_| Err(unnamed())).collect();
+        }
+    }
+    let put = run.place.put_batch(&entries);
+    let name = |(entry, put): (&FileEntry, Result<_, Unnamed>)| {
+        put.map(|path| run.report(entry, path, Vec::new()))
+    };
+    entries.iter().zip(put).map(name).collect()
+}
+
+fn check_small(run: &Run<'_>, contents: &[Content]) -> Result<Bitmap, Halt> {
+    let mut have = Bitmap::none(contents.len() as u32);
+    for (index, content) in (0_u32..).zip(contents) {
+        match run.place.parts.has_small(&content.root, content.size) {
+            Ok(true) => have.insert(index),
+            Ok(false) => here::copy_small(run.place, *content) && have.insert(index),
+            Err(e) if disk::is_disk_full(&e) => false,
+            Err(e) => return Err(Fault::other(format!("could not look at a part: {e}")).into()),
+        };
+    }
+    Ok(have)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::fetch::file::content;
+    use crate::node::samples::hit;
+
+    fn wanted(name: &str, content: &[u8]) -> Wanted {
+        Wanted { entry: hit(name, content, &[]).entry, owners: Vec::new(), rivals: Vec::new() }
+    }
+
+    fn named(w: &Wanted) -> Named {
+        let (name, root, bytes) = (w.entry.name.clone(), w.entry.root, w.entry.size);
+        let path = name.as_path().into();
+        Ok(DownloadReport { name, root, path, bytes, seconds: 0.0, sources: Vec::new() })
+    }
+
+    fn taken() -> Named {
+        Err(Unnamed::Taken(Fault::new(FaultKind::Unfinished, "taken")))
+    }
+
+    /// What came of a batch of a, b and a twin of a, and the names in each try.
+    fn tries(name: &dyn Fn(usize, &Wanted) -> Named) -> (Vec<Option<String>>, Vec<String>) {
+        let files = [wanted("a", b"1"), wanted("b", b"2"), wanted("twin", b"1")];
+        let contents = [content(&files[0].entry), content(&files[1].entry)];
+        let mut tries = Vec::new();
+        let attempt = |contents: &[Content], files: &[Wanted]| {
+            assert!(contents.iter().all(|c| files.iter().any(|w| w.entry.root == c.root)));
+            assert!(files.iter().all(|w| contents.contains(&content(&w.entry))));
+            tries.push(files.iter().map(|w| w.entry.name.as_str()).collect::<Vec<_>>().join(" "));
+            Ok(files.iter().map(|w| name(tries.len(), w)).collect())
+        };
+        let Ok(results) = had_again(&contents, &files, attempt, |_| Ok(true)) else {
+            return Default::default();
+        };
+        let results = results.into_iter().map(|r| r.ok().map(|r| r.name.as_str().to_owned()));
+        (results.collect(), tries)
+    }
+
+    #[test]
+    fn what_another_download_takes_away_is_had_again_and_nothing_else_is() {
+        let once =
+            |n, w: &Wanted| if n == 1 && w.entry.name.as_str() != "a" { taken() } else { named(w) };
+        let (results, tries) = tries(&once);
+        assert_eq!(results, ["a", "b", "twin"].map(|n| Some(n.to_owned())));
+        assert_eq!(tries, ["a b twin", "b twin"]);
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_tried_for_as_long_as_it_takes() {
+        let full = || Err(Unnamed::Full(Fault::new(FaultKind::DiskFull, "full")));
+        let long = TAKEN_TRIES_MAX + 3;
+        let once_there_is_room = |n, w: &Wanted| {
+            if n < long && w.entry.name.as_str() == "b" { full() } else { named(w) }
+        };
+        let (results, tries) = tries(&once_there_is_room);
+        assert_eq!(results, ["a", "b", "twin"].map(|n| Some(n.to_owned())));
+        assert_eq!((tries.len(), tries[1].as_str()), (long, "b"));
+    }
+
+    #[test]
+    fn a_one_shot_does_not_wait_for_room() {
+        let files = [wanted("a", b"1")];
+        let full = |_: &[Content], _: &[Wanted]| {
+            Ok(vec![Err(Unnamed::Full(Fault::new(FaultKind::DiskFull, "full")))])
+        };
+        let Ok(results) = had_again(&[content(&files[0].entry)], &files, full, |_| Ok(false))
+        else {
+            panic!("it is halted");
+        };
+        assert_eq!(results[0].as_ref().unwrap_err().kind, FaultKind::DiskFull);
+    }
+
+    #[test]
+    fn what_is_taken_away_every_time_is_given_up_and_the_rest_is_kept() {
+        let always = |_, w: &Wanted| if w.entry.name.as_str() == "b" { taken() } else { named(w) };
+        let (results, tries) = tries(&always);
+        assert_eq!(results, [Some("a".to_owned()), None, Some("twin".to_owned())]);
+        assert_eq!(tries.len(), TAKEN_TRIES_MAX);
+    }
+}
