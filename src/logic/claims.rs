@@ -27,11 +27,6 @@ impl Claims {
         self.wants.entry(id).or_default().get_or_insert_default().extend(roots);
     }
 
-    /// What it wants, as far as it has found out.
-    pub fn of(&self, id: u64) -> impl Iterator<Item = &Root> {
-        self.wants.get(&id).into_iter().flatten().flatten()
-    }
-
     /// It has ended by itself: what is left of it stays for another try.
     pub fn over(&mut self, id: u64) {
         self.wants.remove(&id);
@@ -105,7 +100,6 @@ mod tests {
         claims.wants(1, [root(1)]);
         claims.begin(1);
         claims.wants(1, [root(2)]);
-        assert_eq!(claims.of(1).count(), 2);
         claims.give_up(1);
         assert_eq!(unwanted(&mut claims).len(), 2);
     }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::claims::key_of;
 use super::downloads::{Downloads, RUNNING_MAX};
 use super::fetch::control::Wish;
 use super::fetch::job::Job;
@@ -28,36 +27,36 @@ impl Downloads {
     /// What was not over when the node ended: in the table before anybody may ask, not yet begun.
     pub(super) fn load(&self) -> Vec<Arc<Job>> {
         let mut loaded = Vec::new();
-        let orders = orders::load(&self.orders.lock());
-        let (known, mut notes) = (orders.is_some(), self.claims.take_notes());
+        let path = self.orders.lock().clone();
+        let (orders, lists) = (orders::load(&path), Lists::beside(&path));
+        let (known, mut named) = (orders.is_some(), BTreeSet::new());
         for order in orders.into_iter().flatten().take(RUNNING_MAX) {
             let id = self.ids.fetch_add(1, Ordering::Relaxed);
             let job = Job::again(id, order.name.clone(), order.choice());
             self.claims.begin(&job);
-            if let Some(roots) = notes.remove(&key_of(&order.name)) {
-                self.claims.wants(&job, roots);
-            }
             if order.paused {
                 job.control.say(Wish::Pause);
             }
             if let Some(list) = order.list {
-                self.load_list(&job, list);
+                self.load_list(&lists, &job, list);
+                named.insert(list);
             }
             self.jobs.lock().insert(id, job.clone());
             loaded.push(job);
         }
         // Given up, and the node ended before it was tidied away.
         if known {
-            self.claims.left_over(notes.into_values().flatten());
+            self.claims.left_over(lists.others(&named).into_iter().map(|entry| entry.root));
+            lists.keep_only(&named);
         }
         loaded
     }
 
     /// Takes what an order's name stood for. Without that it is looked for anew.
-    fn load_list(&self, job: &Job, list: Root) {
-        let lists = Lists::beside(&self.orders.lock());
+    fn load_list(&self, lists: &Lists, job: &Job, list: Root) {
         match lists.read(&list) {
             Ok(entries) => {
+                self.claims.wants(job, entries.iter().map(|entry| entry.root));
                 let files = Wanted::of_list(entries);
                 job.adds_sets(sets_of(&files));
                 job.resolve_to(files, Some(list));
@@ -118,8 +117,11 @@ impl Downloads {
 
     fn try_orders(&self, going_on: bool) -> Result<(), String> {
         let path = self.orders.lock();
-        let (lists, mut named) = (Lists::beside(&path), BTreeSet::new());
+        let lists = Lists::beside(&path);
         let jobs = self.ordered();
+        // What was cancelled needs its list until its parts are gone.
+        let mut named: BTreeSet<Root> =
+            self.jobs.lock().values().filter_map(|job| job.list_in_use()).collect();
         // Collected at the end, they may lack what the end has interrupted.
         if going_on && self.ctx.stop.is_stopped() {
             return Ok(());

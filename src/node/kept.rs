@@ -63,17 +63,30 @@ impl Lists {
         lines.map(|line| serde_json::from_slice(line).map_err(io::Error::from)).collect()
     }
 
+    /// What every list but these brings: of downloads that were given up, the node ended before they
+    /// were tidied away. What cannot be read is left out.
+    pub(super) fn others(&self, named: &BTreeSet<Root>) -> Vec<FileEntry> {
+        let others =
+            self.unnamed(named).filter_map(|path| path.file_name()?.to_str()?.parse().ok());
+        others.filter_map(|name| self.read(&name).ok()).flatten().collect()
+    }
+
     /// Removes every list but these.
     pub(super) fn keep_only(&self, named: &BTreeSet<Root>) {
-        for entry in std::fs::read_dir(&self.0).into_iter().flatten().flatten() {
-            let name: Option<Root> = entry.file_name().to_str().and_then(|name| name.parse().ok());
-            if name.is_some_and(|name| named.contains(&name)) {
-                continue;
-            }
-            if let Err(e) = std::fs::remove_file(entry.path()) {
-                log::warn!(target: "node", "cannot remove {}: {e}", entry.path().display());
+        for path in self.unnamed(named) {
+            if let Err(e) = std::fs::remove_file(&path) {
+                log::warn!(target: "node", "cannot remove {}: {e}", path.display());
             }
         }
+    }
+
+    fn unnamed<'a>(&self, named: &'a BTreeSet<Root>) -> impl Iterator<Item = PathBuf> + use<'a> {
+        let all = std::fs::read_dir(&self.0).into_iter().flatten().flatten();
+        all.filter_map(|entry| {
+            let name: Option<Root> = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            let is_named = name.is_some_and(|name| named.contains(&name));
+            (!is_named).then(|| entry.path())
+        })
     }
 
     /// Where a list is.
@@ -104,6 +117,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let lists = Lists::beside(&home.path().join("downloads.toml"));
         let [a, b] = ["a", "b"].map(|name| lists.write(&[hit(name, b"1", &[]).entry]).unwrap());
+        let left = lists.others(&BTreeSet::from([b]));
+        assert_eq!((left.len(), left[0].name.as_str()), (1, "a"));
         lists.keep_only(&BTreeSet::from([b]));
         assert!(lists.read(&a).is_err());
         assert_eq!(lists.read(&b).unwrap().len(), 1);

@@ -198,7 +198,7 @@ fn place(
     if orders::load(&data.private(ORDERS)).is_some_and(|orders| orders.is_empty()) {
         parts.forget_old().map_err(failed)?;
     }
-    let claims = Arc::new(Claims::new(data.private("wants"), parts.clone()));
+    let claims = Arc::new(Claims::new(parts.clone()));
     let place = Place {
         into: Beneath::open(&path).map_err(failed)?,
         parts,

@@ -112,7 +112,7 @@ fn one_that_stands_still_keeps_what_it_has_over_a_restart_until_it_is_given_up()
     assert_eq!(parts(&swarm).len(), 1);
     leaves_nothing(&swarm, &bob, &row["id"].to_string());
     bob.exit();
-    assert_eq!(std::fs::read_dir(swarm.data("bob").join(".parvi/wants")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(swarm.data("bob").join(".parvi/lists")).unwrap().count(), 0);
 }
 
 #[test]

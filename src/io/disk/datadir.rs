@@ -8,7 +8,7 @@
 //! ```text
 //! shared/ downloaded/ replicated/   for people
 //! .parvi/                           for us, mode 0700
-//!   id lock shares.toml catalogue parts/ wants/ ctl.sock
+//!   id lock shares.toml catalogue parts/ lists/ ctl.sock
 //! ```
 
 use std::fs::{File, TryLockError};

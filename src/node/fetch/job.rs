@@ -125,6 +125,11 @@ impl Job {
         Ok(resolved.list)
     }
 
+    /// The name of its list on the disk, while it is not over.
+    pub(in crate::node) fn list_in_use(&self) -> Option<Root> {
+        self.resolved.lock().as_ref().and_then(|r| r.list).filter(|_| !self.is_over())
+    }
+
     /// It is fetched in these sets too.
     pub(in crate::node) fn adds_sets(&self, sets: impl Iterator<Item = (SetKey, Set)>) {
         self.sets.lock().extend(sets);
