@@ -106,7 +106,7 @@ fn at_shell(place: &Place, line: &str, expected: &[String]) {
     let mut command = place.command("bash");
     // The reader's terminal is his; here nobody could look at the panes. The file is smaller here,
     // so that it must be received more slowly.
-    let line = line.replace("./run.sh", "./run.sh -d").replace("20MiB", "2MiB");
+    let line = line.replace("./run.sh", "./run.sh -d").replace("20MiB", "4MiB");
     command
         .args(["-c", &format!("{line}\necho ended with $?")])
         .current_dir(place.root())
