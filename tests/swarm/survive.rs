@@ -5,6 +5,9 @@ use std::fs;
 
 use serde_json::Value;
 
+use parvi::base::chunk::chunk_size;
+use parvi::logic::items::PIPE_BYTES;
+
 use crate::place::{Place, hash, until, wait_for_owners};
 
 /// node1 sends slowly, and calls whoever is gone for two seconds.
@@ -65,13 +68,29 @@ fn whoever_is_killed_in_the_middle_the_file_arrives_after_his_start() {
     let place = swarm();
     let cases: [&[&str]; 5] =
         [&["node4"], &["node1"], &["tracker"], &["node1", "node4"], &["tracker", "node4"]];
+    let size = fs::metadata(place.volume("node1", "shared/ocean.bin")).unwrap().len();
     for killed in cases {
+        let before = moved(&place, killed);
         begin(&place);
         all(&place, "kill", killed);
         assert!(!place.volume("node4", "downloaded/ocean.bin").exists(), "{killed:?}");
         all(&place, "start", killed);
         arrives(&place, &format!("killed {killed:?}"));
+        if let (Some(before), Some(after)) = (before, moved(&place, killed)) {
+            let again = after - before - size;
+            assert!(again <= 2 * PIPE_BYTES + chunk_size(size), "{killed:?}: {again} bytes again");
+        }
     }
+}
+
+/// What node1 has sent or node4 received until now, whoever of them is not killed and so remembers.
+fn moved(place: &Place, killed: &[&str]) -> Option<u64> {
+    let (node, counter) = match (killed.contains(&"node1"), killed.contains(&"node4")) {
+        (true, true) => return None,
+        (false, true) => ("node1", "bytes_up"),
+        (_, false) => ("node4", "bytes_arrived"),
+    };
+    place.ctl(node, &["stats"]).json()[counter].as_u64()
 }
 
 #[test]
