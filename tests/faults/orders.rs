@@ -74,6 +74,26 @@ fn a_folder_that_is_resumed_waits_for_the_owner_who_is_away() {
 }
 
 #[test]
+fn files_whose_owner_is_away_give_way_to_the_others() {
+    let swarm = Swarm::new();
+    let films = (0..4).map(|n| (format!("d/a{n}"), bytes(SIZE, n))).collect::<Vec<_>>();
+    let films = films.iter().map(|(name, film)| (name.as_str(), &film[..])).collect::<Vec<_>>();
+    let alice = swarm.sharing_with(&slow(&swarm, "alice"), &films);
+    let _carol = swarm.sharing("carol", &[("d/z", &bytes(SIZE, 9))]);
+    let bob = swarm.node("bob");
+    until("all are found", LONG, || bob.lookup(&name("d")).is_ok_and(|hits| hits.len() == 5));
+    begin(&bob, "d", From::All);
+    stop(&swarm, alice);
+    let last = swarm.data("bob").join("downloaded/d/z");
+    assert!(!last.exists(), "alice's were to come first");
+    until("carol's is here", LONG, || last.exists());
+    assert_ne!(row(&bob).state, TransferState::Done);
+    let _alice = swarm.start(&swarm.config("alice"));
+    until("all is here", LONG, || row(&bob).state == TransferState::Done);
+    assert_eq!((row(&bob).done, row(&bob).total), (5 * SIZE as u64, 5 * SIZE as u64));
+}
+
+#[test]
 fn a_folder_after_a_restart_waits_for_the_owner_who_is_away() {
     let swarm = Swarm::new();
     let (carol, bob, _) = half_a_folder(&swarm);

@@ -50,7 +50,7 @@ fn fetch_one(
                 }
                 Ok(Some(Err(fault))) | Err(Halt::Fault(fault)) => faults.push(fault),
                 Ok(None) => {}
-                Err(Halt::Stopped) => return Err(Halt::Stopped),
+                Err(halt) => return Err(halt),
             }
         }
         let passing = faults.iter().find(|fault| passes(fault.kind));

@@ -1,29 +1,18 @@
-//! Fetches everything a job stands for: who has it, what is there already, which sets, a few of
-//! them at a time.
+//! Fetches everything a job stands for: who has it, what is there already, what is missing (`sets`).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-
-use parking_lot::Mutex;
 
 use super::control::Wish;
 use super::dispute::fetch_disputed;
-use super::file::{self, Results};
+use super::file::Results;
 use super::job::{Job, Outcome};
 use super::place::{Place, There};
 use super::resolve::{Wanted, resolve};
 use super::run::{Halt, Run};
-use super::small;
 use crate::base::{Fault, FaultKind, Name};
-use crate::io::threads;
-use crate::logic::batch::{self, PlannedSet};
 use crate::node::context::Context;
 use crate::node::view::TransferState;
-use crate::wire::message::transfer::Set;
-
-/// Sets of one download fetched at the same time, to hide the ends of each behind the others.
-const SETS_AT_ONCE: usize = 3;
 
 /// A download that stands still looks so often whether the node ends.
 const REST_SLICE: Duration = Duration::from_millis(200);
@@ -50,7 +39,7 @@ pub(in crate::node) fn download(
     give_up: Option<Duration>,
     keep: &(dyn Fn(Vec<Wanted>) + Sync),
 ) -> Ended {
-    let run = Run { ctx, place, job, give_up, keep };
+    let run = Run { ctx, place, job, give_up, turn: None, keep };
     loop {
         // What is paused from before a restart is not even looked for.
         if let Some(ended) = rest(job, ctx) {
@@ -59,7 +48,7 @@ pub(in crate::node) fn download(
         match run.once() {
             Ok(outcome) => return Ended::ByItself(outcome),
             Err(Halt::Fault(fault)) => return Ended::ByItself(Err(fault)),
-            Err(Halt::Stopped) => {}
+            Err(Halt::Stopped | Halt::GaveWay) => {}
         }
     }
 }
@@ -161,73 +150,11 @@ impl Run<'_> {
         }
         Ok((results, missing))
     }
-
-    /// A few sets at a time, in the order of the plan.
-    pub(super) fn fetch_all(&self, wanted: &[Wanted]) -> Result<Results, Halt> {
-        let files = wanted.iter().enumerate().map(|(index, w)| batch::Wanted {
-            index,
-            size: w.entry.size,
-            root: w.entry.root,
-        });
-        let plan = batch::plan(&files.collect::<Vec<_>>());
-        self.job.adds_sets(plan.sets.iter().map(|planned| (planned.key, planned.set.clone())));
-        let pick = |indices: &[usize]| -> Vec<Wanted> {
-            indices.iter().filter_map(|i| wanted.get(*i).cloned()).collect()
-        };
-        let results = Mutex::new(small::make_empty(self, &pick(&plan.empty))?);
-        let (next, halted) = (AtomicUsize::new(0), Mutex::new(None));
-        let work = || {
-            while let Some(set) = plan.sets.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if halted.lock().is_some() {
-                    return;
-                }
-                match self.fetch_set(set, &pick(&set.files.concat())) {
-                    Ok(mut some) => results.lock().append(&mut some),
-                    Err(halt) => *halted.lock() = Some(halt),
-                }
-            }
-        };
-        std::thread::scope(|scope| {
-            for n in 1..plan.sets.len().min(SETS_AT_ONCE) {
-                let name = format!("download {}.{n}", self.job.id);
-                if let Err(e) = threads::spawn_scoped(scope, name, work) {
-                    log::warn!(target: "fetch", "{e}; goes on with fewer threads");
-                }
-            }
-            work();
-        });
-        match halted.into_inner() {
-            Some(halt) => Err(halt),
-            None => Ok(results.into_inner()),
-        }
-    }
-
-    fn fetch_set(&self, planned: &PlannedSet, files: &[Wanted]) -> Result<Results, Halt> {
-        match &planned.set {
-            Set::Batch(contents) => small::fetch_batch(self, contents, files),
-            // Twins of a large file are fetched one after the other; each is a file of its own.
-            Set::File(_) => files
-                .iter()
-                .map(|w| match file::fetch_file(self, w) {
-                    Err(Halt::Fault(fault)) if is_own_fault(&fault) => Ok(Err(fault)),
-                    other => other.map(Ok),
-                })
-                .collect(),
-        }
-    }
 }
 
 /// Whether nobody was there who has it, which passes.
 fn is_absence(kind: FaultKind) -> bool {
     matches!(kind, FaultKind::NotFound | FaultKind::NoOwner | FaultKind::Network)
-}
-
-/// Whether a fault concerns one file only, so that the rest of a folder goes on.
-fn is_own_fault(fault: &Fault) -> bool {
-    matches!(
-        fault.kind,
-        FaultKind::Exists | FaultKind::Integrity | FaultKind::NoOwner | FaultKind::NotFound
-    )
 }
 
 /// All reports, or the worst fault with how much did arrive.

@@ -52,7 +52,8 @@ pub(super) fn fetch_file(run: &Run<'_>, wanted: &Wanted) -> Result<DownloadRepor
                 continue;
             }
             Settled::Short(halt) => {
-                fetch.halt(last(run));
+                fetch.halt(last(run, &halt));
+                tally.gave_way(run, &halt);
                 return Err(halt);
             }
         }
@@ -91,6 +92,13 @@ impl Tally {
         self.counted += fetch.verified_bytes();
         for source in fetch.sources() {
             *self.sources.entry(source.node).or_default() += source.bytes;
+        }
+    }
+
+    /// What was counted of a set that gives way is counted anew when its turn comes.
+    pub(super) fn gave_way(&mut self, run: &Run<'_>, halt: &Halt) {
+        if matches!(halt, Halt::GaveWay) {
+            run.progress().found_anew(std::mem::take(&mut self.counted));
         }
     }
 
@@ -133,7 +141,8 @@ pub(super) fn take_turn<'a>(run: &Run<'a>, set: &Set) -> Result<Turn<'a>, Halt> 
 }
 
 pub(super) fn order<'a>(run: &'a Run<'_>, files: &[Wanted]) -> Order<'a> {
-    Order { control: &run.job.control, give_up: run.give_up, find: run.finder(files) }
+    let (control, give_up, turn) = (&run.job.control, run.give_up, run.turn);
+    Order { control, give_up, turn, find: run.finder(files) }
 }
 
 /// What the end of a try means.
@@ -155,6 +164,7 @@ pub(super) fn settle(run: &Run<'_>, end: End) -> Settled {
     match end {
         End::Complete => Settled::Complete,
         End::Stopped => Settled::Short(Halt::Stopped),
+        End::GaveWay => Settled::Short(Halt::GaveWay),
         End::Disk(DiskError::Full(words)) => Settled::Full(words),
         End::Disk(DiskError::Other(words)) => short(FaultKind::Other, words),
         End::Corrupt(words) => short(FaultKind::Integrity, words),
@@ -192,9 +202,11 @@ pub(super) fn wait_for_room(run: &Run<'_>, words: &str) -> Result<(), Halt> {
     }
 }
 
-/// What owners hear when a fetch stops: at the end of the node nothing, since the next start goes on.
-pub(super) fn last(run: &Run<'_>) -> Last {
-    let goes_on = run.ctx.stop.is_stopped() && run.job.control.wish() != Wish::Cancel;
+/// What owners hear when a fetch stops: at the end of the node nothing, since the next start goes on,
+/// and nothing when it goes on later in this one.
+pub(super) fn last(run: &Run<'_>, halt: &Halt) -> Last {
+    let stops = run.ctx.stop.is_stopped() && run.job.control.wish() != Wish::Cancel;
+    let goes_on = matches!(halt, Halt::GaveWay) || stops;
     if goes_on && run.give_up.is_none() { Last::Nothing } else { Last::Cancel }
 }
 

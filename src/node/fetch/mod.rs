@@ -1,7 +1,8 @@
 //! Downloads: a name becomes files, files become sets, a set comes from all its owners at once.
 //!
 //! ```text
-//! download     a job: who has it, what is there already, which sets    one thread, a few for sets
+//! download     a job: who has it, what is there already                 one thread
+//!  └ sets        which sets, a few of them at a time                     a few threads
 //!  └ file        one set: part file, manifest, naming                  put in place when complete
 //!     └ supervisor  all owners of it: lanes, shares, retries           until it is complete
 //!        └ lane        one owner's connection                          a reader and a writer
@@ -21,6 +22,7 @@ pub(super) mod progress;
 pub(super) mod resolve;
 mod run;
 mod set;
+mod sets;
 mod sink;
 mod small;
 mod supervisor;

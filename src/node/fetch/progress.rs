@@ -71,6 +71,12 @@ impl Progress {
         self.inner.lock().done += bytes;
     }
 
+    /// Bytes that count already will be found on the disk again.
+    pub(in crate::node) fn found_anew(&self, bytes: u64) {
+        let mut inner = self.inner.lock();
+        inner.done = inner.done.saturating_sub(bytes);
+    }
+
     /// An owner accepted the transfer for the `attempt`th time.
     pub(in crate::node) fn opened(&self, attempt: u32) {
         let mut inner = self.inner.lock();

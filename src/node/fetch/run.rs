@@ -11,7 +11,8 @@ use super::job::Job;
 use super::place::Place;
 use super::progress::Progress;
 use super::resolve::{Wanted, is_meant};
-use crate::base::{Fault, FileEntry, PeerInfo};
+use super::sets::Turn;
+use crate::base::{Fault, FileEntry, PeerInfo, Time};
 use crate::io::clock;
 use crate::node::context::Context;
 use crate::node::lookup::{Hit, lookup};
@@ -22,6 +23,8 @@ use crate::wire::message::transfer::Content;
 pub(super) enum Halt {
     /// The person, or the node's end.
     Stopped,
+    /// Its owners are away, and others wait for its place. Its turn comes again.
+    GaveWay,
     /// Something that does not pass by itself.
     Fault(Fault),
 }
@@ -39,6 +42,8 @@ pub(super) struct Run<'a> {
     pub(super) job: &'a Job,
     /// End instead of waiting when nothing moves for so long.
     pub(super) give_up: Option<Duration>,
+    /// Whether and when it gives way to others.
+    pub(super) turn: Option<Turn<'a>>,
     /// Told what the name stands for, when that is found.
     pub(super) keep: &'a (dyn Fn(Vec<Wanted>) + Sync),
 }
@@ -52,7 +57,7 @@ impl Run<'_> {
         self.ctx.stop.is_stopped() || self.job.control.wish() != Wish::Run
     }
 
-    /// Shows why nothing moves, and waits a little.
+    /// Shows why nothing moves, and waits a little; who waits for others may have to give way then.
     pub(super) fn wait(&self, state: TransferState, why: &str, time: Duration) -> Result<(), Halt> {
         self.progress().set(state, why);
         let slices = (time.as_millis() / 100).max(1);
@@ -62,7 +67,11 @@ impl Run<'_> {
             }
             self.job.control.wait(Duration::from_millis(100));
         }
-        Ok(())
+        let waits = state == TransferState::Waiting;
+        match self.turn.filter(|turn| waits && turn.is_over(clock::now(), Time::ZERO)) {
+            Some(_) => Err(Halt::GaveWay),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn report(

@@ -101,9 +101,10 @@ fn try_batch(run: &Run<'_>, contents: &[Content], files: &[Wanted]) -> Result<Ve
                 wait_for_room(run, &words)?;
                 continue;
             }
-            Settled::Short(Halt::Stopped) => {
-                fetch.halt(last(run));
-                return Err(Halt::Stopped);
+            Settled::Short(halt) => {
+                fetch.halt(last(run, &halt));
+                tally.gave_way(run, &halt);
+                return Err(halt);
             }
         };
         run.progress().set(TransferState::Finishing, "");

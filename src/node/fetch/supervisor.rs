@@ -1,7 +1,8 @@
 //! Watches over one set: starts and restarts its lanes, looks for more owners, says why it waits.
 //!
 //! Ends when every item is verified and written, when the control says stop, when the disk fails,
-//! when every owner has sent wrong bytes, or when nothing moves for longer than the caller waits.
+//! when every owner has sent wrong bytes, when nobody is there and others wait for its place, or when
+//! nothing moves for longer than the caller waits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use crossbeam_channel::Receiver;
 use super::control::{Control, Wish};
 use super::lane;
 use super::set::Fetch;
+use super::sets::Turn;
 use super::sink::DiskError;
 use crate::base::PeerInfo;
 use crate::io::clock;
@@ -34,6 +36,8 @@ pub(super) enum End {
     Complete,
     /// The control said so.
     Stopped,
+    /// No owner is there, and others wait.
+    GaveWay,
     /// Verified bytes could not be written.
     Disk(DiskError),
     /// Every owner there is has sent wrong bytes.
@@ -54,6 +58,8 @@ pub(super) struct Order<'a> {
     pub(super) control: &'a Control,
     /// End with `GaveUp` when nothing moves for so long; `None` waits for ever.
     pub(super) give_up: Option<Duration>,
+    /// End with `GaveWay` when nobody is connected and another set waits for this one's place.
+    pub(super) turn: Option<Turn<'a>>,
     /// Asks again who has it. Called from a thread of its own.
     pub(super) find: Arc<dyn Fn() -> Vec<PeerInfo> + Send + Sync>,
 }
@@ -101,6 +107,9 @@ impl Fetch {
         }
         let actions = state.shares.on_tick(now);
         let moving = state.owners.connected() > 0;
+        if !moving && order.turn.is_some_and(|turn| turn.is_over(now, state.last_progress)) {
+            return Some(End::GaveWay);
+        }
         let words = match moving {
             true => String::new(),
             false if state.lanes() == 0 && self.ctx.down.is_full() => {
