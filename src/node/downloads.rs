@@ -252,7 +252,7 @@ impl Downloads {
             Some(Set::File(content)) => vec![*content],
             None => knock.content.into_iter().collect(),
         };
-        if !contents.is_empty() && contents.iter().all(|content| self.has(content)) {
+        if !contents.is_empty() && self.has(&contents) {
             return Knocked::Done;
         }
         // It may belong to a download that stands still, or does not know yet what it brings.
@@ -262,18 +262,20 @@ impl Downloads {
         }
     }
 
-    /// Whether a content is here, and stays here.
-    fn has(&self, content: &Content) -> bool {
+    /// Whether contents are here, and stay here.
+    fn has(&self, contents: &[Content]) -> bool {
         let Some(index) = &self.place.index else { return false };
-        let Some(entry) = index.entry_of(&content.root) else { return false };
-        if entry.size != content.size {
+        let here = |c: &Content| index.entry_of(&c.root).filter(|entry| entry.size == c.size);
+        let Some(entries) = contents.iter().map(here).collect::<Option<Vec<_>>>() else {
             return false;
-        }
+        };
         // What a person shares is the person's to make durable.
-        match self.place.make_durable(&entry.name) {
-            Err(e) => e.kind() == io::ErrorKind::NotFound,
-            Ok(()) => true,
-        }
+        let downloaded = |name: &Name| {
+            let open = self.place.into.open_file(name);
+            !open.is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+        };
+        let names = entries.into_iter().map(|entry| entry.name.clone()).filter(downloaded);
+        self.place.make_durable(&names.collect::<Vec<_>>()).is_ok()
     }
 
     /// All rows, oldest first.

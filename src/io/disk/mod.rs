@@ -10,11 +10,12 @@
 //! hash         manifests of files, on all cores
 //! part         files that are still arriving, in `.parvi/parts`     part_file   one of them, open
 //! verify       which chunks of a part are already right
-//! publish      part -> final name, never over another file
+//! publish      part -> final name, never over another file         durable    what has its name already
 //! ```
 
 pub mod beneath;
 pub mod datadir;
+pub mod durable;
 pub mod fingerprint;
 pub mod hash;
 pub mod part;
@@ -24,6 +25,7 @@ pub mod verify;
 
 pub use beneath::Beneath;
 pub use datadir::{DataDir, DataDirError};
+pub use durable::make_durable;
 pub use fingerprint::Fingerprint;
 pub use hash::{HashError, hash_file, hash_small};
 pub use part::{PartError, PartStore};

@@ -35,8 +35,8 @@ use crate::io::failpoint::fail_point;
 
 /// Times that file systems can keep, seconds since 1970: 1901 to 2446.
 const SECS: std::ops::RangeInclusive<i64> = -(1 << 31)..=(15 << 30);
-/// From so many folders on, syncing the file system is cheaper than syncing each.
-const FOLDER_SYNCS_MAX: usize = 32;
+/// For more files or folders, syncing the file system is cheaper than syncing each.
+pub(super) const SYNCS_MAX: usize = 32;
 
 /// A file that has its final name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -232,7 +232,7 @@ impl Watches {
 }
 
 /// The same folder as a new open file; a duplicate would share what the kernel has told already.
-fn open_anew(folder: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+pub(super) fn open_anew(folder: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(folder, ".", flags, Mode::empty())?)
 }
@@ -306,7 +306,7 @@ fn sync_folders(into: &Beneath, watch: &OwnedFd, files: &[FileEntry]) -> io::Res
     fail_point!("batch.folders")?;
     let above = |file: &FileEntry| file.name.as_str().rsplit_once('/').map(|(a, _)| a.to_owned());
     let folders: BTreeSet<String> = files.iter().filter_map(above).collect();
-    if folders.len() > FOLDER_SYNCS_MAX {
+    if folders.len() > SYNCS_MAX {
         return Ok(rustix::fs::syncfs(watch)?);
     }
     rustix::fs::fsync(watch)?;

@@ -126,18 +126,14 @@ impl Run<'_> {
 
     /// What is there already, what is in the way, and what is missing.
     fn look_around(&self, wanted: Vec<Wanted>) -> Result<(Results, Vec<Wanted>), Halt> {
-        let (mut results, mut missing) = (Vec::new(), Vec::new());
+        let (mut results, mut missing, mut here) = (Vec::new(), Vec::new(), Vec::new());
         for w in wanted {
-            let path = self.place.path_of(&w.entry.name);
             match self.place.look(&w.entry, &|| self.stopped()) {
                 There::Stopped => return Err(Halt::Stopped),
                 There::Nothing => missing.push(w),
                 There::Same => {
-                    self.place.make_durable(&w.entry.name).map_err(|e| {
-                        Fault::other(format!("could not sync {}: {e}", path.display()))
-                    })?;
                     self.progress().found(w.entry.size);
-                    results.push(Ok(self.report(&w.entry, path, Vec::new())));
+                    here.push(w.entry);
                 }
                 There::Other(words) => results.push(Err(Fault::new(
                     FaultKind::Exists,
@@ -147,6 +143,15 @@ impl Run<'_> {
                     ),
                 ))),
             }
+        }
+        let names = here.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>();
+        self.place.make_durable(&names).map_err(|e| {
+            let (count, folder) = (here.len(), self.place.path.display());
+            Fault::other(format!("could not sync {count} files that are in {folder} already: {e}"))
+        })?;
+        for entry in &here {
+            let path = self.place.path_of(&entry.name);
+            results.push(Ok(self.report(entry, path, Vec::new())));
         }
         Ok((results, missing))
     }

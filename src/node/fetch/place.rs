@@ -75,16 +75,12 @@ impl Place {
         }
     }
 
-    /// Makes a file that is here, and the folders above it, durable, unless that is not wanted.
+    /// Makes files that are here, and the folders above them, durable, unless that is not wanted.
     ///
     /// # Errors
-    /// What open and fsync say; the file must then be taken as lost.
-    pub(in crate::node) fn make_durable(&self, name: &Name) -> io::Result<()> {
-        if !self.fsync {
-            return Ok(());
-        }
-        self.into.open_file(name)?.sync_all()?;
-        self.into.sync_above(name)
+    /// What open and fsync say; the files must then be taken as lost.
+    pub(in crate::node) fn make_durable(&self, names: &[Name]) -> io::Result<()> {
+        if self.fsync { disk::make_durable(&self.into, names) } else { Ok(()) }
     }
 
     /// The path of a name, for people.
