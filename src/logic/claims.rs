@@ -22,9 +22,13 @@ impl Claims {
         self.wants.entry(id).or_default();
     }
 
-    /// It wants these, besides those it wanted before.
+    /// It wants these, besides those it wanted before. Whoever gave them up, they are its own now.
     pub fn wants(&mut self, id: u64, roots: impl IntoIterator<Item = Root>) {
-        self.wants.entry(id).or_default().get_or_insert_default().extend(roots);
+        let wants = self.wants.entry(id).or_default().get_or_insert_default();
+        for root in roots {
+            self.given_up.remove(&root);
+            wants.insert(root);
+        }
     }
 
     /// It has ended by itself: what is left of it stays for another try.
@@ -32,19 +36,29 @@ impl Claims {
         self.wants.remove(&id);
     }
 
-    /// It was given up.
+    /// It was given up: what nobody else wants may go.
     pub fn give_up(&mut self, id: u64) {
-        self.given_up.extend(self.wants.remove(&id).flatten().into_iter().flatten());
+        let roots = self.wants.remove(&id).flatten().unwrap_or_default();
+        self.stay(roots);
     }
 
-    /// What can go now. What somebody else wants is his from here on.
+    /// These were given up and have not gone yet.
+    pub fn stay(&mut self, roots: impl IntoIterator<Item = Root>) {
+        let is_wanted = |root: &Root| self.wants.values().flatten().any(|w| w.contains(root));
+        self.given_up.extend(roots.into_iter().filter(|root| !is_wanted(root)));
+    }
+
+    /// Whether nothing was given up that is still there.
+    pub fn are_settled(&self) -> bool {
+        self.given_up.is_empty()
+    }
+
+    /// What can go now.
     pub fn unwanted(&mut self) -> BTreeSet<Root> {
         if self.wants.values().any(Option::is_none) {
             return BTreeSet::new();
         }
-        let mut unwanted = std::mem::take(&mut self.given_up);
-        unwanted.retain(|root| !self.wants.values().flatten().any(|wants| wants.contains(root)));
-        unwanted
+        std::mem::take(&mut self.given_up)
     }
 }
 
@@ -102,5 +116,22 @@ mod tests {
         claims.wants(1, [root(2)]);
         claims.give_up(1);
         assert_eq!(unwanted(&mut claims).len(), 2);
+    }
+
+    #[test]
+    fn what_was_given_up_and_is_still_there_is_kept_in_mind() {
+        let mut claims = Claims::default();
+        claims.wants(1, [root(1), root(2)]);
+        claims.begin(2);
+        claims.give_up(1);
+        assert!(!claims.are_settled(), "nobody knows what 2 wants");
+        claims.wants(3, [root(1)]);
+        claims.over(3);
+        claims.wants(2, []);
+        assert_eq!(unwanted(&mut claims), [root(2)], "3 has left the other for another try");
+        claims.stay([root(2)]);
+        assert!(!claims.are_settled(), "it could not be removed");
+        assert_eq!(unwanted(&mut claims), [root(2)]);
+        assert!(claims.are_settled());
     }
 }

@@ -63,6 +63,8 @@ struct Owner {
     state: State,
     backoff: Backoff,
     violations: u32,
+    /// Whether it has said that it has nothing of what is missing, and nothing else since.
+    said_no: bool,
 }
 
 /// The owners of one set, as far as they are known.
@@ -100,6 +102,7 @@ impl Owners {
                 state: due(),
                 backoff: Backoff::new(RETRY_FIRST, RETRY_MAX),
                 violations: 0,
+                said_no: false,
             });
             if !owner.info.is_at_same_place(&info) {
                 owner.info = info;
@@ -153,6 +156,9 @@ impl Owners {
     /// accepts and then breaks the protocol is dialled less and less often.
     pub fn connected_to(&mut self, node: NodeId) {
         self.set_state(node, State::Connected);
+        if let Some(owner) = self.owners.get_mut(&node) {
+            owner.said_no = false;
+        }
         self.search_backoff.succeed();
     }
 
@@ -169,6 +175,7 @@ impl Owners {
         if matches!(owner.state, State::Banned(_)) {
             return;
         }
+        owner.said_no = matches!(how, Standing::NotHere(_));
         owner.state = match how {
             Standing::NotHere(why) => State::Gone { why },
             Standing::Busy(why) | Standing::Lost(why) => {
@@ -195,13 +202,12 @@ impl Owners {
         Some(words)
     }
 
-    /// Whether an owner that could not be reached, or broke off, is waited for: it may still have
-    /// everything.
-    pub fn awaits_return(&self) -> bool {
-        let lost = |o: &Owner| {
-            matches!(o.state, State::Waiting { .. } | State::Dialling) && o.backoff.failures() > 0
-        };
-        self.owners.values().any(lost)
+    /// Whether an owner may still have everything: one that was not asked yet, could not be reached or
+    /// broke off. Who has said no is asked again when a search finds him, but nothing is hoped from him.
+    pub fn awaits_answer(&self) -> bool {
+        let may =
+            |o: &Owner| matches!(o.state, State::Waiting { .. } | State::Dialling) && !o.said_no;
+        self.owners.values().any(may)
     }
 
     /// Whether `node` is banned.
@@ -370,6 +376,26 @@ mod tests {
         );
         owners.found(at(5), vec![peer(1)]);
         assert_eq!(owners.due(at(5), 9).len(), 1);
+    }
+
+    #[test]
+    fn an_owner_that_was_not_asked_yet_may_have_everything() {
+        let (mut owners, [alice, bob]) =
+            (Owners::new(at(0), vec![peer(0), peer(1)]), [0, 1].map(|n| peer(n).id));
+        owners.dialling(alice);
+        owners.connected_to(alice);
+        owners.ended(at(0), alice, Standing::NotHere("edited".into()), 0);
+        assert!(owners.awaits_answer(), "there was no room for bob");
+        owners.dialling(bob);
+        assert!(owners.awaits_answer(), "he is being dialled");
+        owners.connected_to(bob);
+        owners.ended(at(0), bob, Standing::NotHere("edited".into()), 0);
+        assert!(!owners.awaits_answer());
+        owners.found(at(1), vec![peer(0)]);
+        owners.dialling(alice);
+        assert!(!owners.awaits_answer(), "she has said no");
+        owners.ended(at(1), alice, lost(), 0);
+        assert!(owners.awaits_answer(), "she has not said it again");
     }
 
     #[test]

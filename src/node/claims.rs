@@ -3,14 +3,14 @@
 //! lists of the orders (`kept`).
 //!
 //! Invariant: a download's contents are claimed before a part of it is touched, and no longer after it
-//! is over. The lock is held while parts are removed, so that who finds out then that it wants one
+//! is over; what was given up is kept in mind until it has gone. The lock is held while parts are removed, so that who finds out then that it wants one
 //! sees it whole or not at all. Ends with the node.
 
 use parking_lot::Mutex;
 
 use super::fetch::job::Job;
 use crate::base::Root;
-use crate::io::disk::PartStore;
+use crate::io::disk::{PartStore, Removed};
 use crate::logic;
 
 /// The claims of all downloads.
@@ -61,18 +61,29 @@ impl Claims {
         self.remove_unwanted(&mut claims);
     }
 
+    /// Whether all that was given up has gone.
+    pub(super) fn are_settled(&self) -> bool {
+        self.claims.lock().are_settled()
+    }
+
     fn remove_unwanted(&self, claims: &mut logic::claims::Claims) {
         let unwanted = claims.unwanted();
         if unwanted.is_empty() {
             return;
         }
         match self.parts.remove_all(&|root| unwanted.contains(root)) {
-            Ok(removed) => log::info!(target: "node", "{removed} parts were given up and removed"),
-            Err(e) => log::warn!(
-                target: "node",
-                "cannot remove what was given up in {}: {e}; it goes after a month",
-                self.parts.path().display()
-            ),
+            Ok(Removed { gone, in_use }) => {
+                log::info!(target: "node", "{gone} parts were given up and removed");
+                claims.stay(in_use);
+            }
+            Err(e) => {
+                log::warn!(
+                    target: "node",
+                    "cannot remove what was given up in {}: {e}; it is tried again",
+                    self.parts.path().display()
+                );
+                claims.stay(unwanted);
+            }
         }
     }
 }
@@ -122,8 +133,10 @@ mod tests {
         let open = parts.open_part(&film, 9).unwrap();
         claims.left_over([film]);
         assert_eq!(left(&parts), 1);
+        assert!(!claims.are_settled());
         drop(open);
-        claims.left_over([film]);
-        assert_eq!(left(&parts), 0);
+        claims.over(&job(1, "anything"));
+        assert_eq!(left(&parts), 0, "it goes when it can");
+        assert!(claims.are_settled());
     }
 }

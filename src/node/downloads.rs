@@ -1,12 +1,12 @@
 //! The downloads of a node: running, paused, and the last ones that ended.
 //!
-//! Policy: `RUNNING_MAX` run at once, a further one is refused with words; `ENDED_KEPT` ended ones
+//! Policy: `RUNNING_MAX` run at once, a further one is refused with words, but what was not over when
+//! the node ended goes on, however many; `ENDED_KEPT` ended ones
 //! are remembered, the oldest goes first. A name that is being downloaded is not downloaded twice.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,6 +19,7 @@ use super::fetch::control::Wish;
 use super::fetch::download::{Ended, download, unfinished};
 use super::fetch::job::{Job, Outcome};
 use super::fetch::place::Place;
+use super::keeping::Keeper;
 use super::summary::summary;
 use super::view::{DownloadReport, From, Summary, TransferRow};
 use crate::base::{Fault, FaultKind, Name, NodeId, PeerInfo, Rate};
@@ -27,7 +28,7 @@ use crate::wire::message::knock::{Knock, Knocked};
 use crate::wire::message::transfer::{Content, Set};
 
 /// Downloads at once.
-pub(super) const RUNNING_MAX: usize = 16;
+const RUNNING_MAX: usize = 16;
 /// Ended downloads remembered.
 const ENDED_KEPT: usize = 200;
 
@@ -39,7 +40,7 @@ pub(super) struct Downloads {
     pub(super) ids: Arc<AtomicU64>,
     pub(super) jobs: Mutex<BTreeMap<u64, Arc<Job>>>,
     /// Where what is not over is kept for the next start; locked while it is written.
-    pub(super) orders: Mutex<PathBuf>,
+    pub(super) keeper: Mutex<Keeper>,
     /// Whether they could not be written, and that is tried again.
     pub(super) unwritten: AtomicBool,
     rates: Mutex<Summary>,
@@ -51,11 +52,11 @@ impl Downloads {
         ctx: Arc<Context>,
         (place, claims): (Arc<Place>, Arc<Claims>),
         ids: Arc<AtomicU64>,
-        orders: PathBuf,
+        keeper: Keeper,
     ) -> Downloads {
         let (jobs, rates) = (Mutex::default(), Mutex::default());
         let unwritten = AtomicBool::new(false);
-        Downloads { ctx, place, claims, ids, jobs, orders: orders.into(), unwritten, rates }
+        Downloads { ctx, place, claims, ids, jobs, keeper: keeper.into(), unwritten, rates }
     }
 
     /// Begins a download, or finds the one of the same name that is going on.
@@ -77,8 +78,17 @@ impl Downloads {
             job
         };
         self.keep_orders();
-        self.start(&job)?;
+        self.start_or_end(&job)?;
         Ok(job.id)
+    }
+
+    /// Starts a download; one that cannot be started has ended with that.
+    fn start_or_end(self: &Arc<Self>, job: &Arc<Job>) -> Result<(), Fault> {
+        self.start(job).inspect_err(|fault| {
+            self.claims.over(job);
+            job.end(Err(fault.clone()));
+            self.keep_orders();
+        })
     }
 
     pub(super) fn start(self: &Arc<Self>, job: &Arc<Job>) -> Result<(), Fault> {
@@ -90,11 +100,10 @@ impl Downloads {
             };
             this.end(&task, ended);
         };
-        self.ctx.group.spawn(format!("download {}", job.id), run).map_err(|e| {
-            self.jobs.lock().remove(&job.id);
-            self.claims.over(job);
-            Fault::other(format!("could not start a thread for {}: {e}", job.name))
-        })
+        self.ctx
+            .group
+            .spawn(format!("download {}", job.id), run)
+            .map_err(|e| Fault::other(format!("could not start a thread for {}: {e}", job.name)))
     }
 
     /// No thread of it runs any more: tidies up, and tells.
@@ -110,6 +119,7 @@ impl Downloads {
             }
             Ended::Cancelled => {
                 self.claims.give_up(job);
+                self.keeper.lock().spare(job.list_in_use());
                 let words = format!("{} was cancelled; what had arrived is given up", job.name);
                 Err(Fault::new(FaultKind::Unfinished, words))
             }
@@ -220,6 +230,13 @@ impl Downloads {
                     if jobs.get(&id).is_some_and(|j| j.goes_on()) {
                         return Ok(());
                     }
+                    let same = |j: &&Arc<Job>| j.name == job.name && j.goes_on();
+                    if let Some(same) = jobs.values().find(same) {
+                        return Err(Fault::other(format!(
+                            "{} is being downloaded already, as download {}",
+                            job.name, same.id
+                        )));
+                    }
                     room(&jobs, &job.name)?;
                     let again = job.anew();
                     self.claims.begin(&again);
@@ -227,7 +244,7 @@ impl Downloads {
                     again
                 };
                 self.keep_orders();
-                self.start(&again)
+                self.start_or_end(&again)
             }
         }
     }

@@ -1,21 +1,26 @@
 //! Keeps the downloads that are not over for the next start, and takes them from there.
 //!
 //! Invariant: what is kept is never less than what goes on, but while it cannot be written: that is
-//! said, and tried again until it can. After the stop of the node nothing is dropped any more.
+//! said, and tried again until it can. After the stop of the node nothing is dropped any more. What is
+//! on the disk is read once. The list of a download that was given up stays until its parts are gone,
+//! so that the next start knows of them; while some orders are not known, no list and no part goes.
 
 use std::collections::BTreeSet;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::downloads::{Downloads, RUNNING_MAX};
+use super::claims::Claims;
+use super::downloads::Downloads;
 use super::fetch::control::Wish;
 use super::fetch::job::Job;
 use super::fetch::resolve::Wanted;
 use super::kept::Lists;
 use super::orders::{self, Order};
 use super::view::From;
-use crate::base::Root;
+use crate::base::{Fault, Root};
 use crate::logic::batch;
 use crate::logic::ledger::SetKey;
 use crate::wire::message::transfer::Set;
@@ -23,14 +28,57 @@ use crate::wire::message::transfer::Set;
 /// Between two tries at orders that could not be written.
 const WRITE_AGAIN: Duration = Duration::from_secs(5);
 
+/// What is kept on the disk of the downloads that are not over.
+pub(super) struct Keeper {
+    /// The orders.
+    path: PathBuf,
+    lists: Lists,
+    /// Lists that no order names, and that stay for now.
+    spared: BTreeSet<Root>,
+    /// Whether all that was ordered before this start is known.
+    knows_all: bool,
+}
+
+impl Keeper {
+    /// Reads the orders at `path`.
+    pub(super) fn open(path: PathBuf) -> Result<(Keeper, Vec<Order>), Fault> {
+        let ordered = orders::load(&path).map_err(|e| {
+            let file = path.display();
+            Fault::other(format!(
+                "could not read which downloads are not over in {file}: {e}; check its owner and mode"
+            ))
+        })?;
+        let lists = Lists::beside(&path);
+        let keeper = Keeper { path, lists, spared: BTreeSet::new(), knows_all: ordered.complete };
+        Ok((keeper, ordered.orders))
+    }
+
+    /// Whether all that was ordered before this start is known.
+    pub(super) fn knows_all(&self) -> bool {
+        self.knows_all
+    }
+
+    /// A list of a download that was given up.
+    pub(super) fn spare(&mut self, list: Option<Root>) {
+        self.spared.extend(list);
+    }
+
+    /// Removes the lists that neither an order names nor anybody else needs.
+    fn tidy(&mut self, mut named: BTreeSet<Root>, claims: &Claims) {
+        if self.knows_all && claims.are_settled() {
+            self.spared.clear();
+        }
+        named.extend(&self.spared);
+        self.lists.keep_only(&named);
+    }
+}
+
 impl Downloads {
     /// What was not over when the node ended: in the table before anybody may ask, not yet begun.
-    pub(super) fn load(&self) -> Vec<Arc<Job>> {
-        let mut loaded = Vec::new();
-        let path = self.orders.lock().clone();
-        let (orders, lists) = (orders::load(&path), Lists::beside(&path));
-        let (known, mut named) = (orders.is_some(), BTreeSet::new());
-        for order in orders.into_iter().flatten().take(RUNNING_MAX) {
+    pub(super) fn load(&self, orders: Vec<Order>) -> Vec<Arc<Job>> {
+        let mut keeper = self.keeper.lock();
+        let (mut loaded, mut named) = (Vec::new(), BTreeSet::new());
+        for order in orders {
             let id = self.ids.fetch_add(1, Ordering::Relaxed);
             let job = Job::again(id, order.name.clone(), order.choice());
             self.claims.begin(&job);
@@ -38,17 +86,20 @@ impl Downloads {
                 job.control.say(Wish::Pause);
             }
             if let Some(list) = order.list {
-                self.load_list(&lists, &job, list);
+                self.load_list(&keeper.lists, &job, list);
                 named.insert(list);
             }
             self.jobs.lock().insert(id, job.clone());
             loaded.push(job);
         }
-        // Given up, and the node ended before it was tidied away.
-        if known {
-            self.claims.left_over(lists.others(&named).into_iter().map(|entry| entry.root));
-            lists.keep_only(&named);
+        // Given up, and the node ended before it was tidied away; or of an order that is not known.
+        let others = keeper.lists.others(&named);
+        if keeper.knows_all {
+            let files = others.iter().filter_map(|list| keeper.lists.read(list).ok()).flatten();
+            self.claims.left_over(files.map(|entry| entry.root));
         }
+        keeper.spared.extend(others);
+        keeper.tidy(named, &self.claims);
         loaded
     }
 
@@ -74,7 +125,11 @@ impl Downloads {
         for job in loaded {
             let paused = job.control.wish() == Wish::Pause;
             let words = match (self.start(&job), paused) {
-                (Err(fault), _) => fault.text,
+                (Err(fault), _) => {
+                    // The next start goes on with it, or the person.
+                    job.interrupt(Err(fault.clone()));
+                    fault.text
+                }
                 (Ok(()), true) => format!("download {} of {} is paused", job.id, job.name),
                 (Ok(()), false) => format!("download {} of {} goes on", job.id, job.name),
             };
@@ -103,9 +158,13 @@ impl Downloads {
         let this = self.clone();
         let again = move || {
             while !this.ctx.stop.wait(WRITE_AGAIN) {
+                // Cleared before the try: who fails after it must find that nobody tries again.
+                this.unwritten.store(false, Ordering::Relaxed);
                 if this.try_orders(true).is_ok() {
-                    this.unwritten.store(false, Ordering::Relaxed);
                     return this.ctx.notices.tell("the orders of downloads are written again");
+                }
+                if this.unwritten.swap(true, Ordering::Relaxed) {
+                    return;
                 }
             }
         };
@@ -116,8 +175,7 @@ impl Downloads {
     }
 
     fn try_orders(&self, going_on: bool) -> Result<(), String> {
-        let path = self.orders.lock();
-        let lists = Lists::beside(&path);
+        let mut keeper = self.keeper.lock();
         let jobs = self.ordered();
         // What was cancelled needs its list until its parts are gone.
         let mut named: BTreeSet<Root> =
@@ -128,15 +186,24 @@ impl Downloads {
         }
         let (mut orders, mut failed) = (Vec::new(), None);
         for job in &jobs {
-            let list = job.list(|files| lists.write(files)).unwrap_or_else(|e| {
-                failed = Some(format!("cannot keep what {} stands for: {e}", job.name));
+            let list = job.list(|files| keeper.lists.write(files)).unwrap_or_else(|e| {
+                let words = format!("cannot keep what {} stands for: {e}", job.name);
+                match e.kind() {
+                    // Said once: the job does not ask again.
+                    io::ErrorKind::FileTooLarge => self
+                        .ctx
+                        .notices
+                        .tell(format!("{words}; after a restart it is looked for anew")),
+                    _ => failed = Some(words),
+                }
                 None
             });
             named.extend(list);
             orders.push(order_of(job, list));
         }
-        orders::save(&path, orders).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
-        lists.keep_only(&named);
+        let path = &keeper.path;
+        orders::save(path, orders).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+        keeper.tidy(named, &self.claims);
         failed.map_or(Ok(()), Err)
     }
 

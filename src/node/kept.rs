@@ -33,15 +33,7 @@ impl Lists {
     /// # Errors
     /// What the disk says; the list is too large.
     pub(super) fn write(&self, files: &[FileEntry]) -> io::Result<Root> {
-        let mut bytes = Vec::new();
-        for file in files {
-            serde_json::to_writer(&mut bytes, file)?;
-            bytes.push(b'\n');
-        }
-        if bytes.len() as u64 > LIST_BYTES_MAX {
-            let words = format!("the list of its {} files is too large to be kept", files.len());
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, words));
-        }
+        let bytes = lines(files, LIST_BYTES_MAX)?;
         let name = Root::of(&bytes);
         std::fs::create_dir_all(&self.0)?;
         replace_file(&self.path(&name), &bytes)?;
@@ -63,12 +55,11 @@ impl Lists {
         lines.map(|line| serde_json::from_slice(line).map_err(io::Error::from)).collect()
     }
 
-    /// What every list but these brings: of downloads that were given up, the node ended before they
-    /// were tidied away. What cannot be read is left out.
-    pub(super) fn others(&self, named: &BTreeSet<Root>) -> Vec<FileEntry> {
-        let others =
-            self.unnamed(named).filter_map(|path| path.file_name()?.to_str()?.parse().ok());
-        others.filter_map(|name| self.read(&name).ok()).flatten().collect()
+    /// The names of all lists but these: of downloads that were given up, the node ended before they
+    /// were tidied away.
+    pub(super) fn others(&self, named: &BTreeSet<Root>) -> BTreeSet<Root> {
+        let others = self.unnamed(named);
+        others.filter_map(|path| path.file_name()?.to_str()?.parse().ok()).collect()
     }
 
     /// Removes every list but these.
@@ -95,6 +86,20 @@ impl Lists {
     }
 }
 
+/// A list as it is written, unless that is more than `max` bytes.
+fn lines(files: &[FileEntry], max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for file in files {
+        serde_json::to_writer(&mut bytes, file)?;
+        bytes.push(b'\n');
+        if bytes.len() as u64 > max {
+            let words = format!("the list of its {} files is too large to be kept", files.len());
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, words));
+        }
+    }
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,12 +118,19 @@ mod tests {
     }
 
     #[test]
+    fn a_list_that_is_too_large_is_not_written_and_the_error_says_so() {
+        let files = [hit("d/a", b"1", &[]).entry, hit("d/b", b"2", &[]).entry];
+        let whole = lines(&files, 1 << 20).unwrap().len() as u64;
+        assert!(lines(&files, whole).is_ok());
+        assert_eq!(lines(&files, whole - 1).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
     fn a_list_that_no_order_names_goes() {
         let home = tempfile::tempdir().unwrap();
         let lists = Lists::beside(&home.path().join("downloads.toml"));
         let [a, b] = ["a", "b"].map(|name| lists.write(&[hit(name, b"1", &[]).entry]).unwrap());
-        let left = lists.others(&BTreeSet::from([b]));
-        assert_eq!((left.len(), left[0].name.as_str()), (1, "a"));
+        assert_eq!(lists.others(&BTreeSet::from([b])), BTreeSet::from([a]));
         lists.keep_only(&BTreeSet::from([b]));
         assert!(lists.read(&a).is_err());
         assert_eq!(lists.read(&b).unwrap().len(), 1);

@@ -2,7 +2,10 @@
 //!
 //! Invariant: an order is on the disk before its download begins, and leaves it only when the
 //! download has ended for good, so that after any end of the node the next start goes on with it.
-//! One that cannot be written is tried again until it is, and the person is told. A file that cannot be read keeps nobody from starting: it is set aside, and that is said.
+//! One that cannot be written is tried again until it is, and the person is told. A file that is not
+//! ours keeps nobody from starting: it is set aside as `downloads.toml.bad`, and that is said; for as
+//! long as that lies there, nothing that such an order may want is removed. One that the disk does not
+//! give keeps the node from starting, since the next order would take its place.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -48,27 +51,40 @@ struct Orders {
     download: Vec<Order>,
 }
 
-/// What was ordered before this start. A file that is not ours is renamed, for a person to look at;
-/// `None`: nobody knows what was in it.
-pub(super) fn load(path: &Path) -> Option<Vec<Order>> {
+/// What was ordered before this start.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Ordered {
+    pub(super) orders: Vec<Order>,
+    /// Whether these are all; otherwise nobody knows which others there were.
+    pub(super) complete: bool,
+}
+
+/// What was ordered before this start. A file that is not ours is renamed, for a person to look at.
+///
+/// # Errors
+/// What the disk says; the file is then where it was.
+pub(super) fn load(path: &Path) -> io::Result<Ordered> {
+    let aside = PathBuf::from(format!("{}.bad", path.display()));
     let read = std::fs::read_to_string(path).and_then(|text| {
         toml::from_str(&text).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
     });
-    match read {
-        Ok(Orders { download }) => Some(download),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Some(Vec::new()),
-        Err(e) => {
-            let aside = PathBuf::from(format!("{}.bad", path.display()));
-            let moved = std::fs::rename(path, &aside)
-                .map_or("left there".to_owned(), |()| format!("kept as {}", aside.display()));
+    let orders = match read {
+        Ok(Orders { download }) => download,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+            std::fs::rename(path, &aside)?;
             log::error!(
                 target: "node",
-                "cannot read which downloads were not over in {}: {e}; {moved}. Download them again",
-                path.display()
+                "cannot read which downloads were not over in {}: {e}; kept as {}. Download them \
+                 again; what had arrived stays until you remove that file",
+                path.display(),
+                aside.display()
             );
-            None
+            Vec::new()
         }
-    }
+        Err(e) => return Err(e),
+    };
+    Ok(Ordered { orders, complete: !aside.try_exists()? })
 }
 
 /// Puts the orders in the place of those that were there, durably.
@@ -90,7 +106,9 @@ mod tests {
     fn what_was_ordered_is_there_after_a_restart() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("downloads.toml");
-        assert_eq!(load(&path), Some(Vec::new()));
+        let loaded = || load(&path).unwrap();
+        let all = |orders: &[Order]| Ordered { orders: orders.to_vec(), complete: true };
+        assert_eq!(loaded(), all(&[]));
         let order = |name: &str, from: Option<&str>, paused| Order {
             name: name.parse().unwrap(),
             from: from.map(str::to_owned),
@@ -99,22 +117,34 @@ mod tests {
         };
         let orders = vec![order("a/film", None, false), order("new\nline", Some("alice"), true)];
         save(&path, orders.clone()).unwrap();
-        assert_eq!(load(&path), Some(orders.clone()));
+        assert_eq!(loaded(), all(&orders));
         assert_eq!(orders[1].choice(), From::One("alice".into()));
         save(&path, Vec::new()).unwrap();
-        assert_eq!(load(&path), Some(Vec::new()));
+        assert_eq!(loaded(), all(&[]));
     }
 
     #[test]
     fn a_file_that_is_not_ours_is_set_aside_and_keeps_nobody_from_starting() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("downloads.toml");
+        let unknown = Ordered { orders: Vec::new(), complete: false };
         for bad in ["download = 5", "[[download]]\nname = \"../x\"", "\u{0}", "[[download]]"] {
             std::fs::write(&path, bad).unwrap();
-            assert_eq!(load(&path), None, "{bad}");
+            assert_eq!(load(&path).unwrap(), unknown, "{bad}");
             let aside = home.path().join("downloads.toml.bad");
             assert_eq!(std::fs::read_to_string(aside).unwrap(), bad);
             assert!(!path.exists());
+            save(&path, Vec::new()).unwrap();
+            assert_eq!(load(&path).unwrap(), unknown, "as long as nobody has looked at it");
         }
+    }
+
+    #[test]
+    fn a_file_that_the_disk_does_not_give_stays_where_it_is() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("downloads.toml");
+        std::fs::create_dir(&path).unwrap();
+        assert!(load(&path).is_err());
+        assert!(path.is_dir());
     }
 }

@@ -15,8 +15,8 @@ use super::downloads::Downloads;
 use super::fetch::fetching::Fetching;
 use super::fetch::place::Place;
 use super::journal::Journal;
+use super::keeping::Keeper;
 use super::knock::Caller;
-use super::orders;
 use super::registration::{Card, Registration};
 use super::serve::transfer::Owner;
 use super::serve::{self, QUESTIONS, TRANSFERS};
@@ -50,14 +50,16 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
         .map(|(number, tracker)| Registration::new(number, tracker.clone()))
         .collect();
     let index = start_index(&data, &ctx, &registrations)?;
-    let (place, claims) = place(config, &data, &index)?;
-    let (place, orders) = ((Arc::new(place), claims), data.private(ORDERS));
-    let downloads = Arc::new(Downloads::new(ctx.clone(), place, ids.clone(), orders));
+    let (keeper, orders) = Keeper::open(data.private(ORDERS))?;
+    let nothing_to_continue = keeper.knows_all() && orders.is_empty();
+    let (place, claims) = place(config, &data, &index, nothing_to_continue)?;
+    let place = (Arc::new(place), claims);
+    let downloads = Arc::new(Downloads::new(ctx.clone(), place, ids.clone(), keeper));
     let (journal, log) = Journal::open(&data.private("wal"), ctx.me)?;
     let uploads = Arc::new(Uploads::new(ctx.clone(), ids, journal, log, config.fsync));
     let ports = listeners.ports();
     let ip = own_address(config);
-    let loaded = downloads.load();
+    let loaded = downloads.load(orders);
     listeners.serve(&Owner {
         ctx: ctx.clone(),
         index: index.clone(),
@@ -189,13 +191,14 @@ fn place(
     config: &NodeConfig,
     data: &DataDir,
     index: &Arc<Index>,
+    forget_old: bool,
 ) -> Result<(Place, Arc<Claims>), Fault> {
     let path = data.downloaded();
     let failed = |e: std::io::Error| {
         Fault::other(format!("could not open {}: {e}; check its owner and mode", path.display()))
     };
     let parts = PartStore::open(&data.parts()).map_err(failed)?;
-    if orders::load(&data.private(ORDERS)).is_some_and(|orders| orders.is_empty()) {
+    if forget_old {
         parts.forget_old().map_err(failed)?;
     }
     let claims = Arc::new(Claims::new(parts.clone()));

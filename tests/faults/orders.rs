@@ -237,3 +237,65 @@ fn two_folders_of_the_same_small_files_are_sent_once() {
     let _ = ids.map(|id| bob.wait(id, LONG).unwrap().unwrap());
     assert_eq!(alice.stats().bytes_up, 20 * 100_000);
 }
+
+#[test]
+fn a_list_of_orders_that_is_damaged_takes_no_part_away() {
+    let swarm = Swarm::new();
+    swarm.sharing_with(&slow(&swarm, "alice"), &[("film", &bytes(SIZE, 1))]);
+    let bob = swarm.node("bob");
+    begin(&bob, "film", From::All);
+    stop(&swarm, bob);
+    let of = |folder: &str| {
+        let folder = swarm.data("bob").join(".parvi").join(folder);
+        std::fs::read_dir(folder).unwrap().count()
+    };
+    let orders = swarm.data("bob").join(".parvi/downloads.toml");
+    let whole = std::fs::read(&orders).unwrap();
+    assert_eq!((of("parts"), of("lists")), (1, 1));
+    std::fs::write(&orders, "download = 5").unwrap();
+    for _ in 0..2 {
+        let bob = swarm.node("bob");
+        assert!(bob.transfers().is_empty());
+        assert_eq!((of("parts"), of("lists")), (1, 1), "nobody knows what it was for");
+        stop(&swarm, bob);
+    }
+    std::fs::write(&orders, whole).unwrap();
+    std::fs::remove_file(orders.with_extension("toml.bad")).unwrap();
+    let bob = swarm.node("bob");
+    until("it is here", LONG, || row(&bob).state == TransferState::Done);
+}
+
+#[test]
+fn what_was_given_up_goes_at_a_later_start_when_every_download_knows_what_it_wants() {
+    let swarm = Swarm::new();
+    let alice = swarm.sharing_with(&slow(&swarm, "alice"), &[("film", &bytes(SIZE, 1))]);
+    let bob = swarm.node("bob");
+    begin(&bob, "film", From::All);
+    stop(&swarm, bob);
+    stop(&swarm, alice);
+    until("both are off the list", LONG, || swarm.tracker.peers().is_empty());
+    let orders = swarm.data("bob").join(".parvi/downloads.toml");
+    let parts = swarm.data("bob").join(".parvi/parts");
+    let left = || std::fs::read_dir(&parts).unwrap().count();
+    // The film is given up, and nobody knows yet what the song is.
+    std::fs::write(&orders, "[[download]]\nname = \"song\"\n").unwrap();
+    for _ in 0..2 {
+        let bob = swarm.node("bob");
+        until("it looks for the song", LONG, || row(&bob).state == TransferState::Waiting);
+        assert_eq!(left(), 1);
+        stop(&swarm, bob);
+    }
+    let _carol = swarm.sharing("carol", &[("song", b"la")]);
+    let bob = swarm.node("bob");
+    until("the song is here", LONG, || row(&bob).state == TransferState::Done);
+    until("the film's part is gone", LONG, || left() == 0);
+}
+
+#[test]
+fn every_order_is_gone_on_with_however_many_there_are() {
+    let swarm = Swarm::new();
+    let orders: Vec<_> = (0..20).map(|n| format!("[[download]]\nname = \"f{n}\"\n")).collect();
+    write(&swarm.data("bob").join(".parvi/downloads.toml"), orders.concat().as_bytes());
+    let bob = swarm.node("bob");
+    assert_eq!(bob.transfers().len(), 20);
+}

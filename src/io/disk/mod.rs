@@ -28,7 +28,7 @@ pub use datadir::{DataDir, DataDirError};
 pub use durable::make_durable;
 pub use fingerprint::Fingerprint;
 pub use hash::{HashError, hash_file, hash_small};
-pub use part::{PartError, PartStore};
+pub use part::{PartError, PartStore, Removed};
 pub use part_file::PartFile;
 pub use publish::{PublishError, Published, existing, publish, publish_batch};
 pub use verify::verify_part;

@@ -72,6 +72,15 @@ pub enum PartError {
     },
 }
 
+/// What became of parts that nobody wants.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// How many files went.
+    pub gone: usize,
+    /// Whose parts somebody has open.
+    pub in_use: Vec<Root>,
+}
+
 /// The folder of parts. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct PartStore(Arc<Beneath>);
@@ -190,12 +199,12 @@ impl PartStore {
     }
 
     /// Forgets everything that is kept of the contents which `unwanted` names, but for what a download
-    /// has open. Returns how many files went.
+    /// has open.
     ///
     /// # Errors
     /// What reading the folder says; what unlink says, after the rest was tried.
-    pub fn remove_all(&self, unwanted: &dyn Fn(&Root) -> bool) -> io::Result<usize> {
-        let (mut removed, mut failed) = (0, None);
+    pub fn remove_all(&self, unwanted: &dyn Fn(&Root) -> bool) -> io::Result<Removed> {
+        let (mut removed, mut failed) = (Removed::default(), None);
         for entry in std::fs::read_dir(self.path())? {
             let name = entry?.file_name();
             let Some((stem, suffix)) = name.to_str().and_then(|name| name.split_once('.')) else {
@@ -204,7 +213,10 @@ impl PartStore {
             let Some(root) = stem.parse().ok().filter(unwanted) else { continue };
             let went = match suffix {
                 "part" => match self.remove(&root) {
-                    Err(PartError::Busy { .. }) => continue,
+                    Err(PartError::Busy { .. }) => {
+                        removed.in_use.push(root);
+                        continue;
+                    }
                     Err(PartError::Io { source, .. }) => Err(source),
                     Err(error) => Err(io::Error::other(error.to_string())),
                     Ok(_) => Ok(()),
@@ -213,7 +225,7 @@ impl PartStore {
                 _ => continue,
             };
             match went {
-                Ok(()) => removed += 1,
+                Ok(()) => removed.gone += 1,
                 Err(error) => failed = Some(error),
             }
         }

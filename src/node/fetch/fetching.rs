@@ -58,6 +58,9 @@ impl Fetching {
     pub(in crate::node) fn done(&self, sets: impl IntoIterator<Item = SetKey>) {
         let mut done = self.done.lock();
         for set in sets {
+            if done.contains(&set) {
+                continue;
+            }
             done.push_back(set);
             if done.len() > DONE_MAX {
                 done.pop_front();
@@ -105,11 +108,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_as_done_is_bounded() {
+    fn what_is_remembered_as_done_is_bounded_and_nothing_twice() {
         let fetching = Fetching::default();
         let key = |n: usize| *blake3::hash(&n.to_le_bytes()).as_bytes();
         fetching.done((0..=DONE_MAX).map(key));
         assert!(!fetching.was_done(&key(0)));
+        fetching.done([key(1), key(2)]);
         assert!(fetching.was_done(&key(1)) && fetching.was_done(&key(DONE_MAX)));
     }
 }

@@ -57,8 +57,25 @@ pub(in crate::node) struct Job {
 #[derive(Clone)]
 struct Resolved {
     files: Arc<Vec<Wanted>>,
-    /// The name of the list of them on the disk.
-    list: Option<Root>,
+    list: Kept,
+}
+
+/// Whether a list of the files is on the disk.
+#[derive(Clone, Copy)]
+enum Kept {
+    NotYet,
+    As(Root),
+    /// It is larger than a list may be.
+    Never,
+}
+
+impl Kept {
+    fn name(self) -> Option<Root> {
+        match self {
+            Kept::As(name) => Some(name),
+            Kept::NotYet | Kept::Never => None,
+        }
+    }
 }
 
 impl Job {
@@ -103,6 +120,7 @@ impl Job {
 
     /// Its name stands for these files from now on; `list`: they are on the disk under that name.
     pub(in crate::node) fn resolve_to(&self, files: Vec<Wanted>, list: Option<Root>) {
+        let list = list.map_or(Kept::NotYet, Kept::As);
         *self.resolved.lock() = Some(Resolved { files: files.into(), list });
     }
 
@@ -111,23 +129,30 @@ impl Job {
         self.resolved.lock().as_ref().map(|resolved| resolved.files.clone())
     }
 
-    /// The name of its list on the disk, written by `write` if it is not there yet.
+    /// The name of its list on the disk, written by `write` if it is not there yet; one that is too
+    /// large (`FileTooLarge`) is not tried again.
     pub(in crate::node) fn list(
         &self,
         write: impl FnOnce(&[FileEntry]) -> io::Result<Root>,
     ) -> io::Result<Option<Root>> {
         let mut resolved = self.resolved.lock();
         let Some(resolved) = resolved.as_mut() else { return Ok(None) };
-        if resolved.list.is_none() {
+        if let Kept::NotYet = resolved.list {
             let sizes = resolved.files.iter().flat_map(Wanted::sizes);
-            resolved.list = Some(write(&sizes.map(|w| w.entry).collect::<Vec<_>>())?);
+            let written = write(&sizes.map(|w| w.entry).collect::<Vec<_>>());
+            match &written {
+                Ok(name) => resolved.list = Kept::As(*name),
+                Err(e) if e.kind() == io::ErrorKind::FileTooLarge => resolved.list = Kept::Never,
+                Err(_) => {}
+            }
+            written?;
         }
-        Ok(resolved.list)
+        Ok(resolved.list.name())
     }
 
     /// The name of its list on the disk, while it is not over.
     pub(in crate::node) fn list_in_use(&self) -> Option<Root> {
-        self.resolved.lock().as_ref().and_then(|r| r.list).filter(|_| !self.is_over())
+        self.resolved.lock().as_ref().and_then(|r| r.list.name()).filter(|_| !self.is_over())
     }
 
     /// It is fetched in these sets too.
@@ -204,5 +229,26 @@ impl Job {
             limit: self.limit.rate().filter(|_| !self.is_over()).map(Rate::bytes),
             sources: seen.sources,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::samples::hit;
+
+    fn job() -> Arc<Job> {
+        let job = Job::new(1, "d".parse().unwrap(), Choice::All);
+        let entry = hit("d/a", b"1", &[]).entry;
+        job.resolve_to(vec![Wanted { entry, owners: Vec::new(), rivals: Vec::new() }], None);
+        job
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_written_is_tried_again_but_one_that_is_too_large_is_not() {
+        let (job, failing) = (job(), |kind: io::ErrorKind| move |_: &[FileEntry]| Err(kind.into()));
+        assert!(job.list(failing(io::ErrorKind::StorageFull)).is_err());
+        assert!(job.list(failing(io::ErrorKind::FileTooLarge)).is_err());
+        assert_eq!(job.list(|_| panic!("it is tried again")).unwrap(), None);
     }
 }

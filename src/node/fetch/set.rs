@@ -330,7 +330,7 @@ impl State {
         let useful =
             |key: &OwnerKey, lane: &Handle| lane.closer.is_some() && !self.shares.is_useless(*key);
         let hope = self.owners.is_empty()
-            || self.owners.awaits_return()
+            || self.owners.awaits_answer()
             || self.lanes.iter().any(|(key, lane)| useful(key, lane))
             || self.shares.unowned().is_empty();
         if hope {
