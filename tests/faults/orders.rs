@@ -3,8 +3,9 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use parvi::base::{Ports, Rate, Root};
+use parvi::base::{FaultKind, Ports, Rate, Root};
 use parvi::io::link::{self, StaticKey};
 use parvi::logic::batch::set_key;
 use parvi::node::view::{Direction, From, TransferRow, TransferState};
@@ -298,4 +299,41 @@ fn every_order_is_gone_on_with_however_many_there_are() {
     write(&swarm.data("bob").join(".parvi/downloads.toml"), orders.concat().as_bytes());
     let bob = swarm.node("bob");
     assert_eq!(bob.transfers().len(), 20);
+}
+
+/// alice has six films below `d`.
+fn films(swarm: &Swarm) -> (Arc<Node>, Vec<Vec<u8>>) {
+    let films: Vec<_> = (0..6).map(|n| bytes(SIZE / 2, n)).collect();
+    let names: Vec<_> = (0..6).map(|n| format!("d/f{n}")).collect();
+    let files = names.iter().zip(&films).map(|(name, film)| (name.as_str(), &film[..]));
+    let alice = swarm.sharing_with(&slow(swarm, "alice"), &files.collect::<Vec<_>>());
+    (alice, films)
+}
+
+#[test]
+fn a_one_shot_whose_owner_goes_ends_as_unfinished_and_not_once_for_every_file() {
+    let swarm = Swarm::new();
+    let (alice, _) = films(&swarm);
+    let out = swarm.dir.path().join("out");
+    let fault = std::thread::scope(|scope| {
+        let get = scope.spawn(|| swarm.get("d", &out, Duration::from_secs(1)));
+        until("it moves", LONG, || alice.stats().bytes_up > 512 << 10);
+        stop(&swarm, alice);
+        get.join().unwrap().unwrap_err()
+    });
+    assert_eq!(fault.kind, FaultKind::Unfinished, "{fault}");
+    assert!(fault.text.contains("what arrived is kept"), "{fault}");
+}
+
+#[test]
+fn a_file_that_cannot_be_written_keeps_no_other_of_its_folder_from_its_name() {
+    let swarm = Swarm::new();
+    let (_alice, films) = films(&swarm);
+    let part = format!("{}.{}.part/in the way", Root::of(&films[0]), films[0].len());
+    write(&swarm.data("bob").join(".parvi/parts").join(part), b"");
+    let bob = swarm.node("bob");
+    until("all are found", LONG, || bob.lookup(&name("d")).is_ok_and(|hits| hits.len() == 6));
+    let fault = super::swarm::download(&bob, "d").unwrap_err();
+    assert!(fault.text.contains("5 files are here, 1 are not"), "{fault}");
+    assert_eq!(std::fs::read_dir(swarm.data("bob").join("downloaded/d")).unwrap().count(), 5);
 }

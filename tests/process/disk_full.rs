@@ -138,7 +138,7 @@ fn a_download_that_is_cancelled_while_it_waits_for_room_leaves_nothing() {
     let id = bob.row("paused")["id"].to_string();
     let parts = bob.data.join(".parvi/parts");
     // What an earlier try left, when there was room for it.
-    let part = parts.join(format!("{}.part", root(&noise(3, SIZE))));
+    let part = parts.join(format!("{}.{SIZE}.part", root(&noise(3, SIZE))));
     assert_eq!(bob.inside(&["cp", "/etc/passwd", part.to_str().unwrap()]).code, 0);
     assert_eq!(bob.ctl(&["cancel", &id]).code, 0);
     bob.row("cancelled");

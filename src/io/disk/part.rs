@@ -5,7 +5,7 @@
 //! one name, and whatever else is found under its path is put away, never followed.
 //!
 //! ```text
-//! <root>.part             a file that arrives by itself: preallocated, filled in any order, locked
+//! <root>.<size>.part      a file that arrives by itself: preallocated, filled in any order, locked
 //! <root>.small            a small file of a batch: complete, of any download that wants it
 //! <root>.<pid>-<n>.stage  one download's copy of that, which gets the final name
 //! <name>.<pid>-<n>.new    either of these two being written
@@ -143,7 +143,7 @@ impl PartStore {
     pub fn open_part(&self, root: &Root, size: u64) -> Result<PartFile, PartError> {
         let io = |what| move |source| self.failed(what, root, size, source);
         for _ in 0..RACES_MAX {
-            let opened = fail_point!("part.open").and_then(|()| self.open_regular(root));
+            let opened = fail_point!("part.open").and_then(|()| self.open_regular(root, size));
             let file = opened.map_err(io("open"))?;
             match file.try_lock() {
                 Ok(()) => {}
@@ -151,7 +151,7 @@ impl PartStore {
                 Err(TryLockError::Error(source)) => return Err(io("lock")(source)),
             }
             // Published or removed between open and lock: what we hold has lost its name.
-            if self.is_named(&file, root).map_err(io("look at"))? {
+            if self.is_named(&file, root, size).map_err(io("look at"))? {
                 let part = PartFile::with_room(self.clone(), file, *root, size);
                 return part.map_err(io("take room for"));
             }
@@ -185,16 +185,17 @@ impl PartStore {
     ///
     /// # Errors
     /// `Busy` when a download has it open; what unlink says.
-    pub fn remove(&self, root: &Root) -> Result<bool, PartError> {
-        let path = self.path().join(part_name(root));
-        if !path.try_exists().map_err(|e| self.failed("look at", root, 0, e))? {
+    pub fn remove(&self, root: &Root, size: u64) -> Result<bool, PartError> {
+        let path = self.path().join(part_name(root, size));
+        let io = |what| move |source| self.failed(what, root, size, source);
+        if !path.try_exists().map_err(io("look at"))? {
             return Ok(false);
         }
-        let part = self.open_regular(root).map_err(|e| self.failed("open", root, 0, e))?;
+        let part = self.open_regular(root, size).map_err(io("open"))?;
         if let Err(TryLockError::WouldBlock) = part.try_lock() {
             return Err(PartError::Busy { root: *root });
         }
-        self.unlink(&part_name(root)).map_err(|e| self.failed("remove", root, 0, e))?;
+        self.unlink(&part_name(root, size)).map_err(io("remove"))?;
         Ok(true)
     }
 
@@ -211,8 +212,9 @@ impl PartStore {
                 continue;
             };
             let Some(root) = stem.parse().ok().filter(unwanted) else { continue };
-            let went = match suffix {
-                "part" => match self.remove(&root) {
+            let size = suffix.strip_suffix(".part").and_then(|size| size.parse().ok());
+            let went = match (suffix, size) {
+                (_, Some(size)) => match self.remove(&root, size) {
                     Err(PartError::Busy { .. }) => {
                         removed.in_use.push(root);
                         continue;
@@ -221,7 +223,7 @@ impl PartStore {
                     Err(error) => Err(io::Error::other(error.to_string())),
                     Ok(_) => Ok(()),
                 },
-                "small" => self.remove_small(&root),
+                ("small", None) => self.remove_small(&root),
                 _ => continue,
             };
             match went {
@@ -283,8 +285,8 @@ impl PartStore {
 
     /// Opens the part for writing, made if it is missing. Anything but a regular file with this
     /// one name is put away first: writing through a link would write elsewhere.
-    fn open_regular(&self, root: &Root) -> io::Result<File> {
-        let name = part_name(root);
+    fn open_regular(&self, root: &Root, size: u64) -> io::Result<File> {
+        let name = part_name(root, size);
         let flags = OFlags::RDWR
             | OFlags::CREATE
             | OFlags::NOFOLLOW
@@ -326,9 +328,10 @@ impl PartStore {
     }
 
     /// Whether the part's path still leads to `file`.
-    pub(super) fn is_named(&self, file: &File, root: &Root) -> io::Result<bool> {
+    pub(super) fn is_named(&self, file: &File, root: &Root, size: u64) -> io::Result<bool> {
         let meta = file.metadata()?;
-        match rustix::fs::statat(self.folder(), part_name(root), AtFlags::SYMLINK_NOFOLLOW) {
+        let name = part_name(root, size);
+        match rustix::fs::statat(self.folder(), name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(stat.st_ino == meta.ino() && stat.st_dev == meta.dev()),
             Err(Errno::NOENT) => Ok(false),
             Err(error) => Err(error.into()),
@@ -360,7 +363,7 @@ impl PartStore {
         if is_disk_full(&source) {
             PartError::DiskFull { folder: self.path().to_owned(), size }
         } else {
-            PartError::Io { what, path: self.path().join(part_name(root)), source }
+            PartError::Io { what, path: self.path().join(part_name(root, size)), source }
         }
     }
 }
@@ -387,9 +390,10 @@ fn small_name(root: &Root) -> String {
     format!("{root}.small")
 }
 
-/// The file name of a part.
-pub(super) fn part_name(root: &Root) -> String {
-    format!("{root}.part")
+/// The file name of a part. A peer may lie about the size: what has arrived of the true one is not
+/// touched then.
+pub(super) fn part_name(root: &Root, size: u64) -> String {
+    format!("{root}.{size}.part")
 }
 
 #[cfg(test)]

@@ -158,7 +158,7 @@ impl PartFile {
     /// # Errors
     /// What unlink says.
     pub fn remove(self) -> io::Result<()> {
-        self.store.unlink(&part_name(&self.root))
+        self.store.unlink(&part_name(&self.root, self.size))
     }
 
     /// A part that was just opened and locked, with room for all its bytes.
@@ -192,7 +192,7 @@ impl PartFile {
             Err(error) => {
                 // What was taken in vain is given back; what had arrived earlier is kept.
                 if before == 0 {
-                    self.store.unlink(&part_name(&self.root))?;
+                    self.store.unlink(&part_name(&self.root, self.size))?;
                 } else {
                     self.file.set_len(before.min(self.size))?;
                 }

@@ -16,8 +16,8 @@ fn store() -> (tempfile::TempDir, PartStore) {
     (home, store)
 }
 
-fn path_of(store: &PartStore, root: &Root) -> PathBuf {
-    store.path().join(part_name(root))
+fn path_of(store: &PartStore, root: &Root, size: u64) -> PathBuf {
+    store.path().join(part_name(root, size))
 }
 
 /// A part with all bytes written, and its manifest.
@@ -79,7 +79,7 @@ fn damage_of_every_kind_is_found() {
     let data = bytes(4 * CHUNK);
     let size = data.len() as u64;
     let (part, manifest) = whole(&store, &data);
-    let path = path_of(&store, &manifest.root());
+    let path = path_of(&store, &manifest.root(), size);
     part.file().write_all_at(b"\0", 5).unwrap();
     assert_eq!(check(&part, &manifest).iter_missing().collect::<Vec<_>>(), [0], "a flipped byte");
     part.file().write_all_at(&vec![0; CHUNK], CHUNK as u64).unwrap();
@@ -97,7 +97,7 @@ fn a_link_a_folder_or_a_pipe_in_place_of_a_part_is_put_away_not_followed() {
     std::fs::write(&victim, "precious").unwrap();
     let data = bytes(2 * CHUNK);
     let root = Root::of(&data);
-    let path = path_of(&store, &root);
+    let path = path_of(&store, &root, data.len() as u64);
     let fill = || {
         let part = store.open_part(&root, data.len() as u64).unwrap();
         part.write_at(0, &data).unwrap();
@@ -128,10 +128,28 @@ fn a_second_writer_is_told_that_it_is_busy() {
     for store in [&store, &again] {
         let refused = store.open_part(&manifest.root(), part.size());
         assert!(matches!(refused, Err(PartError::Busy { .. })), "{refused:?}");
-        assert!(matches!(store.remove(&manifest.root()), Err(PartError::Busy { .. })));
+        assert!(matches!(store.remove(&manifest.root(), part.size()), Err(PartError::Busy { .. })));
     }
     drop(part);
     assert!(store.open_part(&manifest.root(), 1).is_ok());
+}
+
+#[test]
+fn what_has_arrived_survives_whoever_lies_about_its_size() {
+    let (_home, store) = store();
+    let (part, manifest) = whole(&store, &bytes(2 * CHUNK));
+    let size = part.size();
+    drop(part);
+    for lie in [1, size - 1, size + 1, CHUNK as u64] {
+        drop(store.open_part(&manifest.root(), lie).unwrap());
+        assert!(store.remove(&manifest.root(), lie).unwrap());
+    }
+    let part = store.open_part(&manifest.root(), size).unwrap();
+    assert_eq!(check(&part, &manifest).len(), 2);
+    drop(part);
+    drop(store.open_part(&manifest.root(), 1).unwrap());
+    let removed = store.remove_all(&|root| *root == manifest.root()).unwrap();
+    assert_eq!(removed, Removed { gone: 2, in_use: vec![] }, "whatever its size");
 }
 
 #[test]
@@ -140,11 +158,11 @@ fn a_removed_part_begins_anew() {
     let (part, manifest) = whole(&store, &bytes(2 * CHUNK));
     let size = part.size();
     part.remove().unwrap();
-    assert!(!store.remove(&manifest.root()).unwrap(), "there was still something to remove");
+    assert!(!store.remove(&manifest.root(), size).unwrap(), "there was still something to remove");
     let part = store.open_part(&manifest.root(), size).unwrap();
     assert!(check(&part, &manifest).is_empty());
     drop(part);
-    assert!(store.remove(&manifest.root()).unwrap());
+    assert!(store.remove(&manifest.root(), size).unwrap());
 }
 
 #[test]
@@ -169,7 +187,7 @@ fn a_part_that_is_given_back_holds_what_it_received_and_no_more() {
     let data = bytes(64 * CHUNK + 17);
     let manifest = Manifest::of(&data);
     let (root, size) = (manifest.root(), data.len() as u64);
-    let held = || std::fs::metadata(path_of(&store, &root)).unwrap().blocks() * 512;
+    let held = || std::fs::metadata(path_of(&store, &root, size)).unwrap().blocks() * 512;
     for received in [&[][..], &[3, 4, 40, 64], &[0]] {
         let part = store.open_part(&root, size).unwrap();
         assert!(held() >= size, "the room was not taken again");
@@ -178,7 +196,7 @@ fn a_part_that_is_given_back_holds_what_it_received_and_no_more() {
             part.write_at(span.offset, &data[span.offset as usize..][..span.len as usize]).unwrap();
         }
         part.give_back().unwrap();
-        assert_eq!(std::fs::metadata(path_of(&store, &root)).unwrap().len(), size);
+        assert_eq!(std::fs::metadata(path_of(&store, &root, size)).unwrap().len(), size);
     }
     let kept = [0, 3, 4, 40, 64];
     // A file system may keep whole blocks, and a few of its own.
@@ -206,8 +224,8 @@ fn small_files_are_whole_or_not_there() {
 #[test]
 fn what_a_killed_process_left_half_written_is_swept() {
     let (_home, store) = store();
-    let stale = store.path().join(format!("{}.1-1{NEW_SUFFIX}", part_name(&Root::of(b"a"))));
-    let busy = store.path().join(format!("{}.1-2{NEW_SUFFIX}", part_name(&Root::of(b"a"))));
+    let stale = store.path().join(format!("{}.1-1{NEW_SUFFIX}", part_name(&Root::of(b"a"), 4)));
+    let busy = store.path().join(format!("{}.1-2{NEW_SUFFIX}", part_name(&Root::of(b"a"), 4)));
     std::fs::write(&stale, "half").unwrap();
     let writer = File::create(&busy).unwrap();
     writer.lock().unwrap();
@@ -234,8 +252,8 @@ fn parts_that_nobody_continues_are_removed_unless_they_are_open() {
     PartStore::open(store.path()).unwrap();
     assert_eq!(after(Duration::ZERO), 4, "opening alone removes no part");
     assert_eq!(after(PART_AGE_MAX + Duration::from_secs(60)), 2, "what is open and not ours");
-    assert!(path_of(&store, &open.root()).exists());
-    assert!(!path_of(&store, &manifest.root()).exists());
+    assert!(path_of(&store, &open.root(), 4).exists());
+    assert!(!path_of(&store, &manifest.root(), 2 * CHUNK as u64).exists());
 }
 
 #[test]

@@ -124,10 +124,10 @@ pub fn publish(
     let made = fail_point!("publish.folders").and_then(|()| into.create_parents(name));
     let folder = made.map_err(failed("make the folders above"))?;
     let print = Fingerprint::of(part.file()).map_err(failed("look at"))?;
-    if !part.store().is_named(part.file(), &part.root()).map_err(failed("look at"))? {
+    if !part.store().is_named(part.file(), &part.root(), part.size()).map_err(failed("look at"))? {
         return Err(damaged(into, name));
     }
-    let from = part_name(&part.root());
+    let from = part_name(&part.root(), part.size());
     fail_point!("publish.rename")
         .and_then(|()| rename_noreplace(part.store().folder(), &from, &folder, name.file_name()))
         .map_err(failed("name"))?;
@@ -190,7 +190,7 @@ pub fn publish_batch(
 /// Removes a part whose sync has failed: memory may still have what the disk has lost, and the
 /// next attempt would believe it.
 fn forget(part: &PartFile) {
-    let name = part_name(&part.root());
+    let name = part_name(&part.root(), part.size());
     if let Err(error) = part.store().unlink(&name) {
         log::error!("could not remove the part {name}, which could not be synced: {error}");
     }

@@ -106,7 +106,7 @@ fn a_part_cut_off_or_exchanged_meanwhile_is_not_published() {
     let cut = publish(part, &world.into, &name("cut"), WHEN, false, false);
     assert!(matches!(cut, Err(PublishError::Damaged { .. })), "{cut:?}");
     let part = world.part(b"other");
-    let path = world.store.path().join(part_name(&part.root()));
+    let path = world.store.path().join(part_name(&part.root(), part.size()));
     std::fs::remove_file(&path).unwrap();
     symlink("/etc/passwd", &path).unwrap();
     let exchanged = publish(part, &world.into, &name("exchanged"), WHEN, false, false);

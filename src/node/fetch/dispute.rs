@@ -1,19 +1,19 @@
-//! Fetches files about whose size their owners disagree: a root has one size only, and the bytes
+//! Fetches a file about whose size its owners disagree: a root has one size only, and the bytes
 //! settle which, not how many say so.
 //!
 //! Invariant: nobody is outvoted; each size is tried with those who say it, and a wrong one cannot
-//! complete, since no bytes of that length have the root. Ends with each file named, with a fault
-//! when every size has failed for good, or `Halt::Stopped`.
+//! complete, since no bytes of that length have the root; each has a part of its own. Ends with the
+//! file named, with a fault when every size has failed for good, or with a halt.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::file::Results;
+use parking_lot::Mutex;
+
 use super::resolve::Wanted;
-use super::run::{Halt, Run};
+use super::run::{GiveUp, Halt, Run};
 use crate::base::{Fault, FaultKind, NodeId};
-use crate::io::clock;
-use crate::node::view::TransferState;
+use crate::node::view::{DownloadReport, TransferState};
 
 /// Between two rounds over the sizes.
 const WAIT: Duration = Duration::from_secs(2);
@@ -21,42 +21,64 @@ const WAIT: Duration = Duration::from_secs(2);
 /// How often the patience of a transfer passes before the next size has its turn.
 const PATIENCE_TIMES: u32 = 3;
 
-/// Fetches `files`, each of which has rivals. Who was wrong about one is tried last for the next.
-pub(super) fn fetch_disputed(run: &Run<'_>, files: &[Wanted]) -> Result<Results, Halt> {
-    let mut doubted = BTreeSet::new();
-    files.iter().map(|w| fetch_one(run, w.sizes(), &mut doubted)).collect()
+/// A file that has rivals.
+pub(super) struct Dispute {
+    sizes: Vec<Wanted>,
+    /// The size that counts for what is shown.
+    shown: u64,
 }
 
-fn fetch_one(
-    run: &Run<'_>,
-    mut sizes: Vec<Wanted>,
-    doubted: &mut BTreeSet<NodeId>,
-) -> Result<<Results as IntoIterator>::Item, Halt> {
-    let listed = sizes.first().map_or(0, |w| w.entry.size);
-    sizes.sort_by_key(|w| w.owners.iter().all(|peer| doubted.contains(&peer.id)));
-    let patience = run.give_up.unwrap_or(run.ctx.patience * PATIENCE_TIMES);
-    let turn = Run { give_up: Some(patience), ..*run };
-    let before = run.progress().snapshot(clock::now());
-    loop {
+impl Dispute {
+    pub(super) fn of(wanted: &Wanted) -> Dispute {
+        Dispute { sizes: wanted.sizes(), shown: wanted.entry.size }
+    }
+
+    /// Tries each size once. `doubted` were wrong about another file: theirs are tried last. Where it
+    /// may go better later, others have their turns meanwhile.
+    pub(super) fn round(
+        &mut self,
+        run: &Run<'_>,
+        doubted: &Mutex<BTreeSet<NodeId>>,
+    ) -> Result<Result<DownloadReport, Fault>, Halt> {
+        {
+            let doubted = doubted.lock();
+            self.sizes.sort_by_key(|w| w.owners.iter().all(|peer| doubted.contains(&peer.id)));
+        }
+        let patience = match run.give_up {
+            Some(GiveUp::All(max) | GiveUp::Set(max)) => max,
+            None => run.ctx.patience * PATIENCE_TIMES,
+        };
+        let turn = Run { give_up: Some(GiveUp::Set(patience)), turn: None, ..*run };
         let mut faults = Vec::new();
-        for (tried, wanted) in sizes.iter().enumerate() {
-            let total = before.total.saturating_sub(listed).saturating_add(wanted.entry.size);
-            run.progress().begin(total, before.done);
-            match turn.fetch_all(std::slice::from_ref(wanted)).map(|mut r| r.pop()) {
-                Ok(Some(Ok(report))) => {
-                    let wrong = sizes[..tried].iter().flat_map(|w| &w.owners);
-                    doubted.extend(wrong.map(|peer| peer.id));
+        for (tried, wanted) in self.sizes.iter().enumerate() {
+            run.progress().resized(self.shown, wanted.entry.size);
+            self.shown = wanted.entry.size;
+            match turn.fetch_one(wanted)? {
+                Ok(report) => {
+                    let wrong = self.sizes[..tried].iter().flat_map(|w| &w.owners);
+                    doubted.lock().extend(wrong.map(|peer| peer.id));
+                    self.remove_wrong(run);
                     return Ok(Ok(report));
                 }
-                Ok(Some(Err(fault))) | Err(Halt::Fault(fault)) => faults.push(fault),
-                Ok(None) => {}
-                Err(halt) => return Err(halt),
+                Err(fault) => faults.push(fault),
             }
         }
         let passing = faults.iter().find(|fault| passes(fault.kind));
         match passing.filter(|_| run.give_up.is_none()) {
-            Some(fault) => run.wait(TransferState::Waiting, &fault.text, WAIT)?,
-            None => return Ok(Err(told(&sizes, &faults))),
+            Some(fault) => {
+                run.wait(TransferState::Waiting, &fault.text, WAIT)?;
+                Err(Halt::GaveWay)
+            }
+            None => Ok(Err(told(&self.sizes, &faults))),
+        }
+    }
+
+    /// Nobody continues the parts of the sizes that are wrong.
+    fn remove_wrong(&self, run: &Run<'_>) {
+        for wrong in self.sizes.iter().filter(|w| w.entry.size != self.shown) {
+            if let Err(e) = run.place.parts.remove(&wrong.entry.root, wrong.entry.size) {
+                log::info!(target: "fetch", "the part of a wrong size stays: {e}");
+            }
         }
     }
 }

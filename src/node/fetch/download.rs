@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::control::Wish;
-use super::dispute::fetch_disputed;
 use super::file::Results;
 use super::job::{Job, Outcome};
 use super::place::{Place, There};
 use super::resolve::{Wanted, resolve};
-use super::run::{Halt, Run};
+use super::run::{GiveUp, Halt, Run};
 use crate::base::{Fault, FaultKind, Name};
 use crate::node::context::Context;
 use crate::node::view::TransferState;
@@ -39,7 +38,8 @@ pub(in crate::node) fn download(
     give_up: Option<Duration>,
     keep: &(dyn Fn(Vec<Wanted>) + Sync),
 ) -> Ended {
-    let run = Run { ctx, place, job, give_up, turn: None, keep };
+    let give_up = give_up.map(GiveUp::All);
+    let run = Run { ctx, place, job, give_up, halted: None, turn: None, keep };
     loop {
         // What is paused from before a restart is not even looked for.
         if let Some(ended) = rest(job, ctx) {
@@ -47,7 +47,7 @@ pub(in crate::node) fn download(
         }
         match run.once() {
             Ok(outcome) => return Ended::ByItself(outcome),
-            Err(Halt::Fault(fault)) => return Ended::ByItself(Err(fault)),
+            Err(Halt::Fault(fault) | Halt::All(fault)) => return Ended::ByItself(Err(fault)),
             Err(Halt::Stopped | Halt::GaveWay) => {}
         }
     }
@@ -103,10 +103,7 @@ impl Run<'_> {
         if known.is_some() && !missing.is_empty() {
             self.find_owners(&mut missing);
         }
-        let (disputed, agreed): (Vec<_>, Vec<_>) =
-            missing.into_iter().partition(|w| !w.rivals.is_empty());
-        results.extend(self.fetch_all(&agreed)?);
-        results.extend(fetch_disputed(self, &disputed)?);
+        results.extend(self.fetch_all(missing)?);
         Ok(sum_up(&self.job.name, results))
     }
 
@@ -126,6 +123,7 @@ impl Run<'_> {
 
     /// What is there already, what is in the way, and what is missing.
     fn look_around(&self, wanted: Vec<Wanted>) -> Result<(Results, Vec<Wanted>), Halt> {
+        self.progress().set(TransferState::Preparing, "looking at what is here already");
         let (mut results, mut missing, mut here) = (Vec::new(), Vec::new(), Vec::new());
         for w in wanted {
             match self.place.look(&w.entry, &|| self.stopped()) {

@@ -17,6 +17,7 @@ use super::sink::{DiskError, Sink};
 use super::supervisor::{End, Order};
 use super::{here, manifest};
 use crate::base::{Bitmap, Fault, FaultKind, FileEntry, Manifest, NodeLabel, PeerInfo};
+use crate::io::clock;
 use crate::io::disk::{self, PartError, PartFile, verify_part};
 use crate::logic::batch::set_key;
 use crate::logic::items::Items;
@@ -30,14 +31,21 @@ pub(super) const WAIT: Duration = Duration::from_secs(2);
 pub(super) type Results = Vec<Result<DownloadReport, Fault>>;
 
 /// Fetches and names one large file.
-pub(super) fn fetch_file(run: &Run<'_>, wanted: &Wanted) -> Result<DownloadReport, Halt> {
+pub(super) fn fetch_file(
+    run: &Run<'_>,
+    wanted: &Wanted,
+    known: &mut Known,
+) -> Result<DownloadReport, Halt> {
     let entry = &wanted.entry;
     let files = std::slice::from_ref(wanted);
-    let manifest = obtain_manifest(run, wanted)?;
-    let mut tally = Tally::default();
+    let manifest = match known.manifest.take() {
+        Some(manifest) => manifest,
+        None => obtain_manifest(run, wanted)?,
+    };
+    known.manifest = Some(manifest.clone());
+    let tally = &mut known.tally;
     loop {
         let part = open_part(run, entry)?;
-        here::copy_large(run.place, &part, &|| run.stopped());
         let have = check_part(run, &part, &manifest)?;
         tally.found(run, have.iter().map(|i| Items::chunks(entry.size).len(i)).sum());
         let sink = Sink::File { part, manifest: manifest.clone() };
@@ -53,10 +61,10 @@ pub(super) fn fetch_file(run: &Run<'_>, wanted: &Wanted) -> Result<DownloadRepor
             }
             Settled::Short(halt) => {
                 fetch.halt(last(run, &halt));
-                tally.gave_way(run, &halt);
                 return Err(halt);
             }
         }
+        let work = run.progress().works();
         run.progress().set(TransferState::Finishing, "");
         let put = match fetch.take_sink() {
             Some(Sink::File { part, manifest }) => run.place.put(part, entry, &manifest),
@@ -66,6 +74,7 @@ pub(super) fn fetch_file(run: &Run<'_>, wanted: &Wanted) -> Result<DownloadRepor
             run.ctx.fetching.done([set_key(&fetch.set)]);
         }
         fetch.finish(put.is_ok());
+        drop(work);
         match put {
             Err(fault) if fault.kind == FaultKind::DiskFull => disk_full(run, &fault.text)?,
             put => return Ok(run.report(entry, put?, tally.sources())),
@@ -73,9 +82,18 @@ pub(super) fn fetch_file(run: &Run<'_>, wanted: &Wanted) -> Result<DownloadRepor
     }
 }
 
-/// What a set has brought over all its tries: each byte counts once.
+/// What is known of a set over all its turns.
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) tally: Tally,
+    /// Of a large file.
+    manifest: Option<Manifest>,
+}
+
+/// What a set has brought over all its tries and turns: each byte counts once.
 #[derive(Default)]
 pub(super) struct Tally {
+    /// So much of it counts as done now.
     counted: u64,
     sources: BTreeMap<NodeLabel, u64>,
 }
@@ -83,8 +101,8 @@ pub(super) struct Tally {
 impl Tally {
     /// So many bytes are on the disk before a try.
     pub(super) fn found(&mut self, run: &Run<'_>, here: u64) {
-        run.progress().found(here.saturating_sub(self.counted));
-        self.counted = self.counted.max(here);
+        run.progress().found_anew(self.counted, here);
+        self.counted = here;
     }
 
     /// A try is over.
@@ -95,15 +113,22 @@ impl Tally {
         }
     }
 
-    /// What was counted of a set that gives way is counted anew when its turn comes.
-    pub(super) fn gave_way(&mut self, run: &Run<'_>, halt: &Halt) {
-        if matches!(halt, Halt::GaveWay) {
-            run.progress().found_anew(std::mem::take(&mut self.counted));
-        }
+    /// Of what counts, `bytes` are to be had again; what else counts is set aside meanwhile, and is
+    /// told.
+    pub(super) fn set_aside(&mut self, bytes: u64) -> u64 {
+        let again = bytes.min(self.counted);
+        std::mem::replace(&mut self.counted, again) - again
     }
 
-    pub(super) fn sources(self) -> Vec<Source> {
-        self.sources.into_iter().map(|(node, bytes)| Source { node, bytes }).collect()
+    /// What was set aside counts too again.
+    pub(super) fn take_back(&mut self, aside: u64) {
+        self.counted += aside;
+    }
+
+    pub(super) fn sources(&self) -> Vec<Source> {
+        let source =
+            |(node, bytes): (&NodeLabel, &u64)| Source { node: node.clone(), bytes: *bytes };
+        self.sources.iter().map(source).collect()
     }
 }
 
@@ -141,8 +166,7 @@ pub(super) fn take_turn<'a>(run: &Run<'a>, set: &Set) -> Result<Turn<'a>, Halt> 
 }
 
 pub(super) fn order<'a>(run: &'a Run<'_>, files: &[Wanted]) -> Order<'a> {
-    let (control, give_up, turn) = (&run.job.control, run.give_up, run.turn);
-    Order { control, give_up, turn, find: run.finder(files) }
+    Order { run, find: run.finder(files) }
 }
 
 /// What the end of a try means.
@@ -172,11 +196,7 @@ pub(super) fn settle(run: &Run<'_>, end: End) -> Settled {
             let words = "its owners changed or withdrew it; ask again for what is there now";
             short(FaultKind::NotFound, words.into())
         }
-        End::GaveUp { words, started: false } => short(FaultKind::NoOwner, words),
-        End::GaveUp { words, started: true } => {
-            let rest = "what arrived is kept, ask again to go on";
-            short(FaultKind::Unfinished, format!("{words}; {rest}"))
-        }
+        End::GaveUp { words } => Settled::Short(run.gives_up(&words)),
     }
 }
 
@@ -184,7 +204,7 @@ pub(super) fn settle(run: &Run<'_>, end: End) -> Settled {
 pub(super) fn disk_full(run: &Run<'_>, words: &str) -> Result<(), Halt> {
     if run.give_up.is_some() {
         let words = format!("{words}; what arrived is kept, free some space and ask again");
-        return Err(Fault::new(FaultKind::DiskFull, words).into());
+        return Err(run.not_waited(Fault::new(FaultKind::DiskFull, words)));
     }
     let words = format!("disk full: {words}; looks again every {} s", WAIT.as_secs());
     run.wait(TransferState::Paused, &words, WAIT)
@@ -215,7 +235,7 @@ fn obtain_manifest(run: &Run<'_>, wanted: &Wanted) -> Result<Manifest, Halt> {
         return Ok(known);
     }
     let mut owners = wanted.owners.clone();
-    let mut waited = Duration::ZERO;
+    let began = clock::now();
     loop {
         run.progress().set(TransferState::Preparing, "asking for the chunks' hashes");
         let stop = || run.stopped();
@@ -231,11 +251,10 @@ fn obtain_manifest(run: &Run<'_>, wanted: &Wanted) -> Result<Manifest, Halt> {
         let why = failures
             .first()
             .map_or("nobody has it now".into(), |(peer, why)| format!("{}: {why}", peer.shown()));
-        if run.give_up.is_some_and(|max| waited >= max) {
-            return Err(Fault::new(FaultKind::NoOwner, why).into());
+        if run.is_enough(clock::now(), began) {
+            return Err(run.gives_up(&why));
         }
         run.wait(TransferState::Waiting, &format!("{why}; tries again"), WAIT)?;
-        waited += WAIT;
         owners = run.finder(std::slice::from_ref(wanted))();
     }
 }
@@ -253,8 +272,11 @@ pub(super) fn open_part(run: &Run<'_>, entry: &FileEntry) -> Result<PartFile, Ha
     }
 }
 
-/// Which chunks an earlier run left behind, found by hashing them.
+/// Which chunks are here: copied from this node's own files, or left behind by an earlier run, and
+/// found by hashing them.
 fn check_part(run: &Run<'_>, part: &PartFile, manifest: &Manifest) -> Result<Bitmap, Halt> {
+    let _work = run.progress().works();
+    here::copy_large(run.place, part, &|| run.stopped());
     run.progress().set(TransferState::Preparing, "checking what is here already");
     match verify_part(part, manifest, &|| run.stopped()) {
         Ok(have) => Ok(have),

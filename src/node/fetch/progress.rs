@@ -6,6 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::base::{NodeId, Time};
+use crate::io::clock;
 use crate::node::view::{Source, TransferState};
 
 /// The rate shown is that of the last few seconds.
@@ -25,6 +26,50 @@ struct Inner {
     by_node: BTreeMap<NodeId, (String, u64)>,
     /// Received bytes by moment, for the rate; at most one entry per tenth of a second.
     lately: VecDeque<(Time, u64)>,
+    still: Stillness,
+}
+
+/// For how long nothing has come to a whole download. Time in which what is here is hashed or named
+/// does not count.
+#[derive(Debug, Clone, Copy)]
+struct Stillness {
+    /// The last byte, later by the time that was worked since.
+    last: Time,
+    /// How many are at work now.
+    workers: u32,
+    working_since: Time,
+}
+
+impl Stillness {
+    const NEW: Stillness = Stillness { last: Time::ZERO, workers: 0, working_since: Time::ZERO };
+
+    fn works(&mut self, now: Time) {
+        if self.workers == 0 {
+            self.working_since = now;
+        }
+        self.workers += 1;
+    }
+
+    fn rests(&mut self, now: Time) {
+        self.workers = self.workers.saturating_sub(1);
+        if self.workers == 0 {
+            let from = self.working_since.max(self.last);
+            self.last = self.last + now.since(from);
+        }
+    }
+
+    fn lasts(&self, now: Time) -> Duration {
+        if self.workers > 0 { Duration::ZERO } else { now.since(self.last) }
+    }
+}
+
+/// Somebody hashes or names what is here, until it is dropped.
+pub(super) struct Work<'a>(&'a Progress);
+
+impl Drop for Work<'_> {
+    fn drop(&mut self) {
+        self.0.inner.lock().still.rests(clock::now());
+    }
 }
 
 /// A look at it.
@@ -49,6 +94,7 @@ impl Progress {
                 attempt: 0,
                 by_node: BTreeMap::new(),
                 lately: VecDeque::new(),
+                still: Stillness::NEW,
             }),
         }
     }
@@ -66,15 +112,42 @@ impl Progress {
         (inner.total, inner.done) = (total, done);
     }
 
+    /// From now on bytes are waited for.
+    pub(super) fn expects(&self, now: Time) {
+        self.inner.lock().still.last = now;
+    }
+
+    /// What is here is hashed or named: nobody is waited for meanwhile.
+    pub(super) fn works(&self) -> Work<'_> {
+        self.inner.lock().still.works(clock::now());
+        Work(self)
+    }
+
+    /// For how long nothing has come.
+    pub(super) fn still(&self, now: Time) -> Duration {
+        self.inner.lock().still.lasts(now)
+    }
+
+    /// Whether any owner has sent something right.
+    pub(super) fn has_come(&self) -> bool {
+        !self.inner.lock().by_node.is_empty()
+    }
+
+    /// It turns out that something has another size.
+    pub(super) fn resized(&self, from: u64, to: u64) {
+        let mut inner = self.inner.lock();
+        inner.total = inner.total.saturating_sub(from).saturating_add(to);
+    }
+
     /// Bytes that were found on the disk: they count, but nobody sent them.
     pub(in crate::node) fn found(&self, bytes: u64) {
         self.inner.lock().done += bytes;
     }
 
-    /// Bytes that count already will be found on the disk again.
-    pub(in crate::node) fn found_anew(&self, bytes: u64) {
+    /// Where `counted` bytes counted before, `here` are found on the disk now.
+    pub(in crate::node) fn found_anew(&self, counted: u64, here: u64) {
         let mut inner = self.inner.lock();
-        inner.done = inner.done.saturating_sub(bytes);
+        inner.done = inner.done.saturating_sub(counted).saturating_add(here);
     }
 
     /// An owner accepted the transfer for the `attempt`th time.
@@ -86,6 +159,7 @@ impl Progress {
     /// Bytes that arrived, not verified yet: for the rate.
     pub(in crate::node) fn received(&self, now: Time, bytes: u64) {
         let mut inner = self.inner.lock();
+        inner.still.last = inner.still.last.max(now);
         match inner.lately.back_mut() {
             Some((at, sum)) if now.since(*at) < Duration::from_millis(100) => *sum += bytes,
             _ => inner.lately.push_back((now, bytes)),
@@ -141,6 +215,24 @@ mod tests {
         let rate = progress.snapshot(at(20)).rate;
         assert!((9_000..12_000).contains(&rate), "10,000 bytes a second are shown as {rate}");
         assert_eq!(progress.snapshot(at(100)).rate, 0, "an old rate is still shown");
+    }
+
+    #[test]
+    fn time_in_which_something_is_hashed_or_named_is_not_time_in_which_nothing_came() {
+        let at = |secs: u64| Time::ZERO + Duration::from_secs(secs);
+        let mut still = Stillness { last: at(10), ..Stillness::NEW };
+        assert_eq!(still.lasts(at(14)), Duration::from_secs(4));
+        still.works(at(14));
+        still.works(at(20));
+        still.rests(at(30));
+        assert_eq!(still.lasts(at(40)), Duration::ZERO, "one is still at work");
+        still.rests(at(44));
+        assert_eq!(still.lasts(at(44)), Duration::from_secs(4), "as long as before");
+        assert_eq!(still.lasts(at(50)), Duration::from_secs(10));
+        still.works(at(60));
+        still.last = at(63);
+        still.rests(at(65));
+        assert_eq!(still.lasts(at(66)), Duration::from_secs(1), "something came meanwhile");
     }
 
     #[test]

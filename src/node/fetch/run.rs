@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::control::Wish;
@@ -12,7 +13,7 @@ use super::place::Place;
 use super::progress::Progress;
 use super::resolve::{Wanted, is_meant};
 use super::sets::Turn;
-use crate::base::{Fault, FileEntry, PeerInfo, Time};
+use crate::base::{Fault, FaultKind, FileEntry, PeerInfo, Time};
 use crate::io::clock;
 use crate::node::context::Context;
 use crate::node::lookup::{Hit, lookup};
@@ -25,8 +26,19 @@ pub(super) enum Halt {
     Stopped,
     /// Its owners are away, and others wait for its place. Its turn comes again.
     GaveWay,
-    /// Something that does not pass by itself.
+    /// Something that does not pass by itself; the rest of the download goes on.
     Fault(Fault),
+    /// Something that ends the whole download.
+    All(Fault),
+}
+
+/// When something ends that could only wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GiveUp {
+    /// The whole download, when nothing has come to any part of it for so long: a one-shot.
+    All(Duration),
+    /// One set, when nothing has come to it for so long.
+    Set(Duration),
 }
 
 impl From<Fault> for Halt {
@@ -40,8 +52,10 @@ pub(super) struct Run<'a> {
     pub(super) ctx: &'a Arc<Context>,
     pub(super) place: &'a Place,
     pub(super) job: &'a Job,
-    /// End instead of waiting when nothing moves for so long.
-    pub(super) give_up: Option<Duration>,
+    /// Ends instead of waiting for ever.
+    pub(super) give_up: Option<GiveUp>,
+    /// Set when the whole download has come to its end elsewhere.
+    pub(super) halted: Option<&'a AtomicBool>,
     /// Whether and when it gives way to others.
     pub(super) turn: Option<Turn<'a>>,
     /// Told what the name stands for, when that is found.
@@ -54,10 +68,41 @@ impl Run<'_> {
     }
 
     pub(super) fn stopped(&self) -> bool {
-        self.ctx.stop.is_stopped() || self.job.control.wish() != Wish::Run
+        let halted = self.halted.is_some_and(|halted| halted.load(Ordering::Relaxed));
+        halted || self.ctx.stop.is_stopped() || self.job.control.wish() != Wish::Run
     }
 
-    /// Shows why nothing moves, and waits a little; who waits for others may have to give way then.
+    /// Whether it is enough of waiting; nothing has come to the set since `last`.
+    pub(super) fn is_enough(&self, now: Time, last: Time) -> bool {
+        match self.give_up {
+            None => false,
+            Some(GiveUp::All(max)) => self.progress().still(now) > max,
+            Some(GiveUp::Set(max)) => now.since(last) > max,
+        }
+    }
+
+    /// What a fault means that would pass if somebody waited.
+    pub(super) fn not_waited(&self, fault: Fault) -> Halt {
+        match self.give_up {
+            Some(GiveUp::All(_)) => Halt::All(fault),
+            _ => Halt::Fault(fault),
+        }
+    }
+
+    /// Nothing has come for long enough; `words` say why.
+    pub(super) fn gives_up(&self, words: &str) -> Halt {
+        let text = format!("could not download {}: {words}", self.job.name);
+        self.not_waited(match self.progress().has_come() {
+            false => Fault::new(FaultKind::NoOwner, text),
+            true => {
+                let rest = "what arrived is kept, ask again to go on";
+                Fault::new(FaultKind::Unfinished, format!("{text}; {rest}"))
+            }
+        })
+    }
+
+    /// Shows why nothing moves, and waits a little; who waits for others may have to give way then, or
+    /// give up.
     pub(super) fn wait(&self, state: TransferState, why: &str, time: Duration) -> Result<(), Halt> {
         self.progress().set(state, why);
         let slices = (time.as_millis() / 100).max(1);
@@ -68,6 +113,12 @@ impl Run<'_> {
             self.job.control.wait(Duration::from_millis(100));
         }
         let waits = state == TransferState::Waiting;
+        if waits
+            && matches!(self.give_up, Some(GiveUp::All(_)))
+            && self.is_enough(clock::now(), Time::ZERO)
+        {
+            return Err(self.gives_up(why));
+        }
         match self.turn.filter(|turn| waits && turn.is_over(clock::now(), Time::ZERO)) {
             Some(_) => Err(Halt::GaveWay),
             None => Ok(()),

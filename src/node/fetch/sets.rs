@@ -2,22 +2,25 @@
 //!
 //! Invariant: a set whose owners are away does not keep another from those that are there: it gives
 //! way, goes to the end of the queue, and stays longer when its turn comes again, since what has
-//! arrived of it is checked anew each time. Ends with one result a file, or with the first halt; no
-//! thread of it lives on.
+//! arrived of it is checked anew each time. What is wrong with a set is a fault of its files: the rest
+//! goes on, unless nothing of the whole download can. Ends with one result a file, or with the first
+//! halt, which all threads see; no thread of it lives on.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::file::{self, Results};
+use super::dispute::Dispute;
+use super::file::{self, Known, Results};
 use super::resolve::Wanted;
-use super::run::{Halt, Run};
+use super::run::{GiveUp, Halt, Run};
 use super::small;
-use crate::base::{Fault, FaultKind, Time};
+use crate::base::{Fault, NodeId, Time};
 use crate::io::{clock, threads};
-use crate::logic::batch::{self, PlannedSet};
+use crate::logic::batch::{self, Plan, PlannedSet};
+use crate::node::view::DownloadReport;
 use crate::wire::message::transfer::Set;
 
 /// Sets of one download fetched at the same time, to hide the ends of each behind the others.
@@ -28,18 +31,28 @@ const STAY_FIRST: Duration = Duration::from_secs(5);
 /// It doubles each time, so often.
 const STAY_DOUBLINGS_MAX: u32 = 6;
 
-/// The sets of a download that wait for their turn.
-#[derive(Default)]
-pub(super) struct Queue<'a> {
-    sets: Mutex<VecDeque<Queued<'a>>>,
+/// A one-shot has this many turns before it gives up, so that others come to theirs.
+const TURNS_BEFORE_END: u32 = 3;
+
+/// What of a download waits for its turn.
+struct Queue<'a> {
+    tasks: Mutex<VecDeque<Queued<'a>>>,
     len: AtomicUsize,
+    stay_max: Duration,
 }
 
-#[derive(Clone, Copy)]
+/// A set at work, and what its turns have brought.
 struct Queued<'a> {
-    set: &'a PlannedSet,
+    task: Task<'a>,
+    known: Known,
     /// How often it has given way.
     turns: u32,
+}
+
+/// What is fetched together.
+enum Task<'a> {
+    Planned(&'a PlannedSet),
+    Disputed(Dispute),
 }
 
 /// A set's turn.
@@ -58,96 +71,227 @@ impl Turn<'_> {
 }
 
 impl<'a> Queue<'a> {
-    fn new(sets: impl Iterator<Item = &'a PlannedSet>) -> Queue<'a> {
-        let sets: VecDeque<_> = sets.map(|set| Queued { set, turns: 0 }).collect();
-        Queue { len: AtomicUsize::new(sets.len()), sets: sets.into() }
+    fn new(tasks: impl Iterator<Item = Task<'a>>, give_up: Option<GiveUp>) -> Queue<'a> {
+        let queued = |task| Queued { task, known: Known::default(), turns: 0 };
+        let tasks: VecDeque<_> = tasks.map(queued).collect();
+        let stay_max = match give_up {
+            Some(GiveUp::All(max)) => max / TURNS_BEFORE_END,
+            _ => Duration::MAX,
+        };
+        Queue { len: AtomicUsize::new(tasks.len()), tasks: tasks.into(), stay_max }
     }
 
     fn next(&self, now: Time) -> Option<(Queued<'a>, Turn<'_>)> {
-        let mut sets = self.sets.lock();
-        let queued = sets.pop_front()?;
-        self.len.store(sets.len(), Ordering::Relaxed);
+        let mut tasks = self.tasks.lock();
+        let queued = tasks.pop_front()?;
+        self.len.store(tasks.len(), Ordering::Relaxed);
         let stays = STAY_FIRST * (1 << queued.turns.min(STAY_DOUBLINGS_MAX));
-        Some((queued, Turn { others: &self.len, began: now, stays }))
+        Some((queued, Turn { others: &self.len, began: now, stays: stays.min(self.stay_max) }))
     }
 
     fn gave_way(&self, queued: Queued<'a>) {
-        let mut sets = self.sets.lock();
-        sets.push_back(Queued { turns: queued.turns + 1, ..queued });
-        self.len.store(sets.len(), Ordering::Relaxed);
+        let mut tasks = self.tasks.lock();
+        tasks.push_back(Queued { turns: queued.turns + 1, ..queued });
+        self.len.store(tasks.len(), Ordering::Relaxed);
     }
 }
 
+/// What the threads of a download share.
+struct AtWork<'a> {
+    queue: Queue<'a>,
+    wanted: &'a [Wanted],
+    results: Mutex<Results>,
+    /// The first of what ended it all.
+    end: Mutex<Option<Halt>>,
+    halted: AtomicBool,
+    /// Who was wrong about the size of a file.
+    doubted: Mutex<BTreeSet<NodeId>>,
+}
+
 impl Run<'_> {
-    /// A few sets at a time: those whose owners are known first, otherwise in the order of the plan.
-    pub(super) fn fetch_all(&self, wanted: &[Wanted]) -> Result<Results, Halt> {
-        let files = wanted.iter().enumerate().map(|(index, w)| batch::Wanted {
+    /// A few sets at a time: those whose owners are known first, otherwise in the order of the plan;
+    /// after them the files about whose size their owners disagree.
+    pub(super) fn fetch_all(&self, wanted: Vec<Wanted>) -> Result<Results, Halt> {
+        let (disputed, agreed): (Vec<_>, Vec<_>) =
+            wanted.into_iter().partition(|w| !w.rivals.is_empty());
+        let plan = self.plan(&agreed);
+        self.progress().expects(clock::now());
+        let results = self.make_empty(&pick(&agreed, &plan.empty))?;
+        let has_owner =
+            |set: &PlannedSet| set.files.iter().flatten().any(|i| !agreed[*i].owners.is_empty());
+        let (first, last): (Vec<_>, Vec<_>) = plan.sets.iter().partition(|set| has_owner(set));
+        let disputed = disputed.iter().map(|w| Task::Disputed(Dispute::of(w)));
+        let tasks = first.into_iter().chain(last).map(Task::Planned).chain(disputed);
+        let work = AtWork {
+            queue: Queue::new(tasks, self.give_up),
+            wanted: &agreed,
+            results: results.into(),
+            end: Mutex::default(),
+            halted: AtomicBool::new(false),
+            doubted: Mutex::default(),
+        };
+        let at_once = work.queue.len.load(Ordering::Relaxed).min(SETS_AT_ONCE);
+        std::thread::scope(|scope| {
+            for n in 1..at_once {
+                let name = format!("download {}.{n}", self.job.id);
+                if let Err(e) = threads::spawn_scoped(scope, name, || self.work(&work)) {
+                    log::warn!(target: "fetch", "{e}; goes on with fewer threads");
+                }
+            }
+            self.work(&work);
+        });
+        match work.end.into_inner() {
+            Some(halt) => Err(halt),
+            None => Ok(work.results.into_inner()),
+        }
+    }
+
+    /// How these files are fetched; owners who call for one of the sets are known from now on.
+    fn plan(&self, files: &[Wanted]) -> Plan {
+        let files = files.iter().enumerate().map(|(index, w)| batch::Wanted {
             index,
             size: w.entry.size,
             root: w.entry.root,
         });
         let plan = batch::plan(&files.collect::<Vec<_>>());
         self.job.adds_sets(plan.sets.iter().map(|planned| (planned.key, planned.set.clone())));
-        let pick = |indices: &[usize]| -> Vec<Wanted> {
-            indices.iter().filter_map(|i| wanted.get(*i).cloned()).collect()
-        };
-        let results = Mutex::new(small::make_empty(self, &pick(&plan.empty))?);
-        let has_owner =
-            |set: &PlannedSet| set.files.iter().flatten().any(|i| !wanted[*i].owners.is_empty());
-        let (first, last): (Vec<_>, Vec<_>) = plan.sets.iter().partition(|set| has_owner(set));
-        let queue = Queue::new(first.into_iter().chain(last));
-        let halted = Mutex::new(None);
-        let work = || {
-            while let Some((queued, turn)) = queue.next(clock::now()) {
-                if halted.lock().is_some() {
-                    return;
-                }
-                let run = Run { turn: Some(turn), ..*self };
-                match run.fetch_set(queued.set, &pick(&queued.set.files.concat())) {
-                    Ok(mut some) => results.lock().append(&mut some),
-                    Err(Halt::GaveWay) => queue.gave_way(queued),
-                    Err(halt) => *halted.lock() = Some(halt),
+        plan
+    }
+
+    /// One thread: a task after the other, until there is none or all is over.
+    fn work(&self, work: &AtWork<'_>) {
+        while let Some((mut queued, turn)) = work.queue.next(clock::now()) {
+            if work.halted.load(Ordering::Relaxed) {
+                return;
+            }
+            let run = Run { turn: Some(turn), halted: Some(&work.halted), ..*self };
+            match run.take_turn_of(&mut queued, work) {
+                Ok(some) => self.take_results(work, some),
+                Err(Halt::GaveWay) => work.queue.gave_way(queued),
+                Err(halt) => {
+                    work.end.lock().get_or_insert(halt);
+                    work.halted.store(true, Ordering::Relaxed);
                 }
             }
-        };
-        std::thread::scope(|scope| {
-            for n in 1..plan.sets.len().min(SETS_AT_ONCE) {
-                let name = format!("download {}.{n}", self.job.id);
-                if let Err(e) = threads::spawn_scoped(scope, name, work) {
-                    log::warn!(target: "fetch", "{e}; goes on with fewer threads");
-                }
-            }
-            work();
-        });
-        match halted.into_inner() {
-            Some(halt) => Err(halt),
-            None => Ok(results.into_inner()),
         }
     }
 
-    fn fetch_set(&self, planned: &PlannedSet, files: &[Wanted]) -> Result<Results, Halt> {
-        match &planned.set {
-            Set::Batch(contents) => small::fetch_batch(self, contents, files),
-            // Twins of a large file are fetched one after the other; each is a file of its own. Those
-            // after the first are copied from it: they wait for no owner, and give no way.
-            Set::File(_) => (0..)
-                .zip(files)
-                .map(|(n, w)| {
-                    let turn = self.turn.filter(|_| n == 0);
-                    match file::fetch_file(&Run { turn, ..*self }, w) {
-                        Err(Halt::Fault(fault)) if is_own_fault(&fault) => Ok(Err(fault)),
-                        other => other.map(Ok),
-                    }
-                })
-                .collect(),
+    fn take_turn_of(&self, queued: &mut Queued<'_>, work: &AtWork<'_>) -> Result<Results, Halt> {
+        match &mut queued.task {
+            Task::Planned(set) => {
+                self.fetch_set(set, &pick(work.wanted, &set.files.concat()), &mut queued.known)
+            }
+            Task::Disputed(dispute) => Ok(vec![dispute.round(self, &work.doubted)?]),
         }
+    }
+
+    /// The first fault of a download that goes on is told at once: its end may be far.
+    fn take_results(&self, work: &AtWork<'_>, mut some: Results) {
+        let mut results = work.results.lock();
+        let goes_on = self.give_up.is_none() && work.queue.len.load(Ordering::Relaxed) > 0;
+        if goes_on
+            && !results.iter().any(Result::is_err)
+            && let Some(fault) = some.iter().find_map(|result| result.as_ref().err())
+        {
+            let id = self.job.id;
+            self.ctx.notices.tell(format!("download {id}: {fault}; the rest goes on"));
+        }
+        results.append(&mut some);
+    }
+
+    /// Fetches one file by itself.
+    pub(super) fn fetch_one(&self, wanted: &Wanted) -> Result<Result<DownloadReport, Fault>, Halt> {
+        let files = std::slice::from_ref(wanted);
+        let results = match self.plan(files).sets.first() {
+            Some(planned) => self.fetch_set(planned, files, &mut Known::default()),
+            None => self.make_empty(files),
+        };
+        Ok(results?.pop().unwrap_or_else(|| Err(Fault::other("nothing was asked for"))))
+    }
+
+    fn make_empty(&self, files: &[Wanted]) -> Result<Results, Halt> {
+        own_faults(small::make_empty(self, files), files)
+    }
+
+    /// What cannot be had of a set does not keep the rest of the download from its names.
+    fn fetch_set(
+        &self,
+        planned: &PlannedSet,
+        files: &[Wanted],
+        known: &mut Known,
+    ) -> Result<Results, Halt> {
+        let Set::File(_) = &planned.set else {
+            let Set::Batch(contents) = &planned.set else { return Ok(Vec::new()) };
+            return own_faults(small::fetch_batch(self, contents, files, known), files);
+        };
+        // Twins of a large file are fetched one after the other; each is a file of its own. Those
+        // after the first are copied from it: they wait for no owner, and give no way.
+        let mut fetch = |(n, wanted): (usize, &Wanted)| {
+            let run = Run { turn: self.turn.filter(|_| n == 0), ..*self };
+            let (mut own, known) = (Known::default(), &mut *known);
+            let known = if n == 0 { known } else { &mut own };
+            match file::fetch_file(&run, wanted, known) {
+                Err(Halt::Fault(fault)) => Ok(Err(fault)),
+                other => other.map(Ok),
+            }
+        };
+        files.iter().enumerate().map(&mut fetch).collect()
     }
 }
 
-/// Whether a fault concerns one file only, so that the rest of a folder goes on.
-fn is_own_fault(fault: &Fault) -> bool {
-    matches!(
-        fault.kind,
-        FaultKind::Exists | FaultKind::Integrity | FaultKind::NoOwner | FaultKind::NotFound
-    )
+fn pick(wanted: &[Wanted], indices: &[usize]) -> Vec<Wanted> {
+    indices.iter().filter_map(|i| wanted.get(*i).cloned()).collect()
+}
+
+/// A fault of a set is one of each of its files.
+fn own_faults(results: Result<Results, Halt>, files: &[Wanted]) -> Result<Results, Halt> {
+    match results {
+        Err(Halt::Fault(Fault { kind, text })) => {
+            let fault = |w: &Wanted| Fault::new(kind, format!("{}: {text}", w.entry.name));
+            Ok(files.iter().map(|w| Err(fault(w))).collect())
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::FaultKind;
+    use crate::node::samples::hit;
+
+    fn wanted(name: &str) -> Wanted {
+        Wanted { entry: hit(name, b"1", &[]).entry, owners: Vec::new(), rivals: Vec::new() }
+    }
+
+    #[test]
+    fn whatever_is_wrong_with_a_set_is_the_fault_of_its_files_alone() {
+        let files = [wanted("d/a"), wanted("d/b")];
+        let failed = |halt: Halt| own_faults(Err(halt), &files);
+        let Ok(results) = failed(Fault::other("permission denied").into()) else {
+            panic!("the whole download has ended");
+        };
+        let words = results.iter().map(|r| r.as_ref().unwrap_err().text.as_str());
+        assert_eq!(words.collect::<Vec<_>>(), ["d/a: permission denied", "d/b: permission denied"]);
+        let full = || Fault::new(FaultKind::DiskFull, "full");
+        assert!(matches!(failed(Halt::All(full())), Err(Halt::All(_))));
+        assert!(matches!(failed(Halt::Stopped), Err(Halt::Stopped)));
+    }
+
+    #[test]
+    fn a_one_shot_lets_others_have_a_turn_before_it_gives_up() {
+        let disputes = || (0..2).map(|_| Task::Disputed(Dispute::of(&wanted("a"))));
+        let at = |secs| Time::ZERO + Duration::from_secs(secs);
+        let stays = |give_up| {
+            let queue = Queue::new(disputes(), give_up);
+            let (queued, turn) = queue.next(at(0)).unwrap();
+            let first = turn.stays;
+            queue.gave_way(queued);
+            drop(queue.next(at(0)).unwrap());
+            (first, queue.next(at(0)).unwrap().1.stays)
+        };
+        let secs = Duration::from_secs;
+        assert_eq!(stays(None), (secs(5), secs(10)), "longer each time");
+        assert_eq!(stays(Some(GiveUp::All(secs(9)))), (secs(3), secs(3)));
+    }
 }

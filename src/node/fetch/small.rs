@@ -4,7 +4,7 @@
 //! Ends with one result a file, or `Halt::Stopped`.
 
 use super::file::{
-    Results, Settled, Tally, begin, disk_full, last, order, settle, take_turn, wait_for_room,
+    Known, Results, Settled, Tally, begin, disk_full, last, order, settle, take_turn, wait_for_room,
 };
 use super::here;
 use super::place::Unnamed;
@@ -33,8 +33,15 @@ pub(super) fn fetch_batch(
     run: &Run<'_>,
     contents: &[Content],
     files: &[Wanted],
+    known: &mut Known,
 ) -> Result<Results, Halt> {
-    let attempt = |contents: &[Content], files: &[Wanted]| try_batch(run, contents, files);
+    let tally = &mut known.tally;
+    let attempt = |contents: &[Content], files: &[Wanted]| {
+        let aside = tally.set_aside(contents.iter().map(|c| c.size).sum());
+        let tried = try_batch(run, contents, files, tally);
+        tally.take_back(aside);
+        tried
+    };
     had_again(contents, files, attempt, |fault| room(run, fault))
 }
 
@@ -82,10 +89,14 @@ fn had_again(
 }
 
 /// One try at a batch.
-fn try_batch(run: &Run<'_>, contents: &[Content], files: &[Wanted]) -> Result<Vec<Named>, Halt> {
+fn try_batch(
+    run: &Run<'_>,
+    contents: &[Content],
+    files: &[Wanted],
+    tally: &mut Tally,
+) -> Result<Vec<Named>, Halt> {
     let set = Set::Batch(List::of(contents.to_vec()));
     let _turn = take_turn(run, &set)?;
-    let mut tally = Tally::default();
     loop {
         let have = check_small(run, contents)?;
         tally.found(run, have.iter().map(|i| contents[i as usize].size).sum());
@@ -95,7 +106,7 @@ fn try_batch(run: &Run<'_>, contents: &[Content], files: &[Wanted]) -> Result<Ve
         tally.fetched(&fetch);
         let missing = match settle(run, end) {
             Settled::Complete => None,
-            Settled::Short(Halt::Fault(fault)) => Some(fault),
+            Settled::Short(halt @ (Halt::Fault(_) | Halt::All(_))) => Some(halt),
             Settled::Full(words) => {
                 fetch.halt(Last::Nothing);
                 wait_for_room(run, &words)?;
@@ -103,19 +114,27 @@ fn try_batch(run: &Run<'_>, contents: &[Content], files: &[Wanted]) -> Result<Ve
             }
             Settled::Short(halt) => {
                 fetch.halt(last(run, &halt));
-                tally.gave_way(run, &halt);
                 return Err(halt);
             }
         };
+        let work = run.progress().works();
         run.progress().set(TransferState::Finishing, "");
         fetch.take_sink();
-        let results = name_batch(run, &fetch, contents, files, missing.as_ref());
+        let fault = match &missing {
+            Some(Halt::Fault(fault) | Halt::All(fault)) => Some(fault),
+            _ => None,
+        };
+        let results = name_batch(run, &fetch, contents, files, fault);
+        drop(work);
         let named = results.iter().all(Result::is_ok);
         if named {
             run.ctx.fetching.done([set_key(&set)]);
         }
         fetch.finish(named);
-        return Ok(results);
+        return match missing {
+            Some(end @ Halt::All(_)) => Err(end),
+            _ => Ok(results),
+        };
     }
 }
 
@@ -173,6 +192,7 @@ fn name_empty(run: &Run<'_>, files: &[Wanted]) -> Vec<Named> {
 }
 
 fn check_small(run: &Run<'_>, contents: &[Content]) -> Result<Bitmap, Halt> {
+    let _work = run.progress().works();
     let mut have = Bitmap::none(contents.len() as u32);
     for (index, content) in (0_u32..).zip(contents) {
         match run.place.parts.has_small(&content.root, content.size) {

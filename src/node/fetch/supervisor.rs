@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 
-use super::control::{Control, Wish};
 use super::lane;
+use super::run::Run;
 use super::set::Fetch;
-use super::sets::Turn;
 use super::sink::DiskError;
 use crate::base::PeerInfo;
 use crate::io::clock;
@@ -48,18 +47,13 @@ pub(super) enum End {
     GaveUp {
         /// Why nothing came.
         words: String,
-        /// Whether anything had come before.
-        started: bool,
     },
 }
 
 /// What a set's supervisor is told.
 pub(super) struct Order<'a> {
-    pub(super) control: &'a Control,
-    /// End with `GaveUp` when nothing moves for so long; `None` waits for ever.
-    pub(super) give_up: Option<Duration>,
-    /// End with `GaveWay` when nobody is connected and another set waits for this one's place.
-    pub(super) turn: Option<Turn<'a>>,
+    /// Says when to stop, to give way and to give up.
+    pub(super) run: &'a Run<'a>,
     /// Asks again who has it. Called from a thread of its own.
     pub(super) find: Arc<dyn Fn() -> Vec<PeerInfo> + Send + Sync>,
 }
@@ -91,7 +85,7 @@ impl Fetch {
         if state.shares.is_complete() {
             return Some(End::Complete);
         }
-        if self.ctx.stop.is_stopped() || order.control.wish() != Wish::Run {
+        if order.run.stopped() {
             return Some(End::Stopped);
         }
         if let Some(words) = state.corrupt_everywhere(now) {
@@ -100,14 +94,12 @@ impl Fetch {
         if state.gone_for(now) > gone_time(self.items.total()) {
             return Some(End::Gone);
         }
-        let still = now.since(state.last_progress);
-        if order.give_up.is_some_and(|max| still > max) {
-            let started = state.origins.iter().any(Option::is_some);
-            return Some(End::GaveUp { words: state.owners.why_waiting(now), started });
+        if order.run.is_enough(now, state.last_progress) {
+            return Some(End::GaveUp { words: state.owners.why_waiting(now) });
         }
         let actions = state.shares.on_tick(now);
         let moving = state.owners.connected() > 0;
-        if !moving && order.turn.is_some_and(|turn| turn.is_over(now, state.last_progress)) {
+        if !moving && order.run.turn.is_some_and(|turn| turn.is_over(now, state.last_progress)) {
             return Some(End::GaveWay);
         }
         let words = match moving {
