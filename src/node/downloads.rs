@@ -4,7 +4,7 @@
 //! the node ended goes on, however many; `ENDED_KEPT` ended ones
 //! are remembered, the oldest goes first. A name that is being downloaded is not downloaded twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -31,6 +31,8 @@ use crate::wire::message::transfer::{Content, Set};
 const RUNNING_MAX: usize = 16;
 /// Ended downloads remembered.
 const ENDED_KEPT: usize = 200;
+/// Of so many it is remembered how each file has come.
+const REPORTS_KEPT: usize = 16;
 
 /// The table of downloads.
 pub(super) struct Downloads {
@@ -44,6 +46,8 @@ pub(super) struct Downloads {
     /// Whether they could not be written, and that is tried again.
     pub(super) unwritten: AtomicBool,
     rates: Mutex<Summary>,
+    /// The last that ended, whose reports are kept.
+    reported: Mutex<VecDeque<Arc<Job>>>,
 }
 
 impl Downloads {
@@ -54,9 +58,9 @@ impl Downloads {
         ids: Arc<AtomicU64>,
         keeper: Keeper,
     ) -> Downloads {
-        let (jobs, rates) = (Mutex::default(), Mutex::default());
+        let (jobs, rates, reported) = Default::default();
         let unwritten = AtomicBool::new(false);
-        Downloads { ctx, place, claims, ids, jobs, keeper: keeper.into(), unwritten, rates }
+        Downloads { ctx, place, claims, ids, jobs, keeper: keeper.into(), unwritten, rates, reported }
     }
 
     /// Begins a download, or finds the one of the same name that is going on.
@@ -107,7 +111,7 @@ impl Downloads {
     }
 
     /// No thread of it runs any more: tidies up, and tells.
-    fn end(self: &Arc<Self>, job: &Job, ended: Ended) {
+    fn end(self: &Arc<Self>, job: &Arc<Job>, ended: Ended) {
         let outcome = match ended {
             Ended::NodeStops => return job.interrupt(Err(unfinished(job, "stopped"))),
             Ended::ByItself(outcome) => {
@@ -126,6 +130,14 @@ impl Downloads {
         };
         job.end(outcome.clone());
         self.tell(job, &outcome);
+        let mut reported = self.reported.lock();
+        reported.push_back(job.clone());
+        if reported.len() > REPORTS_KEPT
+            && let Some(old) = reported.pop_front()
+        {
+            old.forget_reports();
+        }
+        drop(reported);
         self.keep_orders();
     }
 
@@ -168,7 +180,7 @@ impl Downloads {
         id: u64,
         within: Duration,
     ) -> Result<Option<Vec<DownloadReport>>, Fault> {
-        self.job(id)?.wait(within).transpose()
+        Ok(self.job(id)?.wait(within).transpose()?.map(Arc::unwrap_or_clone))
     }
 
     /// Pauses or cancels.

@@ -80,7 +80,7 @@ fn run(
     loop {
         if let Some(outcome) = job.wait(PROGRESS_EVERY) {
             progress(&job.row());
-            return outcome;
+            return outcome.map(Arc::unwrap_or_clone);
         }
         if interrupted() {
             job.control.say(Wish::Cancel);

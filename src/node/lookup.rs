@@ -56,6 +56,8 @@ pub(super) struct Lookup {
     pub(super) trackers_away: Vec<(String, String)>,
     /// Peers that answered.
     pub(super) answered: usize,
+    /// Those of them who have more files below the name than a lookup takes.
+    pub(super) cut_off: Vec<PeerInfo>,
 }
 
 impl Lookup {
@@ -97,9 +99,10 @@ pub(super) fn lookup(ctx: &Arc<Context>, name: &Name, stop: &dyn Fn() -> bool) -
     let mut hits = Hits::new();
     for (peer, answer) in answers {
         match answer {
-            Ok(files) => {
+            Ok(listed) => {
                 result.answered += 1;
-                add_hits(&mut hits, &peer, files);
+                add_hits(&mut hits, &peer, listed.files);
+                result.cut_off.extend(listed.is_cut_off.then_some(peer));
             }
             Err(why) if named.contains(&peer.id) => result.unreachable.push((peer, why)),
             Err(why) => log::debug!(target: "lookup", "{}: {why}", peer.shown()),
@@ -279,7 +282,15 @@ impl Search {
     }
 }
 
-type Answer = (PeerInfo, Result<Vec<FileEntry>, String>);
+/// What a peer has.
+#[derive(Debug, Default, PartialEq)]
+struct Listed {
+    files: Vec<FileEntry>,
+    /// There are more than there is room for.
+    is_cut_off: bool,
+}
+
+type Answer = (PeerInfo, Result<Listed, String>);
 
 /// Asks `peers` on a few threads; returns what came in time.
 fn ask_peers(
@@ -360,14 +371,14 @@ fn awaited(asked: &[PeerInfo], named: &BTreeSet<NodeId>) -> BTreeMap<NodeId, Pee
 }
 
 /// Everything one peer has under the name, as far as there is room and somebody waits for it.
-fn ask_peer(ctx: &Context, peer: &PeerInfo, search: &Search) -> Result<Vec<FileEntry>, LinkError> {
+fn ask_peer(ctx: &Context, peer: &PeerInfo, search: &Search) -> Result<Listed, LinkError> {
     let addr = peer.search();
     let mut link = link::dial(addr, bind_for(ctx, addr), &ctx.link, Some(peer.id))?;
     let (mut files, mut own): (Vec<FileEntry>, Room) = (Vec::new(), PEER_ROOM);
     loop {
         in_time(ctx, search.deadline)?;
         if search.over.is_stopped() {
-            return Ok(files);
+            return Ok(Listed { files, is_cut_off: false });
         }
         let after = files.last().map(|f| f.name.clone());
         match link.ask(SearchQuestion { name: search.name.clone(), after: after.clone() })? {
@@ -378,7 +389,7 @@ fn ask_peer(ctx: &Context, peer: &PeerInfo, search: &Search) -> Result<Vec<FileE
                     log::warn!(target: "lookup", "{}: lists too many files", peer.shown());
                 }
                 if !page.more || !grows || !room {
-                    return Ok(files);
+                    return Ok(Listed { files, is_cut_off: !room });
                 }
             }
             other => return Err(LinkError::Unexpected(other.kind())),
@@ -419,10 +430,10 @@ mod tests {
         let named = BTreeSet::from([bob.id, eve.id]);
         assert_eq!(awaited(&asked, &named).into_keys().collect::<Vec<_>>(), [bob.id]);
         let (send, answers) = unbounded::<Answer>();
-        send.send((alice.clone(), Ok(vec![]))).unwrap();
+        send.send((alice.clone(), Ok(Listed::default()))).unwrap();
         drop(send);
         let got = collect(&answers, &asked, &named, &|| false);
-        assert_eq!(got, [(alice, Ok(vec![])), (bob, Err("does not answer".into()))]);
+        assert_eq!(got, [(alice, Ok(Listed::default())), (bob, Err("does not answer".into()))]);
     }
 
     #[test]

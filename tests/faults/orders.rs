@@ -337,3 +337,16 @@ fn a_file_that_cannot_be_written_keeps_no_other_of_its_folder_from_its_name() {
     assert!(fault.text.contains("5 files are here, 1 are not"), "{fault}");
     assert_eq!(std::fs::read_dir(swarm.data("bob").join("downloaded/d")).unwrap().count(), 5);
 }
+
+#[test]
+fn a_folder_and_a_file_in_it_may_be_downloaded_at_once() {
+    let swarm = Swarm::new();
+    let files = [bytes(SIZE, 1), bytes(100, 2)];
+    swarm.sharing_with(&slow(&swarm, "alice"), &[("d/film", &files[0]), ("d/song", &files[1])]);
+    let bob = swarm.node("bob");
+    until("both are found", LONG, || bob.lookup(&name("d")).is_ok_and(|hits| hits.len() == 2));
+    let ids = ["d", "d/film"].map(|wanted| bob.download(&name(wanted), From::All).unwrap());
+    for id in ids {
+        let _ = bob.wait(id, LONG).unwrap().unwrap();
+    }
+}

@@ -94,3 +94,18 @@ fn ctrl_c_is_7_and_the_next_run_fetches_only_the_rest() {
     assert!(read(&swarm.path().join("out/film")) == film);
     assert!(!swarm.path().join("out/.parvi").exists(), "it leaves nothing behind");
 }
+
+#[test]
+fn more_files_arrive_than_may_be_open() {
+    let swarm = Swarm::new();
+    for n in 0..400 {
+        swarm.put("alice", &format!("d/{n}/empty"), b"");
+        swarm.put("alice", &format!("d/{n}/twin"), b"the same");
+    }
+    let (tracker, _alice) = one(&swarm, "d/z", b"last", &[]);
+    let few = ["sh", "-c", "ulimit -n 200; exec \"$0\" \"$@\""].map(str::to_owned);
+    let words = ["get", "d", "--json", "--out", "out", "--tracker", &tracker.addr()];
+    let answer = Answer::from(swarm.parvi_under(&few, &words).output().unwrap());
+    assert_eq!(answer.code, 0, "{}", answer.err);
+    assert_eq!(column(&answer.json(), "name").len(), 801);
+}

@@ -220,16 +220,13 @@ impl PartStore {
                         continue;
                     }
                     Err(PartError::Io { source, .. }) => Err(source),
-                    Err(error) => Err(io::Error::other(error.to_string())),
-                    Ok(_) => Ok(()),
+                    other => other.map_err(|error| io::Error::other(error.to_string())),
                 },
-                ("small", None) => self.remove_small(&root),
+                ("small", None) => self.remove_small(&root).map(|()| true),
                 _ => continue,
             };
-            match went {
-                Ok(()) => removed.gone += 1,
-                Err(error) => failed = Some(error),
-            }
+            removed.gone += usize::from(went.as_ref().is_ok_and(|gone| *gone));
+            failed = failed.or(went.err());
         }
         failed.map_or(Ok(removed), Err)
     }
@@ -279,7 +276,10 @@ impl PartStore {
     }
 
     /// Forgets a small file that has its final name; another download may have done so before.
-    pub(super) fn remove_small(&self, root: &Root) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// What unlink says.
+    pub fn remove_small(&self, root: &Root) -> io::Result<()> {
         self.unlink(&small_name(root))
     }
 
@@ -390,8 +390,7 @@ fn small_name(root: &Root) -> String {
     format!("{root}.small")
 }
 
-/// The file name of a part. A peer may lie about the size: what has arrived of the true one is not
-/// touched then.
+/// The file name of a part: who lies about a size touches nothing of the true one.
 pub(super) fn part_name(root: &Root, size: u64) -> String {
     format!("{root}.{size}.part")
 }

@@ -240,7 +240,6 @@ pub(super) fn open_anew(folder: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 /// A small file that is ready but for its name.
 struct Staged {
     part: String,
-    folder: OwnedFd,
     print: Fingerprint,
 }
 
@@ -255,13 +254,13 @@ fn stage(store: &PartStore, into: &Beneath, file: &FileEntry) -> Result<Staged, 
         other => other.map_err(failed("read the part of"))?,
     };
     let bytes = bytes.ok_or_else(|| damaged(into, &file.name))?;
-    let folder = into.create_parents(&file.name).map_err(failed("make the folders above"))?;
+    into.create_parents(&file.name).map_err(failed("make the folders above"))?;
     let (part, open) = store.stage(&file.root, &bytes).map_err(failed("copy the part of"))?;
     let dressed = fail_point!("batch.dress")
         .and_then(|()| dress(&open, file.modified, file.executable))
         .and_then(|()| Fingerprint::of(&open));
     match dressed {
-        Ok(print) => Ok(Staged { part, folder, print }),
+        Ok(print) => Ok(Staged { part, print }),
         Err(source) => {
             store.unlink(&part).unwrap_or_default();
             Err(failed("set time and mode of")(source))
@@ -285,8 +284,9 @@ fn name_staged(
     let failed = |what| move |source| error(into, &file.name, what, source);
     fail_point!("batch.rename")
         .and_then(|()| {
-            let to = file.name.file_name();
-            rename_noreplace(store.folder(), &staged.part, &staged.folder, to)
+            // Opened again: a batch may have more files than this process may have open.
+            let folder = into.create_parents(&file.name)?;
+            rename_noreplace(store.folder(), &staged.part, &folder, file.name.file_name())
         })
         .inspect_err(|_| discard(store, staged))
         .map_err(failed("name"))?;

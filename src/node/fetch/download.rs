@@ -170,7 +170,7 @@ fn sum_up(name: &Name, results: Results) -> Outcome {
         }
     }
     reports.sort_by(|a, b| a.name.cmp(&b.name));
-    let Some(first) = faults.first() else { return Ok(reports) };
+    let Some(first) = faults.first() else { return Ok(Arc::new(reports)) };
     if reports.is_empty() && faults.len() == 1 {
         return Err(first.clone());
     }

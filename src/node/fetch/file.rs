@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::control::Wish;
 use super::fetching::Turn;
+use super::place::Unput;
 use super::resolve::Wanted;
 use super::run::{Halt, Run};
 use super::set::{Fetch, Last};
@@ -67,8 +68,10 @@ pub(super) fn fetch_file(
         let work = run.progress().works();
         run.progress().set(TransferState::Finishing, "");
         let put = match fetch.take_sink() {
-            Some(Sink::File { part, manifest }) => run.place.put(part, entry, &manifest),
-            _ => Err(Fault::other(format!("{} has no part", entry.name))),
+            Some(Sink::File { part, manifest }) => {
+                run.place.put(part, entry, &manifest, &|| run.stopped())
+            }
+            _ => Err(Unput::Fault(Fault::other(format!("{} has no part", entry.name)))),
         };
         if put.is_ok() {
             run.ctx.fetching.done([set_key(&fetch.set)]);
@@ -76,8 +79,12 @@ pub(super) fn fetch_file(
         fetch.finish(put.is_ok());
         drop(work);
         match put {
-            Err(fault) if fault.kind == FaultKind::DiskFull => disk_full(run, &fault.text)?,
-            put => return Ok(run.report(entry, put?, tally.sources())),
+            Ok(path) => return Ok(run.report(entry, path, tally.sources())),
+            Err(Unput::Stopped) => return Err(Halt::Stopped),
+            Err(Unput::Fault(fault)) if fault.kind == FaultKind::DiskFull => {
+                disk_full(run, &fault.text)?;
+            }
+            Err(Unput::Fault(fault)) => return Err(fault.into()),
         }
     }
 }

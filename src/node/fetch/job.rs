@@ -28,7 +28,7 @@ use crate::node::view::{Direction, DownloadReport, From as Choice, TransferRow, 
 use crate::wire::message::transfer::Set;
 
 /// What a download came to.
-pub(in crate::node) type Outcome = Result<Vec<DownloadReport>, Fault>;
+pub(in crate::node) type Outcome = Result<Arc<Vec<DownloadReport>>, Fault>;
 
 /// One download. Shared by its threads and by whoever asks about it.
 pub(in crate::node) struct Job {
@@ -173,11 +173,24 @@ impl Job {
     /// It is over for this run of the node, which ends; the next one goes on with it.
     pub(in crate::node) fn interrupt(&self, outcome: Outcome) {
         self.interrupted.store(true, Ordering::Relaxed);
-        self.end(outcome);
+        self.ends(outcome);
     }
 
-    /// It is over.
+    /// It is over. What only one that goes on needs is forgotten: that may be a million names.
     pub(in crate::node) fn end(&self, outcome: Outcome) {
+        self.ends(outcome);
+        *self.resolved.lock() = None;
+        self.sets.lock().clear();
+    }
+
+    /// Nobody is likely to ask any more how each file has come.
+    pub(in crate::node) fn forget_reports(&self) {
+        if let Some(Ok(reports)) = self.outcome.lock().as_mut() {
+            *reports = Arc::default();
+        }
+    }
+
+    fn ends(&self, outcome: Outcome) {
         let (state, words) = match &outcome {
             Ok(_) => (TransferState::Done, String::new()),
             Err(f) if f.kind == FaultKind::Unfinished => (TransferState::Cancelled, f.text.clone()),
@@ -242,6 +255,15 @@ mod tests {
         let entry = hit("d/a", b"1", &[]).entry;
         job.resolve_to(vec![Wanted { entry, owners: Vec::new(), rivals: Vec::new() }], None);
         job
+    }
+
+    #[test]
+    fn what_is_over_keeps_its_outcome_and_what_is_interrupted_all_that_it_stands_for() {
+        let (done, stopped) = (job(), job());
+        done.end(Ok(Arc::default()));
+        assert!(done.files().is_none() && done.wait(Duration::ZERO).is_some_and(|o| o.is_ok()));
+        stopped.interrupt(Err(Fault::other("the node ends")));
+        assert!(stopped.files().is_some() && stopped.is_ordered());
     }
 
     #[test]

@@ -38,6 +38,15 @@ pub(in crate::node) enum There {
     Stopped,
 }
 
+/// Why a large file that has arrived has no name.
+#[derive(Debug)]
+pub(in crate::node) enum Unput {
+    /// The caller stops.
+    Stopped,
+    /// The words for a person.
+    Fault(Fault),
+}
+
 /// Why a small file that has arrived has no name.
 pub(in crate::node) enum Unnamed {
     /// Another download of the same content has taken what was kept of it: have it again.
@@ -88,13 +97,15 @@ impl Place {
         self.path.join(name.as_path())
     }
 
-    /// Gives a complete file its name.
+    /// Gives a complete file its name; another download may have done so before. That is looked at
+    /// until `stop` says so.
     pub(in crate::node) fn put(
         &self,
         part: PartFile,
         entry: &FileEntry,
         manifest: &Manifest,
-    ) -> Result<PathBuf, Fault> {
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<PathBuf, Unput> {
         let put = disk::publish(
             part,
             &self.into,
@@ -103,9 +114,32 @@ impl Place {
             entry.executable,
             self.fsync,
         );
-        let published = put.map_err(|e| fault(&entry.name, &e))?;
+        if let Err(PublishError::Exists { .. }) = put {
+            match self.look(entry, stop) {
+                There::Stopped => return Err(Unput::Stopped),
+                There::Same => return self.put_before(entry).map_err(Unput::Fault),
+                There::Nothing | There::Other(_) => {}
+            }
+        }
+        let published = put.map_err(|e| Unput::Fault(fault(&entry.name, &e)))?;
         self.arrived(entry, Some(manifest), &published);
         Ok(published.path)
+    }
+
+    /// The very file has the name already: what else was kept of it goes.
+    fn put_before(&self, entry: &FileEntry) -> Result<PathBuf, Fault> {
+        let FileEntry { name, root, size, .. } = entry;
+        self.make_durable(std::slice::from_ref(name)).map_err(|e| {
+            Fault::other(format!("{name} is here already, but could not be synced: {e}"))
+        })?;
+        let removed = match self.parts.remove(root, *size) {
+            Ok(_) => self.parts.remove_small(root).map_err(|e| e.to_string()),
+            Err(e) => Err(e.to_string()),
+        };
+        if let Err(e) = removed {
+            log::info!(target: "fetch", "what was kept of {name} stays: {e}");
+        }
+        Ok(self.path_of(name))
     }
 
     /// Gives the small files of a batch their names, with one sync for all of them. One result a
@@ -116,6 +150,11 @@ impl Place {
     ) -> Vec<Result<PathBuf, Unnamed>> {
         let results = disk::publish_batch(&self.parts, &self.into, entries, self.fsync);
         let named = |(entry, result): (&FileEntry, Result<Published, PublishError>)| {
+            if let Err(PublishError::Exists { .. }) = result
+                && let There::Same = self.look(entry, &|| false)
+            {
+                return self.put_before(entry).map_err(Unnamed::Other);
+            }
             let published = result.map_err(|e| match e {
                 PublishError::Missing { .. } => Unnamed::Taken(fault(&entry.name, &e)),
                 PublishError::DiskFull { .. } => Unnamed::Full(fault(&entry.name, &e)),
@@ -148,4 +187,47 @@ fn fault(name: &Name, error: &PublishError) -> Fault {
     let words = error.to_string();
     let words = crate::base::name::printable(&words);
     Fault::new(kind, format!("{name} has arrived but has no name yet: {words}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::samples::hit;
+
+    fn place(home: &std::path::Path) -> Place {
+        let path = home.join("downloaded");
+        std::fs::create_dir(&path).unwrap();
+        let parts = PartStore::open(&home.join("parts")).unwrap();
+        let into = Beneath::open(&path).unwrap();
+        Place { into, path, parts, fsync: true, index: None, claims: None }
+    }
+
+    fn put(place: &Place, content: &[u8]) -> Result<PathBuf, Unput> {
+        let entry = hit("film", content, &[]).entry;
+        let part = place.parts.open_part(&entry.root, entry.size).unwrap();
+        part.write_at(0, content).unwrap();
+        place.put(part, &entry, &Manifest::of(content), &|| false)
+    }
+
+    fn put_small(place: &Place, content: &[u8]) -> Result<PathBuf, Unnamed> {
+        let entry = hit("film", content, &[]).entry;
+        place.parts.write_small(&entry.root, content).unwrap();
+        place.put_batch(&[entry]).pop().unwrap()
+    }
+
+    #[test]
+    fn who_finds_the_very_file_under_its_name_has_it_and_another_file_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let place = place(home.path());
+        let left = || std::fs::read_dir(place.parts.path()).unwrap().count();
+        let there = put(&place, b"pictures").unwrap();
+        assert_eq!(put(&place, b"pictures").unwrap(), there);
+        assert!(put_small(&place, b"pictures").is_ok_and(|path| path == there));
+        assert_eq!(left(), 0, "nothing is kept of what is here");
+        let fault = put(&place, b"other").unwrap_err();
+        assert!(matches!(fault, Unput::Fault(f) if f.kind == FaultKind::Exists));
+        let fault = put_small(&place, b"other").map_err(Unnamed::into_fault).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Exists);
+        assert_eq!(std::fs::read(there).unwrap(), b"pictures");
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::base::{Fault, FaultKind, FileEntry, Name, PeerInfo, Root};
 use crate::node::context::Context;
-use crate::node::lookup::{Hit, lookup};
+use crate::node::lookup::{Hit, Lookup, lookup};
 use crate::node::view::From;
 
 /// One file to fetch.
@@ -50,9 +50,16 @@ pub(in crate::node) fn resolve(
     from: &From,
     stop: &dyn Fn() -> bool,
 ) -> Result<Vec<Wanted>, Fault> {
-    let found = lookup(ctx, name, stop);
+    wanted_of(&lookup(ctx, name, stop), name, from)
+}
+
+/// What a lookup means, unless it leaves something open.
+fn wanted_of(found: &Lookup, name: &Name, from: &From) -> Result<Vec<Wanted>, Fault> {
     if found.hits.is_empty() {
         return Err(found.nothing_found(name));
+    }
+    if let Some(peer) = found.cut_off.iter().find(|peer| is_meant(peer, from)) {
+        return Err(too_many(name, peer));
     }
     let chosen = choose(&found.hits, from);
     if chosen.is_empty() {
@@ -87,6 +94,14 @@ pub(in crate::node) fn is_meant(peer: &PeerInfo, from: &From) -> bool {
                 || peer.ip.to_string() == *text
         }
     }
+}
+
+/// Half a folder is not what was asked for.
+fn too_many(name: &Name, peer: &PeerInfo) -> Fault {
+    Fault::other(format!(
+        "{} lists more files below {name} than one download takes; download its folders one by one, or choose another owner with --from NODE",
+        peer.shown()
+    ))
 }
 
 fn not_with(name: &Name, hits: &[Hit], from: &From) -> Fault {
@@ -173,6 +188,17 @@ mod tests {
             assert!(is_meant(&peer(1), &from), "{text}");
             assert!(!is_meant(&peer(0), &from), "{text}");
         }
+    }
+
+    #[test]
+    fn half_a_folder_is_refused_unless_another_owner_is_chosen() {
+        let hits = vec![hit("d/a", b"1", &[0, 2])];
+        let found = Lookup { hits, cut_off: vec![peer(2)], ..Lookup::default() };
+        let wanted = |from| wanted_of(&found, &"d".parse().unwrap(), &from);
+        let fault = wanted(From::All).unwrap_err();
+        assert!(fault.text.contains("eve (10.0.0.2:3) lists more files below d"), "{fault}");
+        assert_eq!(wanted(From::One("alice".into())).unwrap().len(), 1);
+        assert!(wanted(From::One("eve".into())).is_err());
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Invariant: what cannot be had does not keep the rest from its names; each name has its own result.
 //! Ends with one result a file, or `Halt::Stopped`.
 
+use std::collections::BTreeSet;
+
 use super::file::{
     Known, Results, Settled, Tally, begin, disk_full, last, order, settle, take_turn, wait_for_room,
 };
@@ -12,6 +14,7 @@ use super::resolve::Wanted;
 use super::run::{Halt, Run};
 use super::set::{Fetch, Last};
 use super::sink::Sink;
+use crate::base::limits::BATCH_FILES_MAX;
 use crate::base::{Bitmap, Fault, FaultKind, FileEntry};
 use crate::io::disk::{self, PartError};
 use crate::logic::batch::set_key;
@@ -165,16 +168,26 @@ fn name_batch(
     files.iter().map(name).collect()
 }
 
-/// Names empty files: there is nothing to fetch.
+/// Names empty files: there is nothing to fetch. There may be any number of them.
 pub(super) fn make_empty(run: &Run<'_>, files: &[Wanted]) -> Result<Results, Halt> {
-    let attempt = |_: &[Content], files: &[Wanted]| Ok(name_empty(run, files));
+    let attempt = |_: &[Content], files: &[Wanted]| {
+        let mut named = Vec::new();
+        for piece in files.chunks(BATCH_FILES_MAX) {
+            if run.stopped() {
+                return Err(Halt::Stopped);
+            }
+            named.append(&mut name_empty(run, piece));
+        }
+        Ok(named)
+    };
     had_again(&[], files, attempt, |fault| room(run, fault))
 }
 
 fn name_empty(run: &Run<'_>, files: &[Wanted]) -> Vec<Named> {
     let entries: Vec<FileEntry> = files.iter().map(|w| w.entry.clone()).collect();
-    for entry in &entries {
-        if let Err(e) = run.place.parts.write_small(&entry.root, &[]) {
+    let roots: BTreeSet<_> = entries.iter().map(|entry| entry.root).collect();
+    for root in &roots {
+        if let Err(e) = run.place.parts.write_small(root, &[]) {
             let unnamed = || match &e {
                 PartError::DiskFull { .. } => {
                     Unnamed::Full(Fault::new(FaultKind::DiskFull, e.to_string()))

@@ -43,7 +43,8 @@ pub(super) fn write(transfer: &Transfer<'_>, writer: &mut LinkWriter) -> Result<
 fn next(transfer: &Transfer<'_>) -> ControlFlow<(), Work> {
     let mut state = transfer.state.lock();
     loop {
-        if state.ended {
+        // Nothing holds back what is sent while the node ends.
+        if state.ended || transfer.owner.ctx.stop.is_stopped() {
             return ControlFlow::Break(());
         }
         if let Some(message) = state.outbox.pop_front() {
