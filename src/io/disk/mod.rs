@@ -11,6 +11,7 @@
 //! part         files that are still arriving, in `.parvi/parts`     part_file   one of them, open
 //! verify       which chunks of a part are already right
 //! publish      part -> final name, never over another file         durable    what has its name already
+//! staging      who gives small files their names now
 //! ```
 
 pub mod beneath;
@@ -21,6 +22,7 @@ pub mod hash;
 pub mod part;
 pub mod part_file;
 pub mod publish;
+mod staging;
 pub mod verify;
 
 pub use beneath::Beneath;

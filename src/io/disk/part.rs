@@ -29,12 +29,13 @@ use super::beneath::Beneath;
 use super::hash::hash_small;
 use super::is_disk_full;
 use super::part_file::PartFile;
+use super::staging;
 use crate::base::limits::CHUNK_SIZE_MAX;
 use crate::base::{Modified, Root, chunk::chunk_count};
 use crate::io::clock;
 use crate::io::failpoint::fail_point;
 
-/// What is taken away from this by the umask becomes the final file's mode.
+/// Less the umask it becomes the final file's mode.
 const PART_MODE: Mode = Mode::from_raw_mode(0o666);
 /// How often a part that vanishes under our hands is opened anew.
 const RACES_MAX: usize = 8;
@@ -94,7 +95,9 @@ impl PartStore {
     pub fn open(dir: &Path) -> io::Result<PartStore> {
         parvi_wal::make_dir_durable(dir, 0o700)?;
         let store = PartStore(Arc::new(Beneath::open(dir)?));
-        store.sweep(|name, _| name.ends_with(NEW_SUFFIX))?;
+        let alone = staging::alone(store.folder());
+        let staged = |name: &str| alone.is_some() && name.ends_with(".stage");
+        store.sweep(|name, _| name.ends_with(NEW_SUFFIX) || staged(name))?;
         Ok(store)
     }
 
@@ -199,8 +202,7 @@ impl PartStore {
         Ok(true)
     }
 
-    /// Forgets everything that is kept of the contents which `unwanted` names, but for what a download
-    /// has open.
+    /// Forgets what is kept of the contents that `unwanted` names, but for what somebody has open.
     ///
     /// # Errors
     /// What reading the folder says; what unlink says, after the rest was tried.
@@ -311,8 +313,7 @@ impl PartStore {
         Err(Errno::LOOP.into())
     }
 
-    /// Removes the empty folder that stands where a part should be; one with files in it stays,
-    /// and the part fails.
+    /// Removes an empty folder that stands where a part should be; with a full one the part fails.
     fn put_away_folder(&self, name: &str) -> io::Result<()> {
         match rustix::fs::unlinkat(self.folder(), name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOTDIR | Errno::NOENT) => Ok(()),
@@ -373,8 +374,7 @@ fn is_ours(name: &str) -> bool {
     [".part", ".small", ".stage"].iter().any(|suffix| name.ends_with(suffix))
 }
 
-/// Whether nothing has happened to the file for `PART_AGE_MAX`. Told by ctime: mtime becomes the
-/// one of the sender's file when a part is published, and that may fail.
+/// By ctime: mtime becomes that of the sender's file when a part is published, which may fail.
 fn is_old(meta: &Metadata, now: Modified) -> bool {
     now.secs.saturating_sub(meta.ctime()) > PART_AGE_MAX.as_secs().cast_signed()
 }

@@ -229,9 +229,15 @@ fn what_a_killed_process_left_half_written_is_swept() {
     std::fs::write(&stale, "half").unwrap();
     let writer = File::create(&busy).unwrap();
     writer.lock().unwrap();
+    let staged = store.stage(&Root::of(b"b"), b"b").unwrap().0;
+    let publishing = staging::publishing(store.folder());
     PartStore::open(store.path()).unwrap();
     assert!(!stale.exists());
     assert!(busy.exists(), "somebody writes it");
+    assert!(store.path().join(&staged).exists(), "somebody is about to name it");
+    drop(publishing);
+    PartStore::open(store.path()).unwrap();
+    assert!(!store.path().join(&staged).exists());
 }
 
 #[test]

@@ -30,6 +30,7 @@ use super::hash::{HashError, hash_file, threads_max};
 use super::is_disk_full;
 use super::part::{PartStore, part_name};
 use super::part_file::PartFile;
+use super::staging;
 use crate::base::{FileEntry, Modified, Name, Root};
 use crate::io::failpoint::fail_point;
 
@@ -160,6 +161,7 @@ pub fn publish_batch(
         let failed = |file: &FileEntry| Err(error(into, &file.name, "sync", again(&source)));
         files.iter().map(failed).collect()
     };
+    let _publishing = staging::publishing(store.folder());
     // Opened before anything is written: it is told of every failure from here on.
     let watches = match fsync.then(|| Watches::open(store, into)).transpose() {
         Ok(watches) => watches,
@@ -268,7 +270,7 @@ fn stage(store: &PartStore, into: &Beneath, file: &FileEntry) -> Result<Staged, 
     }
 }
 
-/// Removes a copy that did not get its name; one that stays is swept when it is old.
+/// Removes a copy that did not get its name; one that stays is swept at a later start.
 fn discard(store: &PartStore, staged: &Staged) {
     if let Err(error) = store.unlink(&staged.part) {
         log::warn!("could not remove the part {}: {error}", staged.part);
