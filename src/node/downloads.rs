@@ -60,7 +60,17 @@ impl Downloads {
     ) -> Downloads {
         let (jobs, rates, reported) = Default::default();
         let unwritten = AtomicBool::new(false);
-        Downloads { ctx, place, claims, ids, jobs, keeper: keeper.into(), unwritten, rates, reported }
+        Downloads {
+            ctx,
+            place,
+            claims,
+            ids,
+            jobs,
+            keeper: keeper.into(),
+            unwritten,
+            rates,
+            reported,
+        }
     }
 
     /// Begins a download, or finds the one of the same name that is going on.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::control::Wish;
 use super::file::Results;
+use super::finder::Finder;
 use super::job::{Job, Outcome};
 use super::place::{Place, There};
 use super::resolve::{Wanted, resolve};
@@ -39,7 +40,8 @@ pub(in crate::node) fn download(
     keep: &(dyn Fn(Vec<Wanted>) + Sync),
 ) -> Ended {
     let give_up = give_up.map(GiveUp::All);
-    let run = Run { ctx, place, job, give_up, halted: None, turn: None, keep };
+    let finder = &Finder::new(ctx, job);
+    let run = Run { ctx, place, job, give_up, halted: None, turn: None, finder, keep };
     loop {
         // What is paused from before a restart is not even looked for.
         if let Some(ended) = rest(job, ctx) {

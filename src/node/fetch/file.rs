@@ -17,7 +17,7 @@ use super::set::{Fetch, Last};
 use super::sink::{DiskError, Sink};
 use super::supervisor::{End, Order};
 use super::{here, manifest};
-use crate::base::{Bitmap, Fault, FaultKind, FileEntry, Manifest, NodeLabel, PeerInfo};
+use crate::base::{Bitmap, Fault, FaultKind, FileEntry, Manifest, NodeLabel};
 use crate::io::clock;
 use crate::io::disk::{self, PartError, PartFile, verify_part};
 use crate::logic::batch::set_key;
@@ -150,12 +150,7 @@ pub(super) fn begin(
     have: Bitmap,
     files: &[Wanted],
 ) -> Arc<Fetch> {
-    let mut owners: Vec<PeerInfo> = Vec::new();
-    for owner in files.iter().flat_map(|w| &w.owners) {
-        if !owners.iter().any(|known| known.id == owner.id) {
-            owners.push(owner.clone());
-        }
-    }
+    let owners = run.owners_of(files);
     let resumable = run.give_up.is_none();
     let fetch = Fetch::new(run.ctx, run.job, (set, resumable), sink, have, owners);
     run.ctx.fetching.begin(&fetch);
@@ -173,7 +168,7 @@ pub(super) fn take_turn<'a>(run: &Run<'a>, set: &Set) -> Result<Turn<'a>, Halt> 
 }
 
 pub(super) fn order<'a>(run: &'a Run<'_>, files: &[Wanted]) -> Order<'a> {
-    Order { run, find: run.finder(files) }
+    Order { run, find: run.find_again(files) }
 }
 
 /// What the end of a try means.
@@ -262,7 +257,7 @@ fn obtain_manifest(run: &Run<'_>, wanted: &Wanted) -> Result<Manifest, Halt> {
             return Err(run.gives_up(&why));
         }
         run.wait(TransferState::Waiting, &format!("{why}; tries again"), WAIT)?;
-        owners = run.finder(std::slice::from_ref(wanted))();
+        owners = run.find_again(std::slice::from_ref(wanted))();
     }
 }
 

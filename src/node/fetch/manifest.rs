@@ -168,7 +168,10 @@ mod tests {
         let owners = [peer(0), peer(1)];
         let fails = |to: &PeerInfo, answers: &Sender<Answer>| match to.id == peer(0).id {
             true => Err(wrong()),
-            false => Ok(answers.send((to.clone(), Err(wrong()))).unwrap()),
+            false => {
+                answers.send((to.clone(), Err(wrong()))).unwrap();
+                Ok(())
+            }
         };
         let failures = first_right(&owners, &|| false, fails).unwrap_err();
         assert_eq!(failures.into_iter().map(|(peer, _)| peer).collect::<Vec<_>>(), owners);

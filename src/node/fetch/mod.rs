@@ -13,6 +13,7 @@ mod dispute;
 pub(super) mod download;
 pub(super) mod fetching;
 mod file;
+mod finder;
 mod here;
 pub(super) mod job;
 mod lane;

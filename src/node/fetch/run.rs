@@ -1,6 +1,6 @@
 //! A download at work: what every part of it asks of the whole.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use super::control::Wish;
 use super::file::content;
+use super::finder::{Finder, any_of};
 use super::job::Job;
 use super::place::Place;
 use super::progress::Progress;
-use super::resolve::{Wanted, is_meant};
+use super::resolve::Wanted;
 use super::sets::Turn;
 use crate::base::{Fault, FaultKind, FileEntry, PeerInfo, Time};
 use crate::io::clock;
 use crate::node::context::Context;
-use crate::node::lookup::{Hit, lookup};
-use crate::node::view::{DownloadReport, From as Choice, Source, TransferState};
+use crate::node::view::{DownloadReport, Source, TransferState};
 use crate::wire::message::transfer::Content;
 
 /// Why a part of a download did not arrive.
@@ -58,6 +58,7 @@ pub(super) struct Run<'a> {
     pub(super) halted: Option<&'a AtomicBool>,
     /// Whether and when it gives way to others.
     pub(super) turn: Option<Turn<'a>>,
+    pub(super) finder: &'a Arc<Finder>,
     /// Told what the name stands for, when that is found.
     pub(super) keep: &'a (dyn Fn(Vec<Wanted>) + Sync),
 }
@@ -138,64 +139,38 @@ impl Run<'_> {
 
     /// Finds who has the files now; what nobody has is looked for again by its fetch.
     pub(super) fn find_owners(&self, files: &mut [Wanted]) {
-        let hits = lookup(self.ctx, &self.job.name, &|| self.stopped()).hits;
-        let mut owners: BTreeMap<Content, Vec<PeerInfo>> = BTreeMap::new();
-        for hit in hits {
-            let meant = hit.owners.into_iter().filter(|peer| is_meant(peer, &self.job.from));
-            owners.entry(content(&hit.entry)).or_default().extend(meant);
-        }
+        let owners = self.finder.all();
+        let of = |w: &Wanted| owners.get(&content(&w.entry)).cloned().unwrap_or_default();
         for file in files {
-            file.owners = owners.get(&content(&file.entry)).cloned().unwrap_or_default();
+            file.owners = of(file);
             for rival in &mut file.rivals {
-                rival.owners = owners.get(&content(&rival.entry)).cloned().unwrap_or_default();
+                rival.owners = of(rival);
             }
         }
     }
 
     /// Asks again who has any of `files`, within the person's choice.
-    pub(super) fn finder(&self, files: &[Wanted]) -> Arc<dyn Fn() -> Vec<PeerInfo> + Send + Sync> {
-        let (ctx, from, control) =
-            (self.ctx.clone(), self.job.from.clone(), self.job.control.clone());
-        let stopped = move |ctx: &Context| ctx.stop.is_stopped() || control.wish() != Wish::Run;
-        let name = match files {
-            [only] => only.entry.name.clone(),
-            _ => self.job.name.clone(),
-        };
-        let contents: BTreeSet<Content> = files.iter().map(|w| content(&w.entry)).collect();
-        let look = move || lookup(&ctx, &name, &|| stopped(&ctx)).hits;
-        Arc::new(move || owners_of(look(), &contents, &from))
-    }
-}
-
-/// Who has any of these contents and is meant by the choice, each once. Who says another size of
-/// the same root has another content.
-fn owners_of(hits: Vec<Hit>, contents: &BTreeSet<Content>, from: &Choice) -> Vec<PeerInfo> {
-    let ours = hits.into_iter().filter(|hit| contents.contains(&content(&hit.entry)));
-    let meant = ours.flat_map(|hit| hit.owners).filter(|peer| is_meant(peer, from));
-    let each_once: BTreeMap<_, _> = meant.map(|peer| (peer.id, peer)).collect();
-    each_once.into_values().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::Root;
-    use crate::node::samples::{hit, peer};
-
-    #[test]
-    fn the_owners_of_any_file_of_a_batch_are_found_once_each() {
-        let hits =
-            || vec![hit("d/a", b"1", &[0]), hit("d/b", b"2", &[0, 1]), hit("d/c", b"3", &[2])];
-        let wanted = BTreeSet::from([b"1", b"2"].map(|c| Content { root: Root::of(c), size: 1 }));
-        assert_eq!(owners_of(hits(), &wanted, &Choice::All), [peer(0), peer(1)]);
-        assert_eq!(owners_of(hits(), &wanted, &Choice::One("bob".into())), [peer(1)]);
+    pub(super) fn find_again(
+        &self,
+        files: &[Wanted],
+    ) -> Arc<dyn Fn() -> Vec<PeerInfo> + Send + Sync> {
+        let finder = self.finder.clone();
+        let contents: Vec<Content> = files.iter().map(|w| content(&w.entry)).collect();
+        match files {
+            [only] => {
+                let name = only.entry.name.clone();
+                Arc::new(move || any_of(&finder.one(&name), &contents))
+            }
+            _ => Arc::new(move || any_of(&finder.all(), &contents)),
+        }
     }
 
-    #[test]
-    fn who_says_another_size_is_no_owner() {
-        let mut liar = hit("a", b"1", &[2]);
-        liar.entry.size = 9;
-        let wanted = BTreeSet::from([Content { root: Root::of(b"1"), size: 1 }]);
-        assert_eq!(owners_of(vec![liar, hit("a", b"1", &[0])], &wanted, &Choice::All), [peer(0)]);
+    /// The owners of `files`, as far as they are known.
+    pub(super) fn owners_of(&self, files: &[Wanted]) -> Vec<PeerInfo> {
+        let contents: Vec<Content> = files.iter().map(|w| content(&w.entry)).collect();
+        let found_since = self.finder.latest().map(|latest| any_of(&latest, &contents));
+        let mut seen = BTreeSet::new();
+        let known = files.iter().flat_map(|w| &w.owners).cloned();
+        known.chain(found_since.into_iter().flatten()).filter(|peer| seen.insert(peer.id)).collect()
     }
 }

@@ -1,0 +1,136 @@
+//! Who has the files of a download now? Asked by all its sets, answered once for those who ask at about
+//! the same time: a folder may have a hundred thousand names.
+//!
+//! Invariant: an answer is used for a few times as long as it took, never longer than `ANSWER_MAX`.
+//! Ends with the download; an answer that is cut short by its stop is not kept.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::control::{Control, Wish};
+use super::file::content;
+use super::job::Job;
+use super::resolve::is_meant;
+use crate::base::{Name, PeerInfo, Time};
+use crate::io::clock;
+use crate::node::context::Context;
+use crate::node::lookup::{Hit, lookup};
+use crate::node::view::From;
+use crate::wire::message::transfer::Content;
+
+/// Longest use of an answer.
+const ANSWER_MAX: Duration = Duration::from_secs(20);
+/// How often the time that an answer took it is used.
+const TIMES_TAKEN: u32 = 4;
+
+/// Who has what, within the person's choice.
+pub(super) type Owners = BTreeMap<Content, Vec<PeerInfo>>;
+
+/// Looks for the owners of one download.
+pub(super) struct Finder {
+    ctx: Arc<Context>,
+    name: Name,
+    from: From,
+    control: Arc<Control>,
+    /// Locked while somebody looks: who asks meanwhile wants that answer.
+    looking: Mutex<()>,
+    last: Mutex<Option<Found>>,
+}
+
+struct Found {
+    until: Time,
+    owners: Arc<Owners>,
+}
+
+impl Finder {
+    pub(super) fn new(ctx: &Arc<Context>, job: &Job) -> Arc<Finder> {
+        Arc::new(Finder {
+            ctx: ctx.clone(),
+            name: job.name.clone(),
+            from: job.from.clone(),
+            control: job.control.clone(),
+            looking: Mutex::default(),
+            last: Mutex::default(),
+        })
+    }
+
+    /// Who has the files of the whole download.
+    pub(super) fn all(&self) -> Arc<Owners> {
+        let _looking = self.looking.lock();
+        let began = clock::now();
+        if let Some(found) = self.last.lock().as_ref().filter(|found| began < found.until) {
+            return found.owners.clone();
+        }
+        let owners = Arc::new(owners_of(self.look(&self.name), &self.from));
+        if !self.stopped() {
+            let now = clock::now();
+            let until = now + (now.since(began) * TIMES_TAKEN).min(ANSWER_MAX);
+            *self.last.lock() = Some(Found { until, owners: owners.clone() });
+        }
+        owners
+    }
+
+    /// Who has one file.
+    pub(super) fn one(&self, name: &Name) -> Owners {
+        owners_of(self.look(name), &self.from)
+    }
+
+    /// The last answer, however old; nobody is asked.
+    pub(super) fn latest(&self) -> Option<Arc<Owners>> {
+        self.last.lock().as_ref().map(|found| found.owners.clone())
+    }
+
+    fn look(&self, name: &Name) -> Vec<Hit> {
+        lookup(&self.ctx, name, &|| self.stopped()).hits
+    }
+
+    fn stopped(&self) -> bool {
+        self.ctx.stop.is_stopped() || self.control.wish() != Wish::Run
+    }
+}
+
+/// Who says another size of the same root has another content.
+fn owners_of(hits: Vec<Hit>, from: &From) -> Owners {
+    let mut owners = Owners::new();
+    for hit in hits {
+        let meant = hit.owners.into_iter().filter(|peer| is_meant(peer, from));
+        owners.entry(content(&hit.entry)).or_default().extend(meant);
+    }
+    owners
+}
+
+/// Those who have any of `contents`, each once.
+pub(super) fn any_of(owners: &Owners, contents: &[Content]) -> Vec<PeerInfo> {
+    let peers = contents.iter().filter_map(|content| owners.get(content)).flatten();
+    let each_once: BTreeMap<_, _> = peers.map(|peer| (peer.id, peer.clone())).collect();
+    each_once.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Root;
+    use crate::node::samples::{hit, peer};
+
+    #[test]
+    fn the_owners_of_any_file_of_a_batch_are_found_once_each() {
+        let hits =
+            || vec![hit("d/a", b"1", &[0]), hit("d/b", b"2", &[0, 1]), hit("d/c", b"3", &[2])];
+        let wanted = [b"1", b"2"].map(|c| Content { root: Root::of(c), size: 1 });
+        let found = |from| any_of(&owners_of(hits(), &from), &wanted);
+        assert_eq!(found(From::All), [peer(0), peer(1)]);
+        assert_eq!(found(From::One("bob".into())), [peer(1)]);
+    }
+
+    #[test]
+    fn who_says_another_size_is_no_owner() {
+        let mut liar = hit("a", b"1", &[2]);
+        liar.entry.size = 9;
+        let wanted = [Content { root: Root::of(b"1"), size: 1 }];
+        let owners = owners_of(vec![liar, hit("a", b"1", &[0])], &From::All);
+        assert_eq!(any_of(&owners, &wanted), [peer(0)]);
+    }
+}
