@@ -52,10 +52,12 @@ fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError>
     fail_point!("serve.open").map_err(LinkError::Io)?;
     let set = &open.set;
     let (items, contents) = (Items::of(set), contents(set));
+    let sure = owner.index.is_sure();
     let have = match what_is_here(owner, set, &contents, &items) {
         Ok(have) => have,
         Err(refused) => {
-            if refused.why == Why::NotHere {
+            // It may have been touched, and be found again: then the requester is to be called.
+            if refused.why == Why::NotHere && sure && owner.index.is_sure() {
                 owner.uploads.gone(link.peer, set_key(set));
             }
             return link.send(refused);
@@ -140,14 +142,14 @@ fn contents(set: &Set) -> Vec<Content> {
     }
 }
 
-/// Which items can be sent. While the folders are looked through, what is missing may be found yet.
+/// Which items can be sent.
 fn what_is_here(
     owner: &Owner,
     set: &Set,
     contents: &[Content],
     items: &Items,
 ) -> Result<Bitmap, Refused> {
-    let looking = owner.index.is_looking();
+    let (looking, starting) = (owner.index.is_looking(), owner.index.is_starting());
     let here = |c: &Content| owner.index.entry_of(&c.root).is_some_and(|e| e.size == c.size);
     let have = match set {
         Set::File(content) if here(content) => Bitmap::all(items.count()),
@@ -160,10 +162,16 @@ fn what_is_here(
             have
         }
     };
-    if have.is_empty() || looking && !have.is_full() {
+    if !is_enough(&have, starting) {
         return Err(super::absent(looking, "the file is not here, or no longer"));
     }
     Ok(have)
+}
+
+/// Whether these items are worth opening a transfer. While the node starts all that is missing may be
+/// found yet; later, when a folder was just shared, what is here is not held up by that.
+fn is_enough(have: &Bitmap, starting: bool) -> bool {
+    !have.is_empty() && (have.is_full() || !starting)
 }
 
 /// What `transfers` calls it.
@@ -173,5 +181,19 @@ fn name_of(owner: &Owner, contents: &[Content]) -> String {
     match contents.len() {
         1 => first,
         n => format!("{first} and {} more", n - 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_batch_is_sent_but_while_the_rest_of_it_may_be_found_at_a_start() {
+        let mut part = Bitmap::none(3);
+        assert!(!is_enough(&part, false) && !is_enough(&part, true));
+        part.insert(1);
+        assert!(is_enough(&part, false) && !is_enough(&part, true));
+        assert!(is_enough(&Bitmap::all(3), true));
     }
 }
