@@ -48,6 +48,13 @@ impl Journal {
         Ok((Journal::of(wal), records.collect()))
     }
 
+    /// One that ends with the test.
+    #[cfg(test)]
+    pub(super) fn in_memory() -> Journal {
+        let disk = parvi_wal::testing::MemStorage::default();
+        Journal::of(Wal::open(Arc::new(disk), Options::new([1; 32])).unwrap().0)
+    }
+
     fn of(wal: Wal) -> Journal {
         Journal { wal, behind: AtomicBool::new(false) }
     }

@@ -201,3 +201,61 @@ impl Drop for Calling {
         self.caller.calls.lock().done();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logic::ledger::{Lost, Opening};
+    use crate::node::samples;
+    use crate::wire::List;
+    use crate::wire::message::tracker::{PeersDelta, Stamp};
+
+    /// alice, who misses bob.
+    fn alice() -> Arc<Caller> {
+        let (bob, (ctx, uploads)) = (samples::peer(1), samples::uploads());
+        let listed = PeersDelta {
+            stamp: Stamp { epoch: 1, version: 1 },
+            reset: true,
+            more: false,
+            changed: List::of(vec![bob.clone()]),
+            gone: List::default(),
+        };
+        ctx.peers.lock().apply(clock::now(), 0, listed);
+        let opening = Opening {
+            requester: bob.id,
+            set: [7; 32],
+            name: "film".into(),
+            content: None,
+            total: 10,
+            resumable: true,
+        };
+        uploads.begin(opening, bob.ip, Closer::of_nothing()).unwrap().end(Lost::Silent);
+        Arc::new(Caller {
+            label: "alice".parse().unwrap(),
+            ports: bob.ports,
+            calls: Mutex::default(),
+            open: Mutex::default(),
+            uploads,
+            ctx,
+        })
+    }
+
+    #[test]
+    fn a_call_that_no_thread_makes_is_made_later_and_counts_against_nobody() {
+        let (alice, bob) = (alice(), samples::peer(1));
+        let due = alice.uploads.tick();
+        assert_eq!(due.len(), 1);
+        assert!(!alice.uploads.may_call(&bob), "he is about to be called");
+        alice.calls.lock().add(due);
+        // As where the system has no thread to give, or the one it gave panics.
+        drop(alice.next_call().unwrap());
+        let row = &alice.uploads.rows()[0];
+        assert!(row.reason.starts_with("it could not be called: this node has no"), "{row:?}");
+        assert!(alice.uploads.may_call(&bob));
+        for _ in 0..10 {
+            let call = ledger::Call { peer: bob.clone(), knocks: Vec::new() };
+            alice.calls.lock().add(vec![call]);
+            assert!(alice.next_call().is_some(), "a call that ended keeps others out");
+        }
+    }
+}

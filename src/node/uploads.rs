@@ -274,6 +274,12 @@ impl Uploads {
         self.inner.lock().budget.met(clock::now(), peer.ip, peer.id, met);
     }
 
+    /// Whether a call to somebody at `ip` may be made now.
+    #[cfg(test)]
+    pub(super) fn may_call(&self, peer: &PeerInfo) -> bool {
+        self.inner.lock().budget.take(clock::now(), peer.ip, peer.id)
+    }
+
     /// The requesters that are waited for.
     pub(super) fn waited_for(&self) -> Vec<NodeId> {
         let mut all: Vec<NodeId> =
@@ -349,5 +355,50 @@ impl Connected {
             limit,
             closer,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::node::samples;
+    use crate::node::view::TransferState;
+
+    fn opening(set: u8) -> Opening {
+        Opening {
+            requester: NodeId::from_bytes([2; 32]),
+            set: [set; 32],
+            name: "film".into(),
+            content: None,
+            total: 10,
+            resumable: true,
+        }
+    }
+
+    #[test]
+    fn an_upload_whose_thread_panics_waits_for_its_requester_as_one_that_was_cut_off() {
+        let (_, uploads) = samples::uploads();
+        let here = Ipv4Addr::LOCALHOST.into();
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let _begun = uploads.begin(opening(7), here, Closer::of_nothing()).unwrap();
+            assert_eq!(uploads.rows()[0].state, TransferState::Moving);
+            std::panic::resume_unwind(Box::new("a fault of ours"));
+        }));
+        assert!(panicked.is_err());
+        let row = &uploads.rows()[0];
+        assert!(row.reason.starts_with("the connection was lost"), "{row:?}");
+        assert_eq!(uploads.rows().len(), 1);
+        assert!(uploads.inner.lock().open.is_empty());
+    }
+
+    #[test]
+    fn an_upload_that_ended_with_a_word_ends_once() {
+        let (_, uploads) = samples::uploads();
+        let here = Ipv4Addr::LOCALHOST.into();
+        uploads.begin(opening(7), here, Closer::of_nothing()).unwrap().end(Lost::Done);
+        assert!(uploads.rows().is_empty());
     }
 }
