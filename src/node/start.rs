@@ -152,7 +152,7 @@ impl Listeners {
     }
 }
 
-fn context(config: &NodeConfig, key: StaticKey) -> Arc<Context> {
+pub(super) fn context(config: &NodeConfig, key: StaticKey) -> Arc<Context> {
     let (me, stop) = (key.public(), StopToken::new());
     let link = LinkConfig::new(key, config.swarm_key.clone(), config.bulk);
     Arc::new(Context {

@@ -236,6 +236,12 @@ impl Link {
 pub struct Closer(Weak<dyn Pipe>);
 
 impl Closer {
+    /// Of a link that is gone.
+    #[cfg(test)]
+    pub fn of_nothing() -> Closer {
+        Closer(Weak::<tcp::TcpPipe>::new())
+    }
+
     /// Shuts both directions. Nothing happens when the link is already gone.
     pub fn close(&self) {
         if let Some(pipe) = self.0.upgrade() {
