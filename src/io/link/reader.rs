@@ -175,7 +175,7 @@ impl LinkReader {
         intake.tell(done);
         while done < buf.len() {
             done += intake.read(&mut buf[done..])?;
-            fail_point!("link.arriving").map_err(LinkError::Io)?;
+            fail_point!("link.arriving_clear").map_err(LinkError::Io)?;
         }
         Ok(())
     }

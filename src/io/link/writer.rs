@@ -168,7 +168,7 @@ impl LinkWriter {
             while done < slice.len {
                 let len = (self.step.at_most(STEP_CLEAR) as u64).min(slice.len - done);
                 let send = || {
-                    fail_point!("link.source")?;
+                    fail_point!("link.source_clear")?;
                     pipe.send_file(slice.file, slice.offset + done, len)
                 };
                 match patiently(&mut limit, Phase::Send, send).map_err(whose_fault)? {
@@ -179,7 +179,7 @@ impl LinkWriter {
                     }
                 }
                 if done < slice.len {
-                    fail_point!("link.sending").map_err(LinkError::Io)?;
+                    fail_point!("link.sending_clear").map_err(LinkError::Io)?;
                 }
             }
         }
