@@ -177,8 +177,11 @@ impl Uploads {
         }
     }
 
-    /// Bytes of an upload were acknowledged.
+    /// Bytes of an upload were acknowledged, for the first time.
     pub(super) fn acked(&self, connection: Connection, bytes: u64) {
+        if bytes == 0 {
+            return;
+        }
         let mut inner = self.inner.lock();
         self.note(inner.ledger.acked(connection, bytes));
         if let Some(status) = inner.open.get_mut(&connection) {

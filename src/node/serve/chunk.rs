@@ -3,16 +3,20 @@
 //! The connection's thread reads (WANT, SKIP, ACK, DONE); a second one writes (`upload`). They
 //! share the pure `logic::upload::Upload` under a lock. Ends with DONE, CANCEL, a violation, a
 //! requester that is silent for longer than the patience, a newer connection for the same
-//! transfer, or the node's end; the writer is joined before the reader returns.
+//! transfer, a newcomer that needs its place when it moves nothing (`crowd`), or the node's end; the
+//! writer is joined before the reader returns. A requester may take what is sent as slowly as it likes,
+//! since it may keep to a rate: as long as it says WORKING it lives.
 
 use std::collections::VecDeque;
 
 use parking_lot::Condvar;
 
+use super::crowd::Place;
 use super::transfer::{Owner, State, Transfer};
 use super::{knock, upload};
 use crate::base::limits::HEADER_TIME_MAX;
 use crate::base::{Bitmap, FaultKind};
+use crate::io::clock;
 use crate::io::failpoint::fail_point;
 use crate::io::link::{Closer, Link, LinkError, Phase};
 use crate::io::threads;
@@ -27,14 +31,18 @@ use crate::wire::message::transfer::{Content, Open, Opened, Set};
 /// One connection.
 pub(in crate::node) fn serve(mut link: Link, owner: &Owner) {
     let (remote, peer) = (link.remote, link.peer);
-    let Some(_place) = owner.crowd.enter(peer) else {
-        log::info!(target: "upload", "{remote} {}: has too many connections", peer.short());
-        let refused = Refused::new(Why::Busy, "you have too many connections here; close some");
+    let closer = link.closer();
+    let moved = |upload| owner.uploads.last_moved(upload);
+    let who = (peer, remote.ip());
+    let place = owner.crowd.enter(clock::now(), who, &moved, move || closer.close());
+    let Some(place) = place else {
+        log::info!(target: "upload", "{remote} {}: there is no place left for it", peer.short());
+        let refused = Refused::new(Why::Busy, "there are too many connections here, or of yours");
         link.send(refused).unwrap_or_default();
         return;
     };
     let end = match link.recv(HEADER_TIME_MAX) {
-        Ok(Message::Open(open)) => transfer(link, owner, &open),
+        Ok(Message::Open(open)) => transfer(link, owner, &place, &open),
         Ok(Message::Knock(knock)) => knock::answer(link, owner, knock),
         Ok(other) => {
             let end = link.send(super::unexpected(&other, "chunk"));
@@ -48,7 +56,12 @@ pub(in crate::node) fn serve(mut link: Link, owner: &Owner) {
     }
 }
 
-fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError> {
+fn transfer(
+    mut link: Link,
+    owner: &Owner,
+    place: &Place<'_>,
+    open: &Open,
+) -> Result<(), LinkError> {
     fail_point!("serve.open").map_err(LinkError::Io)?;
     let set = &open.set;
     let (items, contents) = (Items::of(set), contents(set));
@@ -63,6 +76,10 @@ fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError>
             return link.send(refused);
         }
     };
+    let moved = |upload| owner.uploads.last_moved(upload);
+    if !place.opens(clock::now(), owner.ctx.up.uploads(), set_key(set), &moved) {
+        return link.send(Refused::new(Why::Busy, "other uploads use all that --up allows"));
+    }
     let closer = link.closer();
     let opening = Opening {
         requester: link.peer,
@@ -84,6 +101,7 @@ fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError>
             return link.send(Refused::new(Why::Busy, words));
         }
     };
+    place.opened(begun.connection);
     let opened = fail_point!("serve.begun")
         .map_err(LinkError::Io)
         .and_then(|()| link.send(Opened { attempt: begun.attempt, have: have.clone() }))
@@ -99,6 +117,8 @@ fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError>
         wake: Condvar::new(),
     };
     let Link { mut reader, mut writer, .. } = link;
+    // The reader hears the requester, and ends the link when it does not.
+    writer.overseen();
     let end = opened.and_then(|()| {
         std::thread::scope(|scope| {
             let write = || {
