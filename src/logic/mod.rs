@@ -10,3 +10,4 @@ pub mod peers;
 pub mod registry;
 pub mod shares;
 pub mod upload;
+mod window;

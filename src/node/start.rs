@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::claims::Claims;
 use super::config::NodeConfig;
-use super::context::{Context, chunk_link, serve_link};
+use super::context::{Context, chunk_link};
 use super::counters::Counters;
 use super::downloads::Downloads;
 use super::fetch::fetching::Fetching;
@@ -150,11 +150,11 @@ impl Listeners {
         let chunk: Handler = Arc::new(move |link| serve::chunk::serve(link, &owner));
         start(self.search, "search", QUESTIONS, usual, search)?;
         start(self.size, "size", QUESTIONS, usual, size)?;
-        start(self.chunk, "chunk", TRANSFERS, &serve_link(usual), chunk)
+        start(self.chunk, "chunk", TRANSFERS, usual, chunk)
     }
 }
 
-fn context(config: &NodeConfig, key: StaticKey) -> Arc<Context> {
+pub(super) fn context(config: &NodeConfig, key: StaticKey) -> Arc<Context> {
     let (me, stop) = (key.public(), StopToken::new());
     let link = LinkConfig::new(key, config.swarm_key.clone(), config.bulk);
     Arc::new(Context {

@@ -13,14 +13,13 @@
 //!
 //! Ends in `publish`, in `remove`, or stays for the next attempt.
 
-use std::fs::{File, Metadata, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -31,16 +30,13 @@ use super::is_disk_full;
 use super::part_file::PartFile;
 use super::staging;
 use crate::base::limits::CHUNK_SIZE_MAX;
-use crate::base::{Modified, Root, chunk::chunk_count};
-use crate::io::clock;
+use crate::base::{Root, chunk::chunk_count};
 use crate::io::failpoint::fail_point;
 
 /// Less the umask it becomes the final file's mode.
 const PART_MODE: Mode = Mode::from_raw_mode(0o666);
 /// How often a part that vanishes under our hands is opened anew.
 const RACES_MAX: usize = 8;
-/// A part that nothing has happened to for so long belongs to a download that nobody continues.
-pub const PART_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// What a small file being written is called at its end.
 const NEW_SUFFIX: &str = ".new";
 
@@ -73,15 +69,6 @@ pub enum PartError {
     },
 }
 
-/// What became of parts that nobody wants.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Removed {
-    /// How many files went.
-    pub gone: usize,
-    /// Whose parts somebody has open.
-    pub in_use: Vec<Root>,
-}
-
 /// The folder of parts. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct PartStore(Arc<Beneath>);
@@ -99,19 +86,6 @@ impl PartStore {
         let staged = |name: &str| alone.is_some() && name.ends_with(".stage");
         store.sweep(|name, _| name.ends_with(NEW_SUFFIX) || staged(name))?;
         Ok(store)
-    }
-
-    /// Removes the parts that nobody has continued for `PART_AGE_MAX`. That is told by the wall
-    /// clock, which may be decades off: call it only while no download is to be continued.
-    ///
-    /// # Errors
-    /// What readdir and unlink say.
-    pub fn forget_old(&self) -> io::Result<()> {
-        self.forget_older(clock::unix_now())
-    }
-
-    fn forget_older(&self, now: Modified) -> io::Result<()> {
-        self.sweep(|name, meta| is_ours(name) && meta.is_file() && is_old(meta, now))
     }
 
     /// Whether a chunk has room here, found by writing one that nobody sees.
@@ -202,37 +176,6 @@ impl PartStore {
         Ok(true)
     }
 
-    /// Forgets what is kept of the contents that `unwanted` names, but for what somebody has open.
-    ///
-    /// # Errors
-    /// What reading the folder says; what unlink says, after the rest was tried.
-    pub fn remove_all(&self, unwanted: &dyn Fn(&Root) -> bool) -> io::Result<Removed> {
-        let (mut removed, mut failed) = (Removed::default(), None);
-        for entry in std::fs::read_dir(self.path())? {
-            let name = entry?.file_name();
-            let Some((stem, suffix)) = name.to_str().and_then(|name| name.split_once('.')) else {
-                continue;
-            };
-            let Some(root) = stem.parse().ok().filter(unwanted) else { continue };
-            let size = suffix.strip_suffix(".part").and_then(|size| size.parse().ok());
-            let went = match (suffix, size) {
-                (_, Some(size)) => match self.remove(&root, size) {
-                    Err(PartError::Busy { .. }) => {
-                        removed.in_use.push(root);
-                        continue;
-                    }
-                    Err(PartError::Io { source, .. }) => Err(source),
-                    other => other.map_err(|error| io::Error::other(error.to_string())),
-                },
-                ("small", None) => self.remove_small(&root).map(|()| true),
-                _ => continue,
-            };
-            removed.gone += usize::from(went.as_ref().is_ok_and(|gone| *gone));
-            failed = failed.or(went.err());
-        }
-        failed.map_or(Ok(removed), Err)
-    }
-
     pub(super) fn folder(&self) -> BorrowedFd<'_> {
         self.0.folder()
     }
@@ -257,18 +200,31 @@ impl PartStore {
     /// Writes `bytes` under `name` in one step: what stands there is always whole.
     fn write_as(&self, name: &str, bytes: &[u8]) -> io::Result<File> {
         let new = format!("{name}.{}{NEW_SUFFIX}", unique());
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         fail_point!("small.create")?;
-        let mut file = File::from(rustix::fs::openat(self.folder(), &new, flags, PART_MODE)?);
-        // Locked while it is written: an unlocked one was left by a killed process.
-        let written = file.lock().and_then(|()| {
+        let mut file = self.create_locked(&new, || ())?;
+        let mut write = || {
             fail_point!("small.write")?;
             file.write_all(bytes)?;
             self.put_away_folder(name)?;
             fail_point!("small.rename")?;
             Ok(rustix::fs::renameat(self.folder(), &new, self.folder(), name)?)
-        });
-        written.inspect_err(|_| self.unlink(&new).unwrap_or_default()).map(|()| file)
+        };
+        write().inspect_err(|_| self.unlink(&new).unwrap_or_default()).map(|()| file)
+    }
+
+    /// Makes the file `new`, locked while it is written: an unlocked one was left by a killed process,
+    /// for which another may take it before, and remove it. `unlocked` is run then, for tests.
+    fn create_locked(&self, new: &str, unlocked: impl Fn()) -> io::Result<File> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        for _ in 0..RACES_MAX {
+            let file = File::from(rustix::fs::openat(self.folder(), new, flags, PART_MODE)?);
+            unlocked();
+            file.lock()?;
+            if self.has_name(&file, new)? {
+                return Ok(file);
+            }
+        }
+        Err(io::Error::other("it is removed again and again"))
     }
 
     /// Writes `bytes` under a name nobody else has; returns that and the file.
@@ -313,7 +269,7 @@ impl PartStore {
         Err(Errno::LOOP.into())
     }
 
-    /// Removes an empty folder that stands where a part should be; with a full one the part fails.
+    /// Removes the empty folder that stands where a part should be; a full one stays.
     fn put_away_folder(&self, name: &str) -> io::Result<()> {
         match rustix::fs::unlinkat(self.folder(), name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOTDIR | Errno::NOENT) => Ok(()),
@@ -330,34 +286,15 @@ impl PartStore {
 
     /// Whether the part's path still leads to `file`.
     pub(super) fn is_named(&self, file: &File, root: &Root, size: u64) -> io::Result<bool> {
-        let meta = file.metadata()?;
-        let name = part_name(root, size);
-        match rustix::fs::statat(self.folder(), name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(stat.st_ino == meta.ino() && stat.st_dev == meta.dev()),
-            Err(Errno::NOENT) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        self.has_name(file, &part_name(root, size))
     }
 
-    /// Removes what `goes`; what is locked is in use, and stays.
-    fn sweep(&self, goes: impl Fn(&str, &Metadata) -> bool) -> io::Result<()> {
-        for entry in std::fs::read_dir(self.path())? {
-            let entry = entry?;
-            let (name, meta) = (entry.file_name(), entry.metadata());
-            let (Some(name), Ok(meta)) = (name.to_str(), meta) else { continue };
-            if !goes(name, &meta) {
-                continue;
-            }
-            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-            let Ok(fd) = rustix::fs::openat(self.folder(), name, flags, Mode::empty()) else {
-                continue;
-            };
-            if File::from(fd).try_lock().is_ok() {
-                self.unlink(name)?;
-                log::info!("removed {name}, which nobody continues");
-            }
+    fn has_name(&self, file: &File, name: &str) -> io::Result<bool> {
+        let meta = file.metadata()?;
+        match rustix::fs::statat(self.folder(), name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Ok(false),
+            stat => Ok(stat.map(|s| s.st_ino == meta.ino() && s.st_dev == meta.dev())?),
         }
-        Ok(())
     }
 
     fn failed(&self, what: &'static str, root: &Root, size: u64, source: io::Error) -> PartError {
@@ -367,16 +304,6 @@ impl PartStore {
             PartError::Io { what, path: self.path().join(part_name(root, size)), source }
         }
     }
-}
-
-/// Whether a file of that name is a part.
-fn is_ours(name: &str) -> bool {
-    [".part", ".small", ".stage"].iter().any(|suffix| name.ends_with(suffix))
-}
-
-/// By ctime: mtime becomes that of the sender's file when a part is published, which may fail.
-fn is_old(meta: &Metadata, now: Modified) -> bool {
-    now.secs.saturating_sub(meta.ctime()) > PART_AGE_MAX.as_secs().cast_signed()
 }
 
 /// What nobody else puts into a name.

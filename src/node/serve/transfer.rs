@@ -120,11 +120,6 @@ impl Transfer<'_> {
         Ok(None)
     }
 
-    /// Bytes between two payments, as all uploads and this one are bounded.
-    pub(super) fn step(&self) -> Option<usize> {
-        [self.owner.ctx.up.step(), self.limit.step()].into_iter().flatten().min()
-    }
-
     /// The writer is to end.
     pub(super) fn end(&self) {
         self.state.lock().ended = true;
