@@ -98,6 +98,8 @@ impl<'a> Queue<'a> {
 
 /// What the threads of a download share.
 struct AtWork<'a> {
+    /// Files, each of which has a result at the end.
+    total: usize,
     queue: Queue<'a>,
     wanted: &'a [Wanted],
     results: Mutex<Results>,
@@ -115,14 +117,16 @@ impl Run<'_> {
         let (disputed, agreed): (Vec<_>, Vec<_>) =
             wanted.into_iter().partition(|w| !w.rivals.is_empty());
         let plan = self.plan(&agreed);
-        self.progress().expects(clock::now());
+        let total = agreed.len() + disputed.len();
         let results = self.make_empty(&pick(&agreed, &plan.empty))?;
         let has_owner =
             |set: &PlannedSet| set.files.iter().flatten().any(|i| !agreed[*i].owners.is_empty());
         let (first, last): (Vec<_>, Vec<_>) = plan.sets.iter().partition(|set| has_owner(set));
         let disputed = disputed.iter().map(|w| Task::Disputed(Dispute::of(w)));
         let tasks = first.into_iter().chain(last).map(Task::Planned).chain(disputed);
+        self.progress().expects(clock::now());
         let work = AtWork {
+            total,
             queue: Queue::new(tasks, self.give_up),
             wanted: &agreed,
             results: results.into(),
@@ -188,7 +192,7 @@ impl Run<'_> {
     /// The first fault of a download that goes on is told at once: its end may be far.
     fn take_results(&self, work: &AtWork<'_>, mut some: Results) {
         let mut results = work.results.lock();
-        let goes_on = self.give_up.is_none() && work.queue.len.load(Ordering::Relaxed) > 0;
+        let goes_on = self.give_up.is_none() && results.len() + some.len() < work.total;
         if goes_on
             && !results.iter().any(Result::is_err)
             && let Some(fault) = some.iter().find_map(|result| result.as_ref().err())
