@@ -6,6 +6,8 @@
 //! named has answered, so that one dead machine does not hold up the rest; at once when who asked
 //! does not want to know any more.
 
+mod room;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 
+use self::room::{LOOKUP_ROOM, PEER_ROOM, Room};
 use super::context::Context;
 use super::dial::{bind_for, dial_tracker};
 use crate::base::{Fault, FaultKind, FileEntry, Name, NodeId, PeerInfo, Root, Time};
@@ -33,11 +36,6 @@ const TRACKER_WAIT: Duration = Duration::from_millis(1_500);
 const ASKING_MAX: usize = 16;
 /// Peers asked although no index named them.
 const UNNAMED_MAX: usize = 128;
-/// Most files below one folder that a lookup takes from one peer, and most bytes of their names.
-const PEER_ROOM: Room = Room { files: 200_000, name_bytes: 32 << 20 };
-/// The same for all peers of a lookup together.
-const LOOKUP_ROOM: Room = Room { files: 1_000_000, name_bytes: 128 << 20 };
-
 /// One content under one name, and who said that he has it.
 #[derive(Debug, Clone)]
 pub(super) struct Hit {
@@ -239,24 +237,6 @@ fn whom_to_ask(ctx: &Context, named: &BTreeSet<NodeId>) -> Vec<PeerInfo> {
     }
     first.append(&mut others);
     first
-}
-
-/// How many files still fit.
-#[derive(Debug, Clone, Copy)]
-struct Room {
-    files: usize,
-    name_bytes: usize,
-}
-
-impl Room {
-    /// Whether `file` fits; if so it counts.
-    fn take(&mut self, file: &FileEntry) -> bool {
-        let left = self.files.checked_sub(1);
-        let bytes_left = self.name_bytes.checked_sub(file.name.as_str().len());
-        let (Some(files), Some(name_bytes)) = (left, bytes_left) else { return false };
-        *self = Room { files, name_bytes };
-        true
-    }
 }
 
 /// What the threads of one lookup share.

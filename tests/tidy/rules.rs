@@ -91,7 +91,8 @@ pub fn is_pure(file: &Source) -> Vec<String> {
 }
 
 /// What may ask for the wall clock: its home, and what compares it with the times of files.
-const WALL_CLOCK: [&str; 3] = ["src/io/clock.rs", "src/io/disk/part.rs", "src/io/index/scanner.rs"];
+const WALL_CLOCK: [&str; 3] =
+    ["src/io/clock.rs", "src/io/disk/sweep.rs", "src/io/index/scanner.rs"];
 
 /// Retries, deadlines and expiries go by monotonic time: a clock that is set changes nothing.
 pub fn goes_by_monotonic_time(file: &Source) -> Vec<String> {
