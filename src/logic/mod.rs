@@ -9,4 +9,5 @@ pub mod owners;
 pub mod peers;
 pub mod registry;
 pub mod shares;
+pub mod spread;
 pub mod upload;

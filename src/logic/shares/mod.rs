@@ -139,12 +139,14 @@ impl Shares {
             edits.drop(owner, if banned { DropReason::Banned } else { DropReason::Violation });
             return self.settle(now, edits);
         }
+        // Whoever shares a file has all of it; of a batch some files may be gone.
+        let grows = !self.items.is_batch() && !have.is_full();
         let mut have = have;
         for item in &record.corrupt {
             have.remove(*item);
         }
         let unowned = self.orphans.iter().copied().filter(|i| have.contains(*i)).collect();
-        self.owners.insert(owner, Owner::new(now, node, have));
+        self.owners.insert(owner, Owner::new(now, node, have, grows));
         self.place(now, unowned, &mut edits);
         self.feed(now, owner, &mut edits);
         self.settle(now, edits)
@@ -243,6 +245,31 @@ impl Shares {
         self.settle(now, edits)
     }
 
+    /// The owner has these too: it is fetching the set itself.
+    pub fn on_have(&mut self, now: Time, owner: OwnerKey, items: &[Range]) -> Vec<Action> {
+        let mut edits = Edits::default();
+        let Some(state) = self.owners.get_mut(&owner) else { return Vec::new() };
+        if !self.items.bound(items) {
+            self.expel(now, owner, DropReason::Violation, &mut edits);
+            return self.settle(now, edits);
+        }
+        state.heard = now;
+        let corrupt = self.records.get(&state.node).map(|record| &record.corrupt);
+        let mut unowned = Vec::new();
+        for item in items.iter().flat_map(|run| run.iter()) {
+            if !corrupt.is_some_and(|corrupt| corrupt.contains(&item))
+                && state.have.insert(item)
+                && self.orphans.contains(&item)
+            {
+                unowned.push(item);
+            }
+        }
+        unowned.sort_unstable();
+        self.place(now, unowned, &mut edits);
+        self.feed(now, owner, &mut edits);
+        self.settle(now, edits)
+    }
+
     /// The owner no longer has these. Nobody is to blame, but for a list that names what the set
     /// does not have, or more than it has.
     pub fn on_stale(&mut self, now: Time, owner: OwnerKey, items: &[Range]) -> Vec<Action> {
@@ -253,6 +280,8 @@ impl Shares {
             return self.settle(now, edits);
         }
         state.heard = now;
+        // What it takes back it does not get again: it has given the set up.
+        state.grows = false;
         let mut freed = Vec::new();
         let node = state.node;
         for item in items.iter().flat_map(|run| run.iter()) {

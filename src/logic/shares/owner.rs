@@ -41,6 +41,8 @@ pub(super) struct Owner {
     pub(super) node: NodeId,
     /// What it has and may be asked for.
     pub(super) have: Bitmap,
+    /// Whether it is fetching the set itself, and will have more.
+    pub(super) grows: bool,
     /// What it was asked for on this connection, ever, and has not begun to send.
     pub(super) asked: Bitmap,
     pub(super) share: BTreeSet<u32>,
@@ -56,11 +58,12 @@ pub(super) struct Owner {
 
 impl Owner {
     /// An owner that just said what it has.
-    pub(super) fn new(now: Time, node: NodeId, have: Bitmap) -> Owner {
+    pub(super) fn new(now: Time, node: NodeId, have: Bitmap, grows: bool) -> Owner {
         let asked = Bitmap::none(have.len());
         Owner {
             node,
             have,
+            grows,
             asked,
             share: BTreeSet::new(),
             flying: BTreeMap::new(),

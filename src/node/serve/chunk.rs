@@ -5,11 +5,7 @@
 //! requester that is silent for longer than the patience, a newer connection for the same
 //! transfer, or the node's end; the writer is joined before the reader returns.
 
-use std::collections::VecDeque;
-
-use parking_lot::Condvar;
-
-use super::transfer::{Owner, State, Transfer};
+use super::transfer::{Owner, Transfer};
 use super::upload;
 use crate::base::limits::HEADER_TIME_MAX;
 use crate::base::{Bitmap, FaultKind};
@@ -74,7 +70,7 @@ fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError>
     let opening = Opening {
         requester: link.peer,
         set: set_key(set),
-        name: name_of(owner, &contents),
+        name: name_of(owner, set, &contents),
         content: if let Set::File(content) = set { Some(*content) } else { None },
         total: items.total(),
         resumable: open.resumable,
@@ -95,15 +91,21 @@ fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError>
         .map_err(LinkError::Io)
         .and_then(|()| link.send(Opened { attempt, have: have.clone() }))
         .and_then(|()| fail_point!("serve.opened").map_err(LinkError::Io));
-    let state = State { upload: Upload::new(items, have), outbox: VecDeque::new(), ended: false };
+    let swarm = owner.ctx.swarms.of(set_key(set), items.count());
+    let place = swarm.join(connection, Upload::new(items, have));
+    // What has arrived here meanwhile was told to those who had joined.
+    if let Some((have, _)) = owner.ctx.fetching.growing(&set_key(set)) {
+        place.outgoing().gained(&have.iter().collect::<Vec<_>>());
+    }
     let transfer = Transfer {
         owner,
         connection,
+        set: set_key(set),
+        peer: (link.peer, link.remote.ip()),
         contents,
         batch: matches!(set, Set::Batch(_)),
         limit,
-        state: state.into(),
-        wake: Condvar::new(),
+        place,
     };
     let Link { mut reader, mut writer, .. } = link;
     let end = opened.and_then(|()| {
@@ -153,7 +155,11 @@ fn what_is_here(
     let here = |c: &Content| owner.index.entry_of(&c.root).is_some_and(|e| e.size == c.size);
     let have = match set {
         Set::File(content) if here(content) => Bitmap::all(items.count()),
-        Set::File(_) => Bitmap::none(items.count()),
+        // Whoever comes before the first chunk is told when that is here.
+        Set::File(_) => match owner.ctx.fetching.growing(&set_key(set)) {
+            Some((have, _)) => return Ok(have),
+            None => Bitmap::none(items.count()),
+        },
         Set::Batch(_) => {
             let mut have = Bitmap::none(items.count());
             (0_u32..).zip(contents).filter(|(_, c)| here(c)).for_each(|(i, _)| {
@@ -169,9 +175,11 @@ fn what_is_here(
 }
 
 /// What `transfers` calls it.
-fn name_of(owner: &Owner, contents: &[Content]) -> String {
+fn name_of(owner: &Owner, set: &Set, contents: &[Content]) -> String {
     let first = contents.first().and_then(|c| owner.index.entry_of(&c.root));
-    let first = first.map_or_else(|| "?".into(), |e| e.name.as_str().to_owned());
+    let first = first.map(|entry| entry.name.to_string());
+    let fetched = || owner.ctx.fetching.growing(&set_key(set)).map(|(_, name)| name.to_string());
+    let first = first.or_else(fetched).unwrap_or_else(|| "?".into());
     match contents.len() {
         1 => first,
         n => format!("{first} and {} more", n - 1),
