@@ -29,7 +29,7 @@ pub const RUN_BYTES_MAX: u64 = CHUNK_SIZE_MIN;
 /// Most small files in one run: each is open while it is sent.
 pub const RUN_FILES_MAX: u32 = 64;
 /// Runs announced and not begun: the next one and the one after it.
-const READY_MAX: usize = 2;
+pub const READY_MAX: usize = 2;
 
 /// What the writer does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,9 +9,14 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::speed::Speed;
 use crate::base::{Bitmap, NodeId, Time};
+use crate::logic::upload::READY_MAX;
+
+/// How long a WANT and its answer may be under way.
+const CROSSING_TIME: Duration = Duration::from_millis(300);
 
 /// How far an item in flight has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +88,16 @@ impl Owner {
     /// All it holds.
     pub(super) fn held(&self) -> BTreeSet<u32> {
         self.share.iter().chain(self.flying.keys()).copied().collect()
+    }
+
+    /// How many items of its share it is probably announcing just now: what is taken from it then comes
+    /// twice. One that is silent for longer than a message takes has none.
+    pub(super) fn promised(&self, now: Time) -> usize {
+        if now.since(self.heard) > CROSSING_TIME {
+            return 0;
+        }
+        let announced = self.flying.values().filter(|stage| **stage == Stage::Announced).count();
+        READY_MAX.saturating_sub(announced)
     }
 
     /// Bytes in its share.
