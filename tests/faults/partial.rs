@@ -50,3 +50,41 @@ fn the_first_owner_sends_little_more_than_the_file_once() {
     }
     drop(alice);
 }
+
+#[test]
+fn what_is_here_of_a_file_is_served_while_its_first_owner_is_away() {
+    let swarm = Swarm::new();
+    let (alice, film) = film(&swarm);
+    let bob = requesters(&swarm, &["bob"]).remove(0);
+    let done = |node: &Node| node.transfers().iter().map(|t| t.done).max().unwrap_or(0);
+    until("half of it is at bob's", LONG, || done(&bob.0) > SIZE as u64 / 2);
+    let carol = requesters(&swarm, &["carol"]).remove(0);
+    until("carol has begun", LONG, || done(&carol.0) > 0);
+    alice.stop();
+    drop(alice);
+    swarm.forget();
+    let here = done(&bob.0);
+    until("carol has what bob has", LONG, || done(&carol.0) >= here.min(done(&bob.0)));
+    let _alice = swarm.node("alice");
+    for (node, id) in [bob, carol] {
+        comes(&node, id, &film);
+    }
+}
+
+#[test]
+fn a_requester_that_leaves_in_the_middle_keeps_nobody_waiting() {
+    let swarm = Swarm::new();
+    let (_alice, film) = film(&swarm);
+    let mut all = requesters(&swarm, &["bob", "carol", "dave", "erin"]);
+    let (leaver, _) = all.remove(0);
+    let (quitter, id) = all.remove(0);
+    let served = |node: &Node| node.stats().bytes_up > 256 << 10;
+    until("both serve others", LONG, || served(&leaver) && served(&quitter));
+    leaver.stop();
+    quitter.cancel(id).unwrap();
+    for (node, id) in all {
+        comes(&node, id, &film);
+    }
+    let parts = swarm.data("carol").join(".parvi/parts");
+    until("what was given up is gone", LONG, || std::fs::read_dir(&parts).unwrap().count() == 0);
+}

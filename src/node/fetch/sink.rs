@@ -72,7 +72,7 @@ impl Sink {
     /// A file's part, to be read while it is written.
     pub(super) fn part(&self) -> Option<Arc<File>> {
         let Sink::File { part, .. } = self else { return None };
-        let read = part.file().try_clone();
+        let read = part.open_to_read();
         read.inspect_err(|e| log::info!(target: "fetch", "a part is not served: {e}"))
             .ok()
             .map(Arc::new)
