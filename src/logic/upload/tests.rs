@@ -297,6 +297,47 @@ fn a_list_that_repeats_itself_to_cost_time_is_a_violation() {
     assert_eq!(upload.on_ack(&ack(&bomb)).map(|_| ()), repeated);
 }
 
+/// What `upload` announces until it has no place free, sent at once.
+fn announced(upload: &mut Upload, spread: &mut Spread) -> Vec<u32> {
+    let steps = std::iter::from_fn(|| upload.next(spread));
+    let items = steps.filter_map(|step| match step {
+        Step::Announce(run) => Some(run.first),
+        Step::Send(_) => None,
+    });
+    items.collect()
+}
+
+#[test]
+fn two_requesters_get_nothing_twice_while_there_is_something_nobody_has() {
+    let mut spread = Spread::new(6);
+    let mut two = [bob(6), bob(6)];
+    for upload in &mut two {
+        spread.join();
+        upload.on_want(&want(&[range(0, 6)], &[], 1)).unwrap();
+    }
+    let first = announced(&mut two[0], &mut spread);
+    let second = announced(&mut two[1], &mut spread);
+    assert_eq!((first, second), (vec![0, 1, 2], vec![3, 4, 5]));
+    two[1].on_skip(&skip(Range::one(4)), &mut spread).unwrap();
+    two[0].on_ack(&ack(&[Range::one(0)])).unwrap();
+    assert_eq!(announced(&mut two[0], &mut spread), [4], "it was not handed out after all");
+    two[1].leave(&mut spread);
+    spread.leave();
+    two[0].on_ack(&ack(&[Range::one(1)])).unwrap();
+    assert_eq!(announced(&mut two[0], &mut spread), [5], "what was lost counts for nothing");
+}
+
+#[test]
+fn what_an_owner_gains_is_new_once_and_can_be_wanted_then() {
+    let mut upload = Upload::new(Items::chunks(4 * 256 * KIB), Bitmap::none(4));
+    upload.on_want(&want(&[range(0, 4)], &[], 4)).unwrap();
+    assert!(send_all(&mut upload).is_empty());
+    assert_eq!(upload.on_gained(&[1, 3]), [1, 3]);
+    assert_eq!(upload.on_gained(&[1, 2, 9]), [2], "9 is no item of the set");
+    upload.on_want(&want(&[range(0, 4)], &[], 4)).unwrap();
+    assert_eq!(send_all(&mut upload), [1, 2, 3]);
+}
+
 #[derive(Debug, Clone)]
 enum Heard {
     Want(Vec<Range>, Vec<Range>, u16),
