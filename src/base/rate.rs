@@ -1,5 +1,14 @@
-//! Rates like `20MiB` a second, the token bucket that holds a sender or receiver to one, and the
-//! limit of one transfer, which a person sets and lifts while it moves.
+//! Rates like `20MiB` a second and what goes with one, the token bucket that holds a sender or
+//! receiver to it, and the limit of one transfer, which a person sets and lifts while it moves.
+//!
+//! ```text
+//! rate       at least MIN
+//! uploads    so many at once that each has UPLOAD_MIN, and one in any case; others are told Busy
+//! downloads  so many connections at once that each has DOWNLOAD_MIN, and one in any case
+//! step       what moves, or is taken from a socket, between two payments: each of those who share
+//!            the rate has its turn at least twice a second, or four times if it is alone
+//! silence    an owner below SILENT_MAX is taken for dead, since it has a turn that often
+//! ```
 
 use std::time::Duration;
 
@@ -11,10 +20,41 @@ pub struct Rate(u64);
 
 /// Why a text is no rate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a rate is a size per second above zero, like 20MiB or 500kB")]
+#[error("a rate is a size per second, at least 1KiB, like 20MiB or 500kB")]
 pub struct RateError;
 
+/// Every upload's part of a rate at least, bytes per second.
+const UPLOAD_MIN: u64 = 4 * 1024;
+/// Every downloading connection's part of a rate at least, bytes per second: the largest chunk of
+/// most files arrives in about a minute, and little is lost with a connection.
+const DOWNLOAD_MIN: u64 = 64 * 1024;
+/// Smallest step, bytes: four of them a second are the smallest rate.
+const STEP_MIN: u64 = 256;
+
 impl Rate {
+    /// Slowest that a person may ask for.
+    pub const MIN: Rate = Rate(4 * STEP_MIN);
+
+    /// Below it an owner is taken for dead, bytes per second: far below what any bound leaves it.
+    pub const SILENT_MAX: u64 = Rate::MIN.0 / 4;
+
+    /// Uploads that it has room for.
+    pub fn uploads(self) -> u64 {
+        (self.0 / UPLOAD_MIN).max(1)
+    }
+
+    /// Downloading connections that it has room for.
+    pub fn downloads(self) -> u64 {
+        (self.0 / DOWNLOAD_MIN).max(1)
+    }
+
+    /// Bytes that one of `sharing` connections moves between two payments: an eighth of a second's,
+    /// so that the flow is even; of many, so few that each has its turn twice a second.
+    pub fn step(self, sharing: u64) -> usize {
+        let parts = sharing.saturating_mul(2).max(8);
+        usize::try_from((self.0 / parts).max(STEP_MIN)).unwrap_or(usize::MAX)
+    }
+
     /// `bytes` per second, at least one.
     pub const fn per_second(bytes: u64) -> Rate {
         Rate(if bytes == 0 { 1 } else { bytes })
@@ -31,7 +71,7 @@ impl std::str::FromStr for Rate {
     fn from_str(text: &str) -> Result<Self, RateError> {
         let text = text.trim().trim_end_matches("/s");
         match text.parse::<bytesize::ByteSize>() {
-            Ok(size) if size.0 > 0 => Ok(Rate(size.0)),
+            Ok(size) if size.0 >= Rate::MIN.0 => Ok(Rate(size.0)),
             _ => Err(RateError),
         }
     }
@@ -112,11 +152,11 @@ mod tests {
     #[test]
     fn rates_are_read_as_people_write_them() {
         for (text, bytes) in
-            [("20MiB", 20 << 20), ("500kB", 500_000), ("1 MiB/s", 1 << 20), ("7", 7)]
+            [("20MiB", 20 << 20), ("500kB", 500_000), ("1 MiB/s", 1 << 20), ("1024", 1 << 10)]
         {
             assert_eq!(text.parse::<Rate>().map(Rate::bytes), Ok(bytes), "{text}");
         }
-        for bad in ["", "0", "fast", "-1", "20MiB/h"] {
+        for bad in ["", "0", "1023", "1kB", "fast", "-1", "20MiB/h"] {
             assert_eq!(bad.parse::<Rate>(), Err(RateError), "{bad:?} was taken for a rate");
         }
     }
@@ -131,6 +171,45 @@ mod tests {
         }
         let took = now.since(start);
         assert!((took.as_secs_f64() - 9.9).abs() < 0.01, "10,000 bytes at 1,000/s took {took:?}");
+    }
+
+    /// The longest time from one step of a connection to its next, when `sharing` of them pay into
+    /// one bucket and each goes on as soon as it may.
+    fn longest_silence(rate: Rate, sharing: u64) -> Duration {
+        let mut bucket = TokenBucket::new(rate);
+        let step = rate.step(sharing) as u64;
+        let start = Time::ZERO + Duration::from_secs(50);
+        let mut turns: std::collections::BTreeSet<(Time, u64)> =
+            (0..sharing).map(|n| (start, n)).collect();
+        let mut longest = Duration::ZERO;
+        for _ in 0..sharing * 4 {
+            let Some((now, n)) = turns.pop_first() else { break };
+            let wait = bucket.take(now, step);
+            longest = longest.max(wait);
+            turns.insert((now + wait, n));
+        }
+        longest
+    }
+
+    #[test]
+    fn whoever_shares_a_rate_moves_something_twice_a_second() {
+        for rate in (0..30).map(|n| Rate::per_second(Rate::MIN.bytes() << n)) {
+            for sharing in [1, 2, 10, 128].map(|n| rate.uploads().min(n)) {
+                let silence = longest_silence(rate, sharing);
+                let most = Duration::from_millis(501);
+                assert!(silence <= most, "{rate}: one of {sharing} is silent for {silence:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_rate_is_far_above_what_is_taken_for_dead() {
+        for bytes in [1 << 10, 5_000, 10_000, 100_000, 1 << 20, 1 << 40] {
+            let rate = Rate::per_second(bytes);
+            for connections in [rate.uploads(), rate.downloads()] {
+                assert!(bytes / connections >= 4 * Rate::SILENT_MAX, "{rate}: {connections}");
+            }
+        }
     }
 
     #[test]

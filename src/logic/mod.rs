@@ -11,3 +11,4 @@ pub mod registry;
 pub mod shares;
 pub mod spread;
 pub mod upload;
+mod window;

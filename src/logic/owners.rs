@@ -41,6 +41,18 @@ pub enum Standing {
     Lost(String),
 }
 
+/// Where an owner stands who has called by himself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Returned {
+    /// He is none, or none any more.
+    NoOwner,
+    /// He is dialled as soon as there is room, if he is not being dialled already.
+    Dialled,
+    /// He is believed to be connected, and misses us: nobody dials him until that connection, which
+    /// is dead at his end, is closed here too.
+    LaneIsDead,
+}
+
 #[derive(Debug)]
 enum State {
     Waiting { due: Time, why: String },
@@ -118,22 +130,25 @@ impl Owners {
 
     /// Somebody has called by himself, so he is there. An owner's time has come; who is none becomes
     /// one if he `may_join`. Otherwise the next search comes as soon as one may: calls of strangers
-    /// make none more. Tells whether he is an owner.
-    pub fn returned(&mut self, now: Time, peer: PeerInfo, may_join: bool) -> bool {
+    /// make none more.
+    pub fn returned(&mut self, now: Time, peer: PeerInfo, may_join: bool) -> Returned {
         let id = peer.id;
         if may_join || self.owners.contains_key(&id) {
             self.found(now, vec![peer]);
         }
-        if !self.owners.contains_key(&id) {
+        let Some(owner) = self.owners.get_mut(&id) else {
             self.next_search = self.next_search.min(self.last_search + SEARCH_FIRST);
-            return false;
+            return Returned::NoOwner;
+        };
+        match &mut owner.state {
+            State::Banned(_) => Returned::NoOwner,
+            State::Connected => Returned::LaneIsDead,
+            State::Waiting { due, .. } => {
+                *due = now;
+                Returned::Dialled
+            }
+            State::Dialling | State::Gone { .. } => Returned::Dialled,
         }
-        if let Some(owner) = self.owners.get_mut(&id)
-            && let State::Waiting { due, .. } = &mut owner.state
-        {
-            *due = now;
-        }
-        !self.is_banned(id)
     }
 
     /// Whether nobody is known who has it.
@@ -444,17 +459,18 @@ mod tests {
     fn a_stranger_who_calls_joins_only_if_he_may_and_makes_no_more_searches() {
         let mut owners = Owners::new(at(0), 0, vec![peer(0)]);
         owners.ended(at(0), peer(0).id, lost(), u64::MAX);
-        assert!(owners.returned(at(1), peer(0), false), "an owner of this fetch already");
+        let already = owners.returned(at(1), peer(0), false);
+        assert_eq!(already, Returned::Dialled, "an owner of this fetch already");
         assert_eq!(owners.due(at(1), 9), [peer(0)]);
         assert!(owners.search_due(at(1_000), u64::MAX));
         owners.connected_to(peer(0).id);
         assert!(owners.search_due(at(9_000), 0), "calm from now on");
-        assert!(!owners.returned(at(9_100), peer(2), false));
-        assert!(!owners.returned(at(9_200), peer(2), false));
+        assert_eq!(owners.returned(at(9_100), peer(2), false), Returned::NoOwner);
+        assert_eq!(owners.returned(at(9_200), peer(2), false), Returned::NoOwner);
         assert!(!owners.search_due(at(9_999), 0), "not sooner than a second after the last");
         assert!(owners.search_due(at(10_000), 0));
         assert!(owners.due(at(10_000), 9).is_empty(), "he is not dialled");
-        assert!(owners.returned(at(10_001), peer(2), true));
+        assert_eq!(owners.returned(at(10_001), peer(2), true), Returned::Dialled);
         assert_eq!(owners.due(at(10_001), 9), [peer(2)]);
     }
 
@@ -468,7 +484,7 @@ mod tests {
         let mut owners = Owners::new(at(0), 0, many(0));
         owners.found(at(0), many(200));
         assert_eq!(owners.due(at(0), 999).len(), OWNERS_MAX);
-        assert!(!owners.returned(at(0), peer(2), true));
+        assert_eq!(owners.returned(at(0), peer(2), true), Returned::NoOwner);
     }
 
     #[test]
@@ -478,5 +494,18 @@ mod tests {
         let moved = PeerInfo { ip: [10, 9, 9, 9].into(), ..peer(0) };
         owners.found(at(1), vec![moved.clone()]);
         assert_eq!(owners.due(at(1), 9), [moved]);
+    }
+
+    #[test]
+    fn an_owner_that_calls_while_he_is_believed_connected_is_dialled_when_that_lane_is_closed() {
+        let (mut owners, alice) = (Owners::new(at(0), 0, vec![peer(0)]), peer(0).id);
+        owners.dialling(alice);
+        assert_eq!(owners.returned(at(1), peer(0), true), Returned::Dialled, "already under way");
+        owners.connected_to(alice);
+        owners.useful(alice);
+        assert_eq!(owners.returned(at(2), peer(0), true), Returned::LaneIsDead);
+        assert!(owners.due(at(9_999), 9).is_empty(), "one connection an owner");
+        owners.ended(at(9_999), alice, lost(), u64::MAX);
+        assert_eq!(owners.due(at(10_249), 9), [peer(0)]);
     }
 }

@@ -10,7 +10,7 @@ use super::counters::Counters;
 use super::fetch::fetching::Fetching;
 use super::swarm::Swarms;
 use super::throttle::Throttle;
-use crate::base::{NodeId, NodeLabel, Ports};
+use crate::base::{NodeId, NodeLabel, Ports, Rate};
 use crate::io::link::{LinkConfig, Timeouts};
 use crate::io::notices::Notices;
 use crate::io::threads::{Group, StopToken};
@@ -52,22 +52,9 @@ pub(super) struct Context {
     pub(super) notices: Notices,
 }
 
-/// Slowest requester that keeps its connection, bytes per second: below the usual minimum, since one
-/// on a slow line may share it among many owners. One that reads nothing at all goes as soon.
-const REQUESTER_RATE_MIN: u64 = 4 * 1024;
-
-/// The link for serving chunks.
-pub(super) fn serve_link(link: &LinkConfig) -> Arc<LinkConfig> {
-    let timeouts = Timeouts { rate_min: REQUESTER_RATE_MIN, ..link.timeouts };
-    Arc::new(LinkConfig { timeouts, ..link.clone() })
-}
-
-/// Slowest owner whose connection is kept, bytes per second.
-const OWNER_RATE_MIN: u64 = 256;
-
 /// The link for fetching chunks: an owner may be as slow as it likes as long as it does not fall
 /// silent for `patience`; faster owners take its share over.
 pub(super) fn chunk_link(link: &LinkConfig, patience: Duration) -> Arc<LinkConfig> {
-    let timeouts = Timeouts { grace: patience, rate_min: OWNER_RATE_MIN, ..link.timeouts };
+    let timeouts = Timeouts { grace: patience, rate_min: Rate::SILENT_MAX, ..link.timeouts };
     Arc::new(LinkConfig { timeouts, ..link.clone() })
 }

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parvi_wal::{Disk, Options, Wal, WalError};
+use parvi_wal::{Disk, Options, Report, Wal, WalError};
 
 use crate::base::{Fault, FaultKind, NodeId};
 use crate::io::failpoint::fail_point;
@@ -37,19 +37,22 @@ impl Journal {
         let storage = super::failing_log::FailingLog(storage);
         let opened = Wal::open(Arc::new(storage), Options::new(*me.as_bytes()));
         let (wal, recovered) = opened.map_err(|e| fault(&e))?;
-        if !recovered.report.is_whole() {
-            log::error!(
-                target: "wal",
-                "the log of uploads in {} is damaged; some may have to be asked for again: {}",
-                path.display(),
-                recovered.report
-            );
+        if let Some((level, words)) = words_of_damage(&recovered.report) {
+            let (path, report) = (path.display(), &recovered.report);
+            log::log!(target: "wal", level, "the log of uploads in {path} {words}: {report}");
         }
         let records = recovered.records.iter().filter_map(|record| {
             let read = Record::from_log(record.kind, &record.payload);
             read.inspect_err(|e| log::error!(target: "wal", "a record is not understood: {e}")).ok()
         });
         Ok((Journal::of(wal), records.collect()))
+    }
+
+    /// One that ends with the test.
+    #[cfg(test)]
+    pub(super) fn in_memory() -> Journal {
+        let disk = parvi_wal::testing::MemStorage::default();
+        Journal::of(Wal::open(Arc::new(disk), Options::new([1; 32])).unwrap().0)
     }
 
     fn of(wal: Wal) -> Journal {
@@ -113,6 +116,35 @@ impl Journal {
     }
 }
 
+/// How damage is told, of any kind: the report alone cannot know of each record whether somebody was
+/// told that it was durable.
+fn words_of_damage(report: &Report) -> Option<(log::Level, &'static str)> {
+    match (report.is_whole(), report.damage.is_empty()) {
+        (true, true) => None,
+        (true, false) => Some((log::Level::Warn, "has bytes that are not what was written")),
+        (false, _) => Some((log::Level::Error, "is damaged; some may have to be asked for again")),
+    }
+}
+
+/// Whether a person knows that the log takes nothing. Kept with the uploads, and asked and told with
+/// them locked, as a checkpoint is written: so it never says so after the log was mended.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    told: bool,
+}
+
+impl Refusals {
+    /// An upload was refused. Tells whether that is to be said: once, and only while it is so.
+    pub(super) fn refused(&mut self, journal: &Journal) -> bool {
+        journal.is_behind() && !std::mem::replace(&mut self.told, true)
+    }
+
+    /// A checkpoint was tried. Tells whether it is to be said that the log takes records again.
+    pub(super) fn over(&mut self, journal: &Journal) -> bool {
+        !journal.is_behind() && std::mem::take(&mut self.told)
+    }
+}
+
 /// A record in words, for a person who looks at the log.
 pub fn describe_record(record: &parvi_wal::Record) -> String {
     let read = Record::from_log(record.kind, &record.payload);
@@ -134,6 +166,7 @@ mod tests {
     use std::sync::Arc;
 
     use parvi_wal::testing::{Failure, MemStorage, Operation, Trouble};
+    use parvi_wal::{Damage, Lost};
 
     use super::*;
     use crate::logic::ledger::End;
@@ -186,5 +219,48 @@ mod tests {
         journal.sync().unwrap();
         drop(journal);
         assert_eq!(open(&disk).1, [over(1), over(3)]);
+    }
+
+    #[test]
+    fn a_refusal_is_told_once_and_only_while_the_log_takes_nothing() {
+        let disk = MemStorage::default();
+        let (journal, _) = open(&disk);
+        let mut refusals = Refusals::default();
+        journal.append(&over(1)).unwrap();
+        fail(&disk, Operation::Sync, Trouble::Eio);
+        journal.sync().unwrap_err();
+        assert!(refusals.refused(&journal) && !refusals.refused(&journal), "once");
+        assert!(!refusals.over(&journal), "not yet");
+        disk.fail(None);
+        journal.checkpoint(&[over(1)]);
+        assert!(refusals.over(&journal) && !refusals.over(&journal));
+
+        fail(&disk, Operation::Sync, Trouble::Eio);
+        journal.append(&over(2)).unwrap();
+        journal.sync().unwrap_err();
+        disk.fail(None);
+        journal.checkpoint(&[over(1)]);
+        assert!(!refusals.refused(&journal), "the log was mended before that could be told");
+    }
+
+    #[test]
+    fn damage_that_a_crash_may_explain_is_told_too() {
+        let damage = |was_durable| Damage {
+            file: "1.wal".into(),
+            offset: 64,
+            what: parvi_wal::Fault::Corrupt(Lost {
+                bytes: 9,
+                first_record: 5,
+                last_record: Some(5),
+                was_durable,
+            }),
+        };
+        let told = |damage| {
+            let report = Report { damage, ..Report::default() };
+            words_of_damage(&report).map(|(level, _)| level)
+        };
+        assert_eq!(told(vec![]), None);
+        assert_eq!(told(vec![damage(false)]), Some(log::Level::Warn));
+        assert_eq!(told(vec![damage(false), damage(true)]), Some(log::Level::Error));
     }
 }

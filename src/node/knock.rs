@@ -1,10 +1,12 @@
 //! Calls requesters that have gone with an upload unfinished.
 //!
-//! Invariant: no payload leaves here. A call proves the other's identity, says what was begun, and
-//! hears what becomes of it; a requester that still wants it dials and opens the set itself (I6).
-//! `logic::ledger::Calls` bounds how many calls are under way. Ends with the node.
+//! Invariant: no payload leaves here. A call proves the other's identity, says what was begun, set by
+//! set, and hears what becomes of each; a requester that still wants one dials and opens it itself
+//! (I6). `logic::ledger::Calls` bounds how many calls are under way, `ANSWERS_TIME_MAX` how long one
+//! of them takes. However a call ends, by a panic too, what it did not ask after waits again. Ends
+//! with the node.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,15 +15,19 @@ use parking_lot::Mutex;
 use super::context::Context;
 use super::dial::bind_for;
 use super::uploads::Uploads;
-use crate::base::{NodeId, NodeLabel, Ports};
+use crate::base::{NodeId, NodeLabel, PeerInfo, Ports};
+use crate::io::clock;
 use crate::io::failpoint::fail_point;
 use crate::io::link::{self, Closer, Link, LinkError};
-use crate::logic::ledger::{Answer, Call, Calls};
+use crate::logic::ledger::{self, Answer, Calls, Met};
 use crate::wire::Message;
 use crate::wire::message::knock::{Knock, Knocked};
 
 /// Between two looks at who is to be called.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Who was met has so long for all answers of a call. Others wait for their turn; who needs longer,
+/// to make a file durable, has done so when it is called next.
+const ANSWERS_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Who calls.
 pub(super) struct Caller {
@@ -32,6 +38,17 @@ pub(super) struct Caller {
     pub(super) calls: Mutex<Calls>,
     /// The connections of the calls under way, by requester, to be closed at the end.
     pub(super) open: Mutex<BTreeMap<NodeId, Closer>>,
+}
+
+/// One call from its beginning to its end, which is told when this is dropped.
+struct Calling {
+    caller: Arc<Caller>,
+    peer: PeerInfo,
+    /// What was not answered yet.
+    left: VecDeque<ledger::Knock>,
+    met: Met,
+    /// What becomes of what is left.
+    rest: Answer,
 }
 
 impl Caller {
@@ -49,32 +66,34 @@ impl Caller {
 
     /// A thread for each call that may be made now; it goes on with those that wait.
     fn start_calls(self: &Arc<Self>) {
-        loop {
-            let Some(call) = self.next_call(None) else { return };
-            let (this, first) = (self.clone(), call.clone());
+        while let Some(first) = self.next_call() {
+            let this = self.clone();
             let run = move || {
                 let mut next = Some(first);
-                while let Some(call) = next {
-                    this.make(&call);
-                    next = this.next_call(Some(&call));
+                while let Some(calling) = next {
+                    calling.make();
+                    next = this.next_call();
                 }
             };
             if let Err(e) = self.ctx.group.spawn("call", run) {
-                let why = format!("cannot start a thread to call it: {e}");
-                self.uploads.answered(&call, false, Answer::Away(why));
-                self.calls.lock().done(call.knock.requester);
+                log::warn!(target: "upload", "cannot start a thread to call a requester: {e}");
                 return;
             }
         }
     }
 
-    /// The next call, after `done` is over.
-    fn next_call(&self, done: Option<&Call>) -> Option<Call> {
-        let mut calls = self.calls.lock();
-        if let Some(call) = done {
-            calls.done(call.knock.requester);
+    fn next_call(self: &Arc<Self>) -> Option<Calling> {
+        if self.ctx.stop.is_stopped() {
+            return None;
         }
-        if self.ctx.stop.is_stopped() { None } else { calls.next_call() }
+        let call = self.calls.lock().next_call()?;
+        Some(Calling {
+            caller: self.clone(),
+            peer: call.peer,
+            left: call.knocks.into(),
+            met: Met::NotTried,
+            rest: Answer::NotTried("this node has no thread for it".to_owned()),
+        })
     }
 
     /// Whoever was not listed and is now need not be waited for any longer.
@@ -96,38 +115,147 @@ impl Caller {
         *away = still;
     }
 
-    fn make(&self, call: &Call) {
-        let (addr, who) = (call.peer.chunk(), call.peer.id);
-        let dialled = fail_point!("knock.dial")
-            .map_err(LinkError::Io)
-            .and_then(|()| link::dial(addr, bind_for(&self.ctx, addr), &self.ctx.link, Some(who)));
-        let met = dialled.is_ok();
-        let answer = dialled.and_then(|link| self.ask(link, call));
-        let answer = answer.unwrap_or_else(|e| Answer::Away(e.to_string()));
-        log::info!(target: "upload", "knocked at {}: {answer:?}", call.peer.shown());
-        self.uploads.answered(call, met, answer);
-    }
-
-    fn ask(&self, mut link: Link, call: &Call) -> Result<Answer, LinkError> {
-        let who = call.knock.requester;
-        self.open.lock().insert(who, link.closer());
-        let knock = Knock {
-            set: call.knock.set,
-            content: call.knock.content,
-            label: self.label.clone(),
-            ports: self.ports,
-        };
-        let heard =
-            if self.ctx.stop.is_stopped() { Err(LinkError::Closed) } else { link.ask(knock) };
-        self.open.lock().remove(&who);
-        let heard = heard?;
+    fn ask(
+        &self,
+        link: &mut Link,
+        knock: &ledger::Knock,
+        within: Duration,
+    ) -> Result<Answer, LinkError> {
+        if self.ctx.stop.is_stopped() {
+            return Err(LinkError::Closed);
+        }
+        let ledger::Knock { set, content, .. } = *knock;
+        link.send(Knock { set, content, label: self.label.clone(), ports: self.ports })?;
+        let heard = link.recv(within)?;
         fail_point!("knock.answered").map_err(LinkError::Io)?;
         match heard {
             Message::Knocked(Knocked::Coming) => Ok(Answer::Coming),
             Message::Knocked(Knocked::Done) => Ok(Answer::Done),
             Message::Knocked(Knocked::NotWanted(why)) => Ok(Answer::Cancelled(why.shown())),
             Message::Knocked(Knocked::Later(why)) => Ok(Answer::Later(why.shown())),
+            Message::Refused(refused) => Err(LinkError::Refused(refused)),
             other => Err(LinkError::Unexpected(other.kind())),
+        }
+    }
+}
+
+impl Calling {
+    fn make(mut self) {
+        let (ctx, addr, who) = (&self.caller.ctx, self.peer.chunk(), self.peer.id);
+        let dialled = fail_point!("knock.dial")
+            .map_err(LinkError::Io)
+            .and_then(|()| link::dial(addr, bind_for(ctx, addr), &ctx.link, Some(who)));
+        match dialled {
+            Ok(link) => self.ask_all(link),
+            Err(e) if e.is_ours() => self.rest = Answer::NotTried(e.to_string()),
+            Err(e) => (self.met, self.rest) = (Met::Nobody, Answer::Away(e.to_string())),
+        }
+    }
+
+    /// Asks after one upload after the other, as far as the time allows.
+    fn ask_all(&mut self, mut link: Link) {
+        let caller = self.caller.clone();
+        caller.open.lock().insert(self.peer.id, link.closer());
+        let deadline = clock::now() + ANSWERS_TIME_MAX;
+        self.met = Met::Answered;
+        let mut heard = false;
+        while let Some(knock) = self.left.front() {
+            // It may have been opened again meanwhile: a knock would break that off.
+            if !caller.uploads.is_missed(knock) {
+                self.left.pop_front();
+                continue;
+            }
+            let within = deadline.since(clock::now());
+            if heard && within.is_zero() {
+                self.rest = Answer::NotTried("the call took too long already".to_owned());
+                break;
+            }
+            match caller.ask(&mut link, knock, within) {
+                Ok(answer) => {
+                    heard = true;
+                    log::info!(target: "upload", "knocked at {}: {answer:?}", self.peer.shown());
+                    caller.uploads.heard(knock, answer);
+                    self.left.pop_front();
+                }
+                Err(e) => {
+                    let refused = matches!(e, LinkError::Refused(_));
+                    self.met = if heard || refused { Met::Answered } else { Met::Mute };
+                    self.rest = Answer::Away(e.to_string());
+                    break;
+                }
+            }
+        }
+        caller.open.lock().remove(&self.peer.id);
+    }
+}
+
+impl Drop for Calling {
+    fn drop(&mut self) {
+        let (uploads, peer) = (&self.caller.uploads, &self.peer);
+        if !self.left.is_empty() {
+            log::info!(target: "upload", "knocked at {}: {:?}", peer.shown(), self.rest);
+        }
+        self.left.iter().for_each(|knock| uploads.heard(knock, self.rest.clone()));
+        uploads.called(peer, self.met);
+        self.caller.open.lock().remove(&peer.id);
+        self.caller.calls.lock().done();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logic::ledger::{Lost, Opening};
+    use crate::node::samples;
+    use crate::wire::List;
+    use crate::wire::message::tracker::{PeersDelta, Stamp};
+
+    /// alice, who misses bob.
+    fn alice() -> Arc<Caller> {
+        let (bob, (ctx, uploads)) = (samples::peer(1), samples::uploads());
+        let listed = PeersDelta {
+            stamp: Stamp { epoch: 1, version: 1 },
+            reset: true,
+            more: false,
+            changed: List::of(vec![bob.clone()]),
+            gone: List::default(),
+        };
+        ctx.peers.lock().apply(clock::now(), 0, listed);
+        let opening = Opening {
+            requester: bob.id,
+            set: [7; 32],
+            name: "film".into(),
+            content: None,
+            total: 10,
+            resumable: true,
+        };
+        uploads.begin(opening, bob.ip, Closer::of_nothing()).unwrap().end(Lost::Silent);
+        Arc::new(Caller {
+            label: "alice".parse().unwrap(),
+            ports: bob.ports,
+            calls: Mutex::default(),
+            open: Mutex::default(),
+            uploads,
+            ctx,
+        })
+    }
+
+    #[test]
+    fn a_call_that_no_thread_makes_is_made_later_and_counts_against_nobody() {
+        let (alice, bob) = (alice(), samples::peer(1));
+        let due = alice.uploads.tick();
+        assert_eq!(due.len(), 1);
+        assert!(!alice.uploads.may_call(&bob), "he is about to be called");
+        alice.calls.lock().add(due);
+        // As where the system has no thread to give, or the one it gave panics.
+        drop(alice.next_call().unwrap());
+        let row = &alice.uploads.rows()[0];
+        assert!(row.reason.starts_with("it could not be called: this node has no"), "{row:?}");
+        assert!(alice.uploads.may_call(&bob));
+        for _ in 0..10 {
+            let call = ledger::Call { peer: bob.clone(), knocks: Vec::new() };
+            alice.calls.lock().add(vec![call]);
+            assert!(alice.next_call().is_some(), "a call that ended keeps others out");
         }
     }
 }

@@ -1,7 +1,18 @@
-//! Peers, and what they answered, for this folder's tests.
+//! Peers, what they answered, and the uploads of a node without listeners, for this folder's tests.
 
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::NodeConfig;
+use super::context::Context;
+use super::journal::Journal;
 use super::lookup::Hit;
+use super::start::context;
+use super::uploads::Uploads;
 use crate::base::{FileEntry, Modified, NodeId, PeerInfo, Ports, Root};
+use crate::io::link::{Bulk, StaticKey};
 
 /// alice, bob and eve; identities ascend.
 pub(super) fn peer(n: u8) -> PeerInfo {
@@ -24,4 +35,26 @@ pub(super) fn hit(name: &str, content: &[u8], owners: &[u8]) -> Hit {
         executable: false,
     };
     Hit { entry, owners: owners.iter().map(|n| peer(*n)).collect() }
+}
+
+/// The uploads of a node whose log is in memory; whoever goes is missed at once.
+pub(super) fn uploads() -> (Arc<Context>, Arc<Uploads>) {
+    let config = NodeConfig {
+        trackers: vec!["nowhere".into()],
+        data: PathBuf::new(),
+        label: None,
+        listen: Ipv4Addr::LOCALHOST.into(),
+        advertise: None,
+        port_base: None,
+        heartbeat: Duration::from_secs(10),
+        ack_timeout: Duration::ZERO,
+        up: None,
+        down: None,
+        swarm_key: None,
+        bulk: Bulk::Private,
+        fsync: true,
+    };
+    let ctx = context(&config, StaticKey::generate().unwrap(), None);
+    let uploads = Uploads::new(ctx.clone(), Arc::default(), Journal::in_memory(), Vec::new(), true);
+    (ctx, Arc::new(uploads))
 }

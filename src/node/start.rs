@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::claims::Claims;
 use super::config::NodeConfig;
-use super::context::{Context, chunk_link, serve_link};
+use super::context::{Context, chunk_link};
 use super::counters::Counters;
 use super::downloads::Downloads;
 use super::fetch::fetching::Fetching;
@@ -45,7 +45,7 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
     let listeners = Listeners::bind(config)?;
     let label = label(config, key.public());
     let ports = listeners.ports();
-    let ctx = context(config, key, &label, ports);
+    let ctx = context(config, key, Some((label.clone(), ports)));
     let ids = Arc::new(AtomicU64::new(1));
     let registrations: Vec<Arc<Registration>> = (0..)
         .zip(&config.trackers)
@@ -152,11 +152,15 @@ impl Listeners {
         let chunk: Handler = Arc::new(move |link| serve::chunk::serve(link, &owner));
         start(self.search, "search", QUESTIONS, usual, search)?;
         start(self.size, "size", QUESTIONS, usual, size)?;
-        start(self.chunk, "chunk", TRANSFERS, &serve_link(usual), chunk)
+        start(self.chunk, "chunk", TRANSFERS, usual, chunk)
     }
 }
 
-fn context(config: &NodeConfig, key: StaticKey, label: &NodeLabel, ports: Ports) -> Arc<Context> {
+pub(super) fn context(
+    config: &NodeConfig,
+    key: StaticKey,
+    serves_at: Option<(NodeLabel, Ports)>,
+) -> Arc<Context> {
     let (me, stop) = (key.public(), StopToken::new());
     let link = LinkConfig::new(key, config.swarm_key.clone(), config.bulk);
     Arc::new(Context {
@@ -168,7 +172,7 @@ fn context(config: &NodeConfig, key: StaticKey, label: &NodeLabel, ports: Ports)
         peers: Mutex::new(PeerBook::new(me, config.trackers.len())),
         fetching: Fetching::default(),
         swarms: Swarms::default(),
-        serves_at: Some((label.clone(), ports)),
+        serves_at,
         group: Group::new("node"),
         patience: config.ack_timeout,
         up: Throttle::new(config.up, stop.clone()),

@@ -53,7 +53,7 @@ pub(super) struct State {
 }
 
 /// A transfer's place among those of its set, until it is dropped.
-pub(super) struct Place {
+pub(super) struct Joined {
     connection: Connection,
     outgoing: Arc<Outgoing>,
 }
@@ -75,7 +75,7 @@ impl Swarms {
 
 impl Swarm {
     /// A transfer begins.
-    pub(super) fn join(self: &Arc<Swarm>, connection: Connection, upload: Upload) -> Place {
+    pub(super) fn join(self: &Arc<Swarm>, connection: Connection, upload: Upload) -> Joined {
         let (outbox, gained, ended) = (VecDeque::new(), Vec::new(), false);
         let state = Mutex::new(State { upload, outbox, gained, ended });
         let swarm = self.clone();
@@ -83,7 +83,7 @@ impl Swarm {
         let member = Member { outgoing: outgoing.clone(), info: None };
         self.members.lock().insert(connection, member);
         self.spread.lock().join();
-        Place { connection, outgoing }
+        Joined { connection, outgoing }
     }
 
     /// Items have arrived here: whoever fetches the set from this node may have them.
@@ -94,7 +94,7 @@ impl Swarm {
     }
 }
 
-impl Place {
+impl Joined {
     pub(super) fn outgoing(&self) -> &Arc<Outgoing> {
         &self.outgoing
     }
@@ -120,7 +120,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Joined {
     fn drop(&mut self) {
         let swarm = &self.outgoing.swarm;
         swarm.members.lock().remove(&self.connection);

@@ -2,33 +2,22 @@
 //! to its own (`limit`).
 //!
 //! The bytes have moved when they are paid for; the thread that moved them waits off the debt, so
-//! many connections share the rate without a queue. Since a peer cuts off who is slower than
-//! `BODY_RATE_MIN` within one chunk, a rate has room for a number of connections only: they take
-//! permits. A wait ends early when the transfer does, when its limit changes, when the node stops.
+//! many connections share the rate without a queue. How many it has room for, and in which steps each
+//! of them moves, is what `base::rate` says: downloads take permits, uploads places (`serve::crowd`).
+//! A wait ends early when the transfer does, when its limit changes, when the node stops.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::base::limits::BODY_RATE_MIN;
 use crate::base::{Limit, Rate, TokenBucket};
 use crate::io::clock;
+use crate::io::link::Step;
 use crate::io::threads::StopToken;
 
-/// A connection's part of a rate is at least this multiple of what peers demand.
-const RATE_MARGIN: u64 = 4;
 /// Who waits off a debt looks so often whether the transfer is over.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// Bytes between two payments: an eighth of a second, so that the flow is even.
-fn step_of(rate: Rate) -> usize {
-    usize::try_from(rate.bytes() / 8).unwrap_or(usize::MAX)
-}
-
-/// Connections that a rate has room for.
-fn connections_of(rate: Rate) -> u64 {
-    (rate.bytes() / (BODY_RATE_MIN * RATE_MARGIN)).max(1)
-}
 
 /// The bound of one transfer, shared by its connections; a person may set, change and lift it.
 #[derive(Default)]
@@ -49,14 +38,9 @@ impl Limiter {
         self.limit.lock().rate()
     }
 
-    /// Bytes between two payments.
-    pub(super) fn step(&self) -> Option<usize> {
-        self.rate().map(step_of)
-    }
-
     /// Connections that it has room for.
     pub(super) fn connections(&self) -> usize {
-        let room = self.rate().map_or(u64::MAX, connections_of);
+        let room = self.rate().map_or(u64::MAX, Rate::downloads);
         usize::try_from(room).unwrap_or(usize::MAX)
     }
 
@@ -83,13 +67,15 @@ pub(super) struct Throttle {
     rate: Option<Rate>,
     bucket: Option<Mutex<TokenBucket>>,
     permits_used: Mutex<u64>,
+    /// Connections that move payload now.
+    sharing: AtomicU64,
     stop: StopToken,
 }
 
 impl Throttle {
     pub(super) fn new(rate: Option<Rate>, stop: StopToken) -> Throttle {
         let bucket = rate.map(|r| Mutex::new(TokenBucket::new(r)));
-        Throttle { rate, bucket, permits_used: Mutex::new(0), stop }
+        Throttle { rate, bucket, permits_used: Mutex::new(0), sharing: AtomicU64::new(0), stop }
     }
 
     /// Pays for `bytes` that have just moved; asks often whether the transfer is `over`.
@@ -105,9 +91,10 @@ impl Throttle {
         }
     }
 
-    /// Bytes between two payments.
-    pub(super) fn step(&self) -> Option<usize> {
-        self.rate.map(step_of)
+    /// Uploads that it has room for.
+    pub(super) fn uploads(&self) -> usize {
+        let room = self.rate.map_or(u64::MAX, Rate::uploads);
+        usize::try_from(room).unwrap_or(usize::MAX)
     }
 
     /// Takes a connection's permit; false when the rate has no room for one more.
@@ -126,13 +113,51 @@ impl Throttle {
     }
 
     fn permits(&self) -> u64 {
-        self.rate.map_or(u64::MAX, connections_of)
+        self.rate.map_or(u64::MAX, Rate::downloads)
     }
 
     /// Gives a permit back.
     pub(super) fn leave(&self) {
         let mut used = self.permits_used.lock();
         *used = used.saturating_sub(1);
+    }
+}
+
+/// One run of payload on one connection, held to the rate of all transfers and to its own.
+pub(super) struct Bounds<'a> {
+    all: &'a Throttle,
+    own: &'a Limiter,
+    step: Step,
+}
+
+impl<'a> Bounds<'a> {
+    /// The run begins; `step` is that of the link's half that moves it.
+    pub(super) fn new(all: &'a Throttle, own: &'a Limiter, step: Step) -> Bounds<'a> {
+        all.sharing.fetch_add(1, Ordering::Relaxed);
+        let bounds = Bounds { all, own, step };
+        bounds.set_step();
+        bounds
+    }
+
+    /// Pays for `bytes` that have just moved; asks often whether the transfer is `over`.
+    pub(super) fn pay(&self, bytes: usize, over: &dyn Fn() -> bool) {
+        self.all.pay(bytes, over);
+        self.own.pay(bytes, over);
+        self.set_step();
+    }
+
+    /// Rates are set, and others come and go, while it moves.
+    fn set_step(&self) {
+        let sharing = self.all.sharing.load(Ordering::Relaxed);
+        let all = self.all.rate.map(|rate| rate.step(sharing));
+        let own = self.own.rate().map(|rate| rate.step(1));
+        self.step.set([all, own].into_iter().flatten().min());
+    }
+}
+
+impl Drop for Bounds<'_> {
+    fn drop(&mut self) {
+        self.all.sharing.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -148,7 +173,25 @@ mod tests {
         small.leave();
         assert!(small.enter());
         assert!((0..1_000).all(|_| throttle(None).enter()));
-        assert!(throttle(Some(Rate::per_second(1))).enter(), "one connection there always is");
+        assert!(throttle(Some(Rate::MIN)).enter(), "one connection there always is");
+    }
+
+    #[test]
+    fn a_connection_moves_in_smaller_steps_the_more_share_the_rate_and_the_lower_its_own_is() {
+        let all = Throttle::new(Some(Rate::per_second(1 << 20)), StopToken::new());
+        let (own, step) = (Limiter::default(), Step::unbounded());
+        let bounds = Bounds::new(&all, &own, step.clone());
+        assert_eq!(step.at_most(usize::MAX), 1 << 17);
+        let others: Vec<_> = (0..127).map(|_| Bounds::new(&all, &own, Step::unbounded())).collect();
+        bounds.pay(1, &|| true);
+        assert_eq!(step.at_most(usize::MAX), 1 << 12, "128 of them have a turn twice a second");
+        own.set(Some(Rate::MIN));
+        bounds.pay(1, &|| true);
+        assert_eq!(step.at_most(usize::MAX), 256);
+        own.set(None);
+        drop(others);
+        bounds.pay(1, &|| true);
+        assert_eq!(step.at_most(usize::MAX), 1 << 17);
     }
 
     /// Runs `end` while a thread waits off a debt of days; it returns when that thread goes on.

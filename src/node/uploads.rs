@@ -5,39 +5,55 @@
 //! connection is current; opening again closes the older one, so a thread that wakes up late finds
 //! its connection gone. An upload keeps its number for people from its first opening to its end.
 
+mod rows;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use rows::waiting_row;
+
 use super::context::Context;
-use super::journal::Journal;
+use super::journal::{Journal, Refusals};
 use super::throttle::Limiter;
-use super::view::{Direction, TransferRow, TransferState};
-use crate::base::{Fault, NodeId, Rate, Time};
+use super::view::TransferRow;
+use crate::base::{Fault, NodeId, PeerInfo, Rate, Time};
 use crate::io::clock;
 use crate::io::link::Closer;
 use crate::logic::ledger::{
-    Answer, Call, Connection, Knock, KnockBudget, Ledger, Lost, Opened, Opening, Reach, Record,
-    SetKey, Waiting,
+    Answer, Call, Connection, Knock, KnockBudget, Ledger, Lost, Met, Opened, Opening, Reach,
+    Record, SetKey, Waiting,
 };
-
-/// An upload that is silent for longer is shown as waiting.
-const SILENCE_MAX: Duration = Duration::from_secs(2);
 
 /// Limits remembered of uploads that may come again.
 const LIMITS_KEPT: usize = 1_024;
 
-/// An upload that may begin to send.
-pub(super) struct Begun {
+/// An upload that may begin to send. Dropped without a word, as in a panic, it waits for its
+/// requester like one whose connection broke.
+pub(super) struct Begun<'a> {
+    uploads: &'a Uploads,
     pub(super) connection: Connection,
     pub(super) attempt: u32,
     /// What a person holds it to.
     pub(super) limit: Arc<Limiter>,
+}
+
+impl Begun<'_> {
+    /// Its connection has ended.
+    pub(super) fn end(self, how: Lost) {
+        // Once: of a connection that is not current any more nothing happens.
+        self.uploads.end(self.connection, how);
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        self.uploads.end(self.connection, Lost::Broken);
+    }
 }
 
 /// One upload that is connected, as `transfers` shows it.
@@ -62,8 +78,6 @@ pub(super) struct Uploads {
     ids: Arc<AtomicU64>,
     journal: Journal,
     durable: bool,
-    /// The person knows that the log takes nothing.
-    refusing: AtomicBool,
     connections: AtomicU64,
     inner: Mutex<Inner>,
 }
@@ -71,6 +85,7 @@ pub(super) struct Uploads {
 struct Inner {
     ledger: Ledger,
     budget: KnockBudget,
+    refusals: Refusals,
     open: BTreeMap<Connection, Connected>,
     /// Numbers for people, of what is open or waited for.
     numbers: BTreeMap<(NodeId, SetKey), u64>,
@@ -93,9 +108,9 @@ impl Uploads {
         let number = |w: Waiting| ((w.requester, w.set), ids.fetch_add(1, Ordering::Relaxed));
         let numbers = ledger.waiting(now).into_iter().map(number).collect();
         let (budget, open) = (KnockBudget::default(), BTreeMap::new());
-        let inner = Mutex::new(Inner { ledger, budget, open, numbers, limits: BTreeMap::new() });
-        let (refusing, connections) = (AtomicBool::new(false), AtomicU64::new(1));
-        Uploads { ctx, ids, journal, durable, refusing, connections, inner }
+        let (limits, refusals) = (BTreeMap::new(), Refusals::default());
+        let inner = Mutex::new(Inner { ledger, budget, refusals, open, numbers, limits });
+        Uploads { ctx, ids, journal, durable, connections: AtomicU64::new(1), inner }
     }
 
     /// A requester opens a set: takes over from its older connection. The log has it then.
@@ -107,7 +122,7 @@ impl Uploads {
         opening: Opening,
         from: IpAddr,
         closer: Closer,
-    ) -> Result<Begun, Fault> {
+    ) -> Result<Begun<'_>, Fault> {
         let connection = Connection(self.connections.fetch_add(1, Ordering::Relaxed));
         let (opened, limit, logged) = {
             let mut inner = self.inner.lock();
@@ -131,12 +146,12 @@ impl Uploads {
             None => Ok(()),
         };
         match logged {
-            Ok(()) => Ok(Begun { connection, attempt: opened.attempt, limit }),
+            Ok(()) => Ok(Begun { uploads: self, connection, attempt: opened.attempt, limit }),
             Err(fault) => {
                 // What the log has begun before goes on when it takes records again.
                 let refused = || Lost::Cancelled("it could not be logged".into());
                 self.end(connection, if opened.goes_on { Lost::Broken } else { refused() });
-                if !self.refusing.swap(true, Ordering::Relaxed) {
+                if self.inner.lock().refusals.refused(&self.journal) {
                     let words = "uploads are refused until the log of them takes records again";
                     self.ctx.notices.tell(format!("{words}: {fault}"));
                 }
@@ -162,8 +177,11 @@ impl Uploads {
         }
     }
 
-    /// Bytes of an upload were acknowledged.
+    /// Bytes of an upload were acknowledged, for the first time.
     pub(super) fn acked(&self, connection: Connection, bytes: u64) {
+        if bytes == 0 {
+            return;
+        }
         let mut inner = self.inner.lock();
         self.note(inner.ledger.acked(connection, bytes));
         if let Some(status) = inner.open.get_mut(&connection) {
@@ -178,7 +196,7 @@ impl Uploads {
     }
 
     /// The connection of an upload has ended.
-    pub(super) fn end(&self, connection: Connection, how: Lost) {
+    fn end(&self, connection: Connection, how: Lost) {
         let mut inner = self.inner.lock();
         let limit = inner.open.remove(&connection).map(|status| status.limit);
         if how == Lost::Done {
@@ -208,7 +226,7 @@ impl Uploads {
         let now = clock::now();
         let mut guard = self.inner.lock();
         self.note(guard.ledger.tick(now));
-        self.tidy_log(&guard.ledger);
+        self.tidy_log(&mut guard);
         let Inner { ledger, budget, .. } = &mut *guard;
         let peers = self.ctx.peers.lock();
         let (budget, found) = (RefCell::new(budget), RefCell::new(BTreeMap::new()));
@@ -223,29 +241,46 @@ impl Uploads {
         let knocks = ledger.due(now, &reach);
         drop(peers);
         guard.forget_numbers();
-        let found = found.into_inner();
-        let call = |knock: Knock| Some(Call { peer: found.get(&knock.requester)?.clone(), knock });
-        knocks.into_iter().filter_map(call).collect()
+        let mut found = found.into_inner();
+        let by_requester = knocks.chunk_by(|a, b| a.requester == b.requester);
+        let call = |knocks: &[Knock]| {
+            Some(Call { peer: found.remove(&knocks[0].requester)?, knocks: knocks.to_vec() })
+        };
+        by_requester.filter_map(call).collect()
     }
 
-    fn tidy_log(&self, ledger: &Ledger) {
+    fn tidy_log(&self, inner: &mut Inner) {
         if !self.journal.wants_checkpoint() {
             return;
         }
-        self.journal.checkpoint(&ledger.live());
-        if !self.journal.wants_checkpoint() && self.refusing.swap(false, Ordering::Relaxed) {
+        self.journal.checkpoint(&inner.ledger.live());
+        if inner.refusals.over(&self.journal) {
             self.ctx.notices.tell("the log of uploads takes records again");
         }
     }
 
-    /// What came of a call, and whether it met whom it was for.
-    pub(super) fn answered(&self, call: &Call, met: bool, answer: Answer) {
+    /// Whether the requester of a knock is still missed.
+    pub(super) fn is_missed(&self, knock: &Knock) -> bool {
+        self.inner.lock().ledger.is_knocked(knock.requester, knock.set)
+    }
+
+    /// What came of a knock.
+    pub(super) fn heard(&self, knock: &Knock, answer: Answer) {
         let mut inner = self.inner.lock();
         let (now, random) = (clock::now(), clock::random_u64());
-        inner.budget.met(now, call.peer.ip, call.peer.id, met);
-        let knock = &call.knock;
         self.note(inner.ledger.answered(now, knock.requester, knock.set, answer, random));
         inner.forget_numbers();
+    }
+
+    /// A call is over: whether it met whom it was for.
+    pub(super) fn called(&self, peer: &PeerInfo, met: Met) {
+        self.inner.lock().budget.met(clock::now(), peer.ip, peer.id, met);
+    }
+
+    /// Whether a call to somebody at `ip` may be made now.
+    #[cfg(test)]
+    pub(super) fn may_call(&self, peer: &PeerInfo) -> bool {
+        self.inner.lock().budget.take(clock::now(), peer.ip, peer.id)
     }
 
     /// The requesters that are waited for.
@@ -259,8 +294,9 @@ impl Uploads {
     /// A tracker lists a requester that was away.
     pub(super) fn returned(&self, requester: NodeId, ip: IpAddr) {
         let mut inner = self.inner.lock();
-        inner.budget.renewed(ip);
-        inner.ledger.returned(clock::now(), requester);
+        let now = clock::now();
+        inner.budget.renewed(now, ip);
+        inner.ledger.returned(now, requester);
     }
 
     /// All rows, oldest first. A requester may have opened before its name came from a tracker, so
@@ -323,68 +359,49 @@ impl Connected {
             closer,
         }
     }
-
-    fn row(&self, now: Time) -> TransferRow {
-        let limit = self.limit.rate();
-        let (state, reason) = standing(now.since(self.last_moved), limit);
-        TransferRow {
-            id: self.id,
-            dir: Direction::Up,
-            name: self.name.clone(),
-            peer: String::new(),
-            state,
-            reason,
-            done: self.acked,
-            total: self.total,
-            attempt: self.attempt,
-            rate: (self.sent as f64 / now.since(self.began).as_secs_f64().max(0.1)) as u64,
-            limit: limit.map(Rate::bytes),
-            sources: Vec::new(),
-        }
-    }
-}
-
-fn waiting_row(id: u64, waiting: Waiting, limit: Option<Rate>) -> TransferRow {
-    TransferRow {
-        id,
-        dir: Direction::Up,
-        name: waiting.name,
-        peer: String::new(),
-        state: TransferState::Waiting,
-        reason: waiting.reason,
-        done: waiting.acked,
-        total: waiting.total,
-        attempt: waiting.attempt,
-        rate: 0,
-        limit: limit.map(Rate::bytes),
-        sources: Vec::new(),
-    }
-}
-
-/// What is seen from here: whether the requester, the wire or a bound of ours holds it back is not.
-fn standing(silent: Duration, limit: Option<Rate>) -> (TransferState, String) {
-    if silent < SILENCE_MAX {
-        return (TransferState::Moving, String::new());
-    }
-    let mut reason = format!("nothing sent or acknowledged for {} s", silent.as_secs());
-    if let Some(rate) = limit {
-        reason.push_str(&format!("; it is limited to {rate}"));
-    }
-    (TransferState::Waiting, reason)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
     use super::*;
+    use crate::node::samples;
+    use crate::node::view::TransferState;
+
+    fn opening(set: u8) -> Opening {
+        Opening {
+            requester: NodeId::from_bytes([2; 32]),
+            set: [set; 32],
+            name: "film".into(),
+            content: None,
+            total: 10,
+            resumable: true,
+        }
+    }
 
     #[test]
-    fn a_silent_upload_says_for_how_long_and_blames_nobody() {
-        let (state, reason) = standing(Duration::from_millis(1_999), None);
-        assert_eq!((state, reason.as_str()), (TransferState::Moving, ""));
-        let (state, reason) = standing(Duration::from_secs(7), None);
-        assert_eq!(state, TransferState::Waiting);
-        assert_eq!(reason, "nothing sent or acknowledged for 7 s");
-        let (_, reason) = standing(Duration::from_secs(7), Some(Rate::per_second(1_024)));
-        assert_eq!(reason, "nothing sent or acknowledged for 7 s; it is limited to 1.0 KiB/s");
+    fn an_upload_whose_thread_panics_waits_for_its_requester_as_one_that_was_cut_off() {
+        let (_, uploads) = samples::uploads();
+        let here = Ipv4Addr::LOCALHOST.into();
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let _begun = uploads.begin(opening(7), here, Closer::of_nothing()).unwrap();
+            assert_eq!(uploads.rows()[0].state, TransferState::Moving);
+            std::panic::resume_unwind(Box::new("a fault of ours"));
+        }));
+        assert!(panicked.is_err());
+        let row = &uploads.rows()[0];
+        assert!(row.reason.starts_with("the connection was lost"), "{row:?}");
+        assert_eq!(uploads.rows().len(), 1);
+        assert!(uploads.inner.lock().open.is_empty());
+    }
+
+    #[test]
+    fn an_upload_that_ended_with_a_word_ends_once() {
+        let (_, uploads) = samples::uploads();
+        let here = Ipv4Addr::LOCALHOST.into();
+        uploads.begin(opening(7), here, Closer::of_nothing()).unwrap().end(Lost::Done);
+        assert!(uploads.rows().is_empty());
     }
 }

@@ -303,12 +303,12 @@ mod tests {
             ("limit 3", "limit needs RATE, like 500kB, or off; usage: limit ID RATE|off"),
             (
                 "limit 3 fast",
-                "\"fast\": a rate is a size per second above zero, like 20MiB or 500kB; \
+                "\"fast\": a rate is a size per second, at least 1KiB, like 20MiB or 500kB; \
                  usage: limit ID RATE|off",
             ),
             (
                 "limit 3 0",
-                "\"0\": a rate is a size per second above zero, like 20MiB or 500kB; \
+                "\"0\": a rate is a size per second, at least 1KiB, like 20MiB or 500kB; \
                  usage: limit ID RATE|off",
             ),
             ("limit 3 off now", "\"now\" is too much; usage: limit ID RATE|off"),

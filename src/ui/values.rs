@@ -12,8 +12,6 @@ use crate::io::link::Bulk;
 const SECONDS_MAX: f64 = 86_400.0;
 /// Shortest: tests go down to this.
 const SECONDS_MIN: f64 = 0.01;
-/// Smallest `--up` or `--down`, bytes per second.
-const RATE_MIN: u64 = 64 * 1024;
 /// Highest first port of a node, which takes three in a row.
 const PORT_BASE_MAX: u16 = u16::MAX - 2;
 
@@ -74,13 +72,7 @@ pub(super) fn label(text: &str) -> Result<NodeLabel, String> {
 
 /// `--up`, `--down`.
 pub(super) fn rate(text: &str) -> Result<Rate, String> {
-    let rate: Rate = text.parse().map_err(|e: crate::base::rate::RateError| e.to_string())?;
-    if rate.bytes() < RATE_MIN {
-        return Err(
-            "the smallest rate is 64KiB: peers take a slower one for a dead connection".into()
-        );
-    }
-    Ok(rate)
+    text.parse().map_err(|e: crate::base::rate::RateError| e.to_string())
 }
 
 /// `--fsync`.

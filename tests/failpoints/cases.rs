@@ -17,6 +17,8 @@ pub enum Who {
 pub enum Scenario {
     /// One file of several chunks.
     Film,
+    /// The same, its bytes bare on the wire, in small steps.
+    Clear,
     /// A folder of small files.
     Notes,
     /// A file without bytes.
@@ -98,7 +100,7 @@ const fn bob(scenario: Scenario, point: &'static str) -> Case {
     case(Who::Requester, scenario, point)
 }
 
-use Scenario::{Checkpoint, CutBack, Empty, Film, Knock, Notes, Reopen, Resume, Twin};
+use Scenario::{Checkpoint, Clear, CutBack, Empty, Film, Knock, Notes, Reopen, Resume, Twin};
 
 /// Makes two tests of each case, and the list of them.
 macro_rules! cases {
@@ -163,10 +165,13 @@ cases! {
     serve_header: alice(Film, "serve.header").nth(2);
     link_source: alice(Film, "link.source").nth(2);
     link_sending: alice(Film, "link.sending").nth(2);
+    link_source_clear: alice(Clear, "link.source_clear").nth(2);
+    link_sending_clear: alice(Clear, "link.sending_clear").nth(2);
     serve_sent: alice(Film, "serve.sent").nth(2);
     serve_sent_small: alice(Notes, "serve.sent");
     fetch_header: bob(Film, "fetch.header").nth(2);
     link_arriving: bob(Film, "link.arriving").nth(6);
+    link_arriving_clear: bob(Clear, "link.arriving_clear").nth(2);
     fetch_received: bob(Film, "fetch.received").nth(2);
     part_write: bob(Film, "part.write").nth(2).told();
     part_write_full: bob(Film, "part.write").nth(2).full();

@@ -44,8 +44,11 @@ fn run(case: &Case, what: &str, then: Then) {
     let tracker = swarm.tracker();
     let plan = format!("{}@{}={what}", case.point, case.nth);
     let (alices, bobs) = plans(case, plan);
-    let alice = Life::start(&swarm, "alice", &tracker, &["--ack-timeout", ACK_TIMEOUT], &alices);
-    let bob = Life::start(&swarm, "bob", &tracker, &[], &bobs);
+    let clear: &[&str] =
+        if case.scenario == Scenario::Clear { &["--bulk", "clear", "--up", "1MiB"] } else { &[] };
+    let patient = [&["--ack-timeout", ACK_TIMEOUT], clear].concat();
+    let alice = Life::start(&swarm, "alice", &tracker, &patient, &alices);
+    let bob = Life::start(&swarm, "bob", &tracker, clear, &bobs);
     let orders_left = usize::from(then == Then::AskedAgain);
     let mut trial = Trial { case, swarm: &swarm, alice, bob, name, files, orders_left };
     trial.order();
@@ -87,7 +90,7 @@ fn plans(case: &Case, plan: String) -> (Vec<String>, Vec<String>) {
     let first = |before: &str| vec![before.to_owned()];
     let with = |before: &str, plan: String| vec![format!("{before},{plan}")];
     let (mut alices, mut bobs) = match case.scenario {
-        Scenario::Film | Scenario::Notes | Scenario::Empty | Scenario::Twin => {
+        Scenario::Film | Scenario::Clear | Scenario::Notes | Scenario::Empty | Scenario::Twin => {
             (Vec::new(), Vec::new())
         }
         Scenario::Resume => (Vec::new(), first("part.written@3=crash")),

@@ -245,8 +245,7 @@ fn answering(goods: Arc<Goods>, answer: Answer) -> Arc<dyn Fn(Link) + Send + Syn
 
 /// Puts `info` on the tracker's list with its files, for as long as the link is kept.
 pub fn register(swarm: &Swarm, config: &LinkConfig, info: &PeerInfo, files: &[FileEntry]) -> Link {
-    let here = Ipv4Addr::LOCALHOST.into();
-    let mut link = link::dial(swarm.tracker.addr(), here, config, None).unwrap();
+    let mut link = link::dial(swarm.tracker.addr(), info.ip, config, None).unwrap();
     let register = Register {
         instance: 1,
         label: info.label.clone(),

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -21,7 +22,10 @@ use super::swarm::{LONG, Swarm, bytes, until};
 /// A requester of the test: it opens, goes away, and answers knocks as told.
 struct Bob {
     config: Arc<LinkConfig>,
+    ip: Ipv4Addr,
     heard: Arc<Mutex<Vec<Message>>>,
+    /// Connections that he was called on.
+    calls: Arc<AtomicUsize>,
     stop: StopToken,
     group: Group,
     _tracker: Link,
@@ -30,45 +34,59 @@ struct Bob {
 impl Bob {
     /// Listed by the tracker; answers every call with `answer`, as `identity`.
     fn start(swarm: &Swarm, answer: impl Fn() -> Message + Send + Sync + 'static) -> Bob {
+        Bob::at(swarm, Ipv4Addr::LOCALHOST, answer)
+    }
+
+    /// The same at another address of this machine.
+    fn at(
+        swarm: &Swarm,
+        ip: Ipv4Addr,
+        answer: impl Fn() -> Message + Send + Sync + 'static,
+    ) -> Bob {
         let key = StaticKey::generate().unwrap();
         let config = Arc::new(link_config(key));
-        Bob::answering_as(swarm, config.clone(), config, answer)
+        Bob::answering_as(swarm, ip, config.clone(), config, answer)
     }
 
     /// Listed as one, answering calls as another.
     fn answering_as(
         swarm: &Swarm,
+        ip: Ipv4Addr,
         listed: Arc<LinkConfig>,
         answering: Arc<LinkConfig>,
         answer: impl Fn() -> Message + Send + Sync + 'static,
     ) -> Bob {
         let (stop, group) = (StopToken::new(), Group::new("bob"));
         let heard: Arc<Mutex<Vec<Message>>> = Arc::default();
-        let told = heard.clone();
+        let calls: Arc<AtomicUsize> = Arc::default();
+        let (told, counted) = (heard.clone(), calls.clone());
         let handler = Arc::new(move |mut link: Link| {
-            if let Ok(message) = link.recv(LONG) {
+            counted.fetch_add(1, Ordering::Relaxed);
+            while let Ok(message) = link.recv(LONG) {
                 told.lock().push(message);
-                link.send(answer()).ok();
+                if link.send(answer()).is_err() {
+                    return;
+                }
             }
         });
-        let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let listener = Listener::bind((ip, 0).into()).unwrap();
         let chunk = listener.local_addr().port();
         let limits = ServeLimits { connections_max: 64, pending_max: 32 };
         serve(listener, "bob chunk", limits, answering, &group, &stop, handler).unwrap();
         let info = PeerInfo {
             id: listed.key.public(),
             label: "bob".parse().unwrap(),
-            ip: Ipv4Addr::LOCALHOST.into(),
+            ip: ip.into(),
             ports: Ports { search: 1, size: 2, chunk },
             files: 0,
         };
         let tracker = register(swarm, &listed, &info, &[]);
-        Bob { config: listed, heard, stop, group, _tracker: tracker }
+        Bob { config: listed, ip, heard, calls, stop, group, _tracker: tracker }
     }
 
     /// Opens a file at alice and breaks off without a word.
     fn opens_and_goes(&self, alice: &Node, content: Content, resumable: bool) {
-        let here = Ipv4Addr::LOCALHOST.into();
+        let here = self.ip.into();
         let mut link = link::dial(alice.ready().chunk, here, &self.config, None).unwrap();
         let opened = link.ask(Open { set: Set::File(content), resumable });
         assert!(matches!(opened, Ok(Message::Opened(_))), "{opened:?}");
@@ -128,6 +146,28 @@ fn a_requester_that_has_gone_is_called_and_its_answer_ends_the_upload() {
 }
 
 #[test]
+fn one_call_asks_after_everything_that_a_requester_has_begun() {
+    let swarm = Swarm::new();
+    let films: Vec<(String, Vec<u8>)> =
+        (0..8).map(|n| (format!("film{n}"), bytes(9_000, n))).collect();
+    let mut config = swarm.config("alice");
+    config.ack_timeout = Duration::from_secs(1);
+    let shared: Vec<(&str, &[u8])> =
+        films.iter().map(|(name, film)| (name.as_str(), film.as_slice())).collect();
+    let alice = swarm.sharing_with(&config, &shared);
+    let bob = Bob::start(&swarm, || Knocked::Done.into());
+    until("alice knows bob", LONG, || knows_bob(&alice));
+    for (_, film) in &films {
+        bob.opens_and_goes(&alice, Content { root: Root::of(film), size: film.len() as u64 }, true);
+    }
+    until("all uploads are over", LONG, || upload(&alice).is_none());
+    assert_eq!(bob.knocks().len(), films.len());
+    // More than one only where some were begun when the others were due already.
+    let calls = bob.calls.load(Ordering::Relaxed);
+    assert!(calls < films.len(), "{calls} calls");
+}
+
+#[test]
 fn one_that_says_later_is_shown_with_its_words_and_called_again() {
     let swarm = Swarm::new();
     let (alice, content) = alice(&swarm);
@@ -146,16 +186,16 @@ fn one_that_hears_a_call_and_never_answers_holds_up_no_other() {
     let (alice, content) = alice(&swarm);
     let silence = StopToken::new();
     let held = silence.clone();
-    let mute = Bob::start(&swarm, move || {
+    // Who is at the same address waits for his turn.
+    let mute = Bob::at(&swarm, Ipv4Addr::new(127, 0, 0, 2), move || {
         held.wait_stopped();
         Knocked::Done.into()
     });
     let bob = Bob::start(&swarm, || Knocked::Done.into());
     until("alice knows both", LONG, || alice.peers().len() == 2);
     mute.opens_and_goes(&alice, content, true);
-    until("the mute one is called", LONG, || !mute.knocks().is_empty());
     bob.opens_and_goes(&alice, content, true);
-    until("the other is called", LONG, || !bob.knocks().is_empty());
+    until("both are called", LONG, || !mute.knocks().is_empty() && !bob.knocks().is_empty());
     let rows = alice.transfers();
     silence.stop();
     let knocking = |row: &TransferRow| row.reason == "knocking at the requester";
@@ -182,7 +222,8 @@ fn where_somebody_else_answers_nothing_is_said_and_nothing_ends() {
     let (alice, content) = alice(&swarm);
     let listed = Arc::new(link_config(StaticKey::generate().unwrap()));
     let victim = Arc::new(link_config(StaticKey::generate().unwrap()));
-    let bob = Bob::answering_as(&swarm, listed, victim, || Knocked::Done.into());
+    let bob =
+        Bob::answering_as(&swarm, Ipv4Addr::LOCALHOST, listed, victim, || Knocked::Done.into());
     until("alice knows bob", LONG, || knows_bob(&alice));
     bob.opens_and_goes(&alice, content, true);
     until("alice has tried", LONG, || {

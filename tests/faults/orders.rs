@@ -35,6 +35,13 @@ fn begin(node: &Node, wanted: &str, from: From) -> u64 {
     id
 }
 
+/// Pauses, and returns when nothing arrives any more: an owner that ends holds its last bytes to no
+/// rate.
+fn pause(node: &Node, id: u64) {
+    node.pause(id).unwrap();
+    until("it is paused", LONG, || row(node).state == TransferState::Paused);
+}
+
 fn stop(swarm: &Swarm, node: Arc<Node>) {
     node.stop();
     drop(node);
@@ -66,7 +73,7 @@ fn comes_with_carol(swarm: &Swarm, bob: &Node) {
 fn a_folder_that_is_resumed_waits_for_the_owner_who_is_away() {
     let swarm = Swarm::new();
     let (carol, bob, id) = half_a_folder(&swarm);
-    bob.pause(id).unwrap();
+    pause(&bob, id);
     stop(&swarm, carol);
     until("carol is off the list", LONG, || bob.peers().len() == 1);
     bob.resume(id).unwrap();
@@ -113,7 +120,7 @@ fn a_download_that_is_resumed_waits_for_its_only_owner() {
     let alice = swarm.sharing_with(&slow(&swarm, "alice"), &[("film", &film)]);
     let bob = swarm.node("bob");
     let id = begin(&bob, "film", From::All);
-    bob.pause(id).unwrap();
+    pause(&bob, id);
     stop(&swarm, alice);
     until("alice is off the list", LONG, || bob.peers().is_empty());
     bob.resume(id).unwrap();

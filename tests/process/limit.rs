@@ -86,6 +86,7 @@ fn what_cannot_be_limited_is_said() {
     let alice = swarm.node("alice", &tracker);
     alice.ctl(&["limit", "99", "1MiB"]).refused(3, "there is no transfer 99; see `transfers`");
     alice.ctl(&["limit", "99", "fast"]).refused(2, "usage: limit ID RATE|off");
+    alice.ctl(&["limit", "99", "1000"]).refused(2, "at least 1KiB");
     alice.ctl(&["limit", "99"]).refused(2, "limit needs RATE");
     tracker.ctl(&["limit", "1", "1MiB"]).refused(2, "there is no command limit");
 }

@@ -35,5 +35,6 @@ mod story;
 mod survive;
 mod trackers;
 mod twins;
+mod unwritten;
 mod wal_full;
 mod wire;

@@ -1,8 +1,11 @@
 //! An owner that has just started and still looks through its folders: its requesters wait for it.
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 
-use crate::harness::{MIB, Swarm, noise, read};
+use parvi::io::clock;
+
+use crate::harness::{MIB, Swarm, noise, read, until};
 
 /// Large enough to be hashed after the files before it, which are all large.
 const SIZE: usize = 17 * MIB;
@@ -26,9 +29,14 @@ fn who_asks_an_owner_that_is_still_hashing_waits_and_is_told_why() {
     std::fs::remove_file(swarm.data("alice").join(".parvi/catalogue")).unwrap_or_default();
     let sparse = || File::options().create(true).append(true).open(swarm.shared("alice", "a"));
     sparse().unwrap().set_len(ENDLESS).unwrap();
+    // A younger one might still be written: it would be left for later, and the film be found first.
+    let changed = sparse().unwrap().metadata().unwrap().ctime();
+    until("it may be hashed", || (clock::unix_now().secs > changed + 1).then_some(()));
     let _alice = swarm.node_with("alice", &tracker, &knocks);
+    // Waited for, and not only looked for again like one that has nothing of it.
+    let words = "still being looked through; next try in";
     let row = bob.transfer("it waits, and says why", |t| {
-        t["reason"].as_str().is_some_and(|why| why.contains("still being looked through"))
+        t["reason"].as_str().is_some_and(|why| why.contains(words))
     });
     assert_eq!(row["name"], "zz/film", "{row}");
 

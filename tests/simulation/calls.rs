@@ -2,20 +2,23 @@
 //! log, and calls who is missed; as `node/uploads` and `node/knock` do.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use parvi::base::NodeId;
 use parvi::base::limits::WORKING_EVERY;
-use parvi::logic::ledger::{Answer, Knock, LOG_KIND, Lost, Reach};
+use parvi::logic::ledger::{Answer, Knock, LOG_KIND, Lost, Met, Reach};
 use parvi::wire::message::knock::{self, Knocked};
 
 use crate::event::Event;
 use crate::network::{ConnId, Purpose, Side};
 use crate::node::PATIENCE;
 use crate::serving::Serving;
-use crate::tracker::{PORTS, ip, label, number};
+use crate::tracker::{PORTS, id, ip, label, number};
 use crate::world::World;
+
+/// A call has so long for all its answers.
+const ANSWERS_TIME: Duration = Duration::from_secs(5);
 
 impl World {
     /// Once a second: gives up silent requesters, lets the ledger's time pass, tidies the log, calls.
@@ -56,10 +59,12 @@ impl World {
             Some(peer) if budget.borrow_mut().take(local, peer.ip, *id) => Reach::Call,
             Some(_) => Reach::TooOften,
         };
-        for knock in process.ledger.due(local, &reach) {
-            let to = number(&knock.requester);
-            self.trace(format_args!("{owner} knocks at {to}"));
-            self.dial(owner, to, Purpose::Knock(knock));
+        let knocks = process.ledger.due(local, &reach);
+        for call in knocks.chunk_by(|a, b| a.requester == b.requester) {
+            let to = number(&call[0].requester);
+            self.trace(format_args!("{owner} calls {to} for {} sets", call.len()));
+            let left = call.iter().copied().collect();
+            self.dial(owner, to, Purpose::Call { left, heard: false });
         }
     }
 
@@ -73,7 +78,7 @@ impl World {
                     still.insert(waiting.requester);
                 }
                 Some(peer) if process.away.contains(&waiting.requester) => {
-                    process.budget.renewed(peer.ip);
+                    process.budget.renewed(local, peer.ip);
                     process.ledger.returned(local, waiting.requester);
                 }
                 Some(_) => {}
@@ -83,33 +88,65 @@ impl World {
     }
 
     /// A call has reached its process.
-    pub fn knock_connected(&mut self, conn: ConnId, knock: &Knock) {
-        let Some(owner) = self.node_of(conn, Side::Dialler) else { return };
-        let knock = knock::Knock {
-            set: knock.set,
-            content: knock.content,
-            label: label(owner),
-            ports: PORTS,
-        };
-        self.say(conn, Side::Dialler, knock.into());
-        self.after(Duration::from_secs(10), Event::Hang { conn, side: Side::Dialler });
+    pub fn call_connected(&mut self, conn: ConnId) {
+        self.after(ANSWERS_TIME, Event::Hang { conn, side: Side::Dialler });
+        self.ask_next(conn);
     }
 
-    /// What came of a call, if it is known by now.
-    pub fn knock_answered(&mut self, owner: usize, knock: &Knock, answer: Option<Knocked>) {
-        let (local, random) = (self.local(owner), self.dice.next());
-        let answer = match answer {
-            Some(Knocked::Coming) => Answer::Coming,
-            Some(Knocked::Done) => Answer::Done,
-            Some(Knocked::NotWanted(why)) => Answer::Cancelled(why.shown()),
-            Some(Knocked::Later(why)) => Answer::Later(why.shown()),
-            None => Answer::Away("no answer".into()),
+    /// Asks after the next set of a call that is still missed, or hangs up.
+    fn ask_next(&mut self, conn: ConnId) {
+        let Some(owner) = self.node_of(conn, Side::Dialler) else { return };
+        let Some(known) = self.net.conns.get_mut(&conn) else { return };
+        let requester = known.end(Side::Acceptor).node;
+        let Purpose::Call { left, .. } = &mut known.purpose else { return };
+        let ledger = &self.nodes[owner].process.as_ref().expect("it runs").ledger;
+        while left.front().is_some_and(|knock| !ledger.is_knocked(knock.requester, knock.set)) {
+            left.pop_front();
+        }
+        let Some(Knock { set, content, .. }) = left.front().copied() else {
+            self.hung_up(owner, requester, Met::Answered);
+            return self.close(conn, Side::Dialler);
         };
+        let knock = knock::Knock { set, content, label: label(owner), ports: PORTS };
+        self.say(conn, Side::Dialler, knock.into());
+    }
+
+    /// What came of a knock.
+    pub fn knock_answered(&mut self, owner: usize, conn: ConnId, answer: Knocked) {
+        let Some(known) = self.net.conns.get_mut(&conn) else { return };
+        let Purpose::Call { left, heard } = &mut known.purpose else { return };
+        *heard = true;
+        let Some(knock) = left.pop_front() else { return };
+        let answer = match answer {
+            Knocked::Coming => Answer::Coming,
+            Knocked::Done => Answer::Done,
+            Knocked::NotWanted(why) => Answer::Cancelled(why.shown()),
+            Knocked::Later(why) => Answer::Later(why.shown()),
+        };
+        self.heard(owner, &knock, answer);
+        self.ask_next(conn);
+    }
+
+    /// A call has ended before all of it was answered.
+    pub fn call_over(&mut self, owner: usize, left: VecDeque<Knock>, met: Met) {
+        let Some(first) = left.front() else { return };
+        self.hung_up(owner, number(&first.requester), met);
+        for knock in left {
+            self.heard(owner, &knock, Answer::Away("no answer".into()));
+        }
+    }
+
+    fn heard(&mut self, owner: usize, knock: &Knock, answer: Answer) {
+        let (local, random) = (self.local(owner), self.dice.next());
         self.trace(format_args!("{owner} knocked at {}: {answer:?}", number(&knock.requester)));
         let Some(process) = self.nodes[owner].process.as_mut() else { return };
-        let met = !matches!(answer, Answer::Away(_));
-        process.budget.met(local, ip(number(&knock.requester)), knock.requester, met);
         let record = process.ledger.answered(local, knock.requester, knock.set, answer, random);
         self.note(owner, record);
+    }
+
+    fn hung_up(&mut self, owner: usize, requester: usize, met: Met) {
+        let local = self.local(owner);
+        let Some(process) = self.nodes[owner].process.as_mut() else { return };
+        process.budget.met(local, ip(requester), id(requester), met);
     }
 }

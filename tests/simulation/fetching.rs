@@ -9,7 +9,7 @@ use parvi::base::{Bitmap, PeerInfo, Range};
 use parvi::logic::batch::set_key;
 use parvi::logic::items::Items;
 use parvi::logic::ledger::SetKey;
-use parvi::logic::owners::Owners;
+use parvi::logic::owners::{Owners, Returned, Standing};
 use parvi::logic::shares::{OwnerKey, Shares, Verdict};
 use parvi::wire::message::knock::{Knock, Knocked};
 use parvi::wire::message::transfer::{Cancel, Set};
@@ -261,12 +261,23 @@ impl World {
     pub fn knocked(&mut self, node: usize, owner: usize, knock: &Knock) -> Knocked {
         let local = self.local(node);
         let process = self.nodes[node].process.as_mut().expect("it runs");
-        let fetching = process.jobs.values_mut().filter_map(|job| job.fetch.as_mut());
-        if let Some(fetch) = fetching.filter(|f| !f.publishing).find(|f| f.key == knock.set) {
+        let fetching = process.jobs.iter_mut().find_map(|(order, job)| {
+            let fetch = job.fetch.as_mut().filter(|f| !f.publishing && f.key == knock.set)?;
+            Some((*order, job.run, fetch))
+        });
+        if let Some((order, run, fetch)) = fetching {
             let listed = process.book.get(&id(owner)).is_some();
-            return match fetch.owners.returned(local, peer(owner), listed) {
-                true => Knocked::Coming,
-                false => Knocked::Later(Text::of("it is looking for who has it")),
+            let returned = fetch.owners.returned(local, peer(owner), listed);
+            let dead = fetch.lanes.iter().find(|(_, l)| l.node == owner && l.conn.is_some());
+            let dead = dead.map(|(key, lane)| (lane.conn, *key));
+            return match (returned, dead) {
+                (Returned::NoOwner, _) => Knocked::Later(Text::of("it is looking for who has it")),
+                (Returned::LaneIsDead, Some((Some(conn), key))) => {
+                    let how = Standing::Lost("the owner misses us".into());
+                    self.lane_over(node, conn, (order, run, key), how);
+                    Knocked::Coming
+                }
+                _ => Knocked::Coming,
             };
         }
         if process.done.contains(&knock.set) {

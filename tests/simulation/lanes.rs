@@ -171,7 +171,7 @@ impl World {
     }
 
     /// Closes a lane and forgets it.
-    fn lane_over(
+    pub fn lane_over(
         &mut self,
         node: usize,
         conn: ConnId,

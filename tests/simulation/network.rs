@@ -18,12 +18,9 @@ pub type ConnId = u64;
 #[derive(Debug, Clone)]
 pub enum Purpose {
     /// A lane of the download `order`, in its try number `run`.
-    Lane {
-        order: usize,
-        run: u64,
-        key: OwnerKey,
-    },
-    Knock(Knock),
+    Lane { order: usize, run: u64, key: OwnerKey },
+    /// A call: what is left to be asked after.
+    Call { left: VecDeque<Knock>, heard: bool },
 }
 
 /// What travels.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use parvi::base::Time;
-use parvi::logic::ledger::Lost;
+use parvi::logic::ledger::{Lost, Met};
 use parvi::logic::owners::Standing;
 use parvi::wire::Message;
 
@@ -56,7 +56,7 @@ impl World {
         let conn = self.net.connect((from, life), (to, other), purpose.clone());
         match purpose {
             Purpose::Lane { order, run, key } => self.lane_connected(from, conn, order, run, key),
-            Purpose::Knock(knock) => self.knock_connected(conn, &knock),
+            Purpose::Call { .. } => self.call_connected(conn),
         }
     }
 
@@ -66,7 +66,7 @@ impl World {
                 let how = Standing::Lost("no answer".into());
                 self.lane_ended(from, (order, run, key), how);
             }
-            Purpose::Knock(knock) => self.knock_answered(from, &knock, None),
+            Purpose::Call { left, .. } => self.call_over(from, left, Met::Nobody),
         }
     }
 
@@ -128,9 +128,8 @@ impl World {
             (Side::Dialler, Purpose::Lane { order, run, key }, packet) => {
                 self.hear_owner(node, conn, (order, run, key), packet);
             }
-            (Side::Dialler, Purpose::Knock(knock), Packet::Message(Message::Knocked(answer))) => {
-                self.knock_answered(node, &knock, Some(answer));
-                self.close(conn, side);
+            (Side::Dialler, Purpose::Call { .. }, Packet::Message(Message::Knocked(answer))) => {
+                self.knock_answered(node, conn, answer);
             }
             (Side::Acceptor, _, Packet::Message(Message::Open(open))) => {
                 self.on_open(node, conn, other, &open);
@@ -138,7 +137,6 @@ impl World {
             (Side::Acceptor, _, Packet::Message(Message::Knock(knock))) => {
                 let answer = self.knocked(node, other, &knock);
                 self.say(conn, side, answer.into());
-                self.close(conn, side);
             }
             (Side::Acceptor, _, Packet::Message(message)) => {
                 self.hear_requester(node, conn, message);
@@ -158,7 +156,9 @@ impl World {
             (Side::Dialler, Purpose::Lane { order, run, key }) => {
                 self.lane_ended(node, (order, run, key), Standing::Lost("broken".into()));
             }
-            (Side::Dialler, Purpose::Knock(knock)) => self.knock_answered(node, &knock, None),
+            (Side::Dialler, Purpose::Call { left, heard }) => {
+                self.call_over(node, left, if heard { Met::Answered } else { Met::Mute });
+            }
         }
     }
 

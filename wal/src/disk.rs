@@ -22,27 +22,50 @@ const PID_TRIES: u32 = 10;
 const PID_PAUSE: Duration = Duration::from_millis(20);
 
 /// Makes the directory `path`, and what is missing above it, with `mode`; what was made is still
-/// there after a loss of power. Costs nothing where nothing is missing.
+/// there after a loss of power, also what a process made that was killed before it could sync it:
+/// each name is synced before the next is made in it, and that of the last one that is there always.
 ///
 /// # Errors
 /// What mkdir, open and fsync say.
 pub fn make_dir_durable(path: &Path, mode: u32) -> io::Result<()> {
-    let holders = holders_of_missing(path);
-    DirBuilder::new().recursive(true).mode(mode).create(path)?;
-    // A directory's name is an entry of the one that holds it: that one is synced.
-    holders.iter().try_for_each(|holder| File::open(holder)?.sync_all())
+    for (dir, holder) in to_be_synced(path) {
+        let was_there = dir.exists();
+        DirBuilder::new().recursive(true).mode(mode).create(dir)?;
+        // A directory's name is an entry of the one that holds it: that one is synced.
+        match File::open(holder).and_then(|holder| holder.sync_all()) {
+            Err(e) if was_there && is_not_ours(&e) => {}
+            synced => synced?,
+        }
+    }
+    Ok(())
 }
 
-/// The directories that get a new entry when `path` is made, innermost first.
-fn holders_of_missing(path: &Path) -> Vec<PathBuf> {
+/// Whether this says that nobody here can have made a name in that directory.
+fn is_not_ours(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    matches!(error.kind(), InvalidInput | PermissionDenied | ReadOnlyFilesystem | Unsupported)
+}
+
+/// The directories on the way to `path` whose names may not be durable, and what holds them, outermost
+/// first: those that are missing, and the last one that is there.
+fn to_be_synced(path: &Path) -> Vec<(&Path, PathBuf)> {
     let is_missing =
-        |p: &&Path| p.symlink_metadata().is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
-    let missing = path.ancestors().take_while(|p| !p.as_os_str().is_empty()).take_while(is_missing);
+        |p: &Path| p.symlink_metadata().is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
     let holder = |p: &Path| match p.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
+        Some(_) => PathBuf::from("."),
+        // The root of all has no name.
+        None => p.to_owned(),
     };
-    missing.map(holder).collect()
+    let mut all = Vec::new();
+    for dir in path.ancestors().take_while(|p| !p.as_os_str().is_empty()) {
+        all.push((dir, holder(dir)));
+        if !is_missing(dir) {
+            break;
+        }
+    }
+    all.reverse();
+    all
 }
 
 /// A directory on a disk.
@@ -189,18 +212,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_directory_that_gets_an_entry_is_synced_and_no_other() {
+    fn every_name_that_is_made_is_synced_in_turn_and_that_of_the_last_one_there_again() {
         let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("a/b/c");
-        let holders = [home.path().join("a/b"), home.path().join("a"), home.path().to_owned()];
-        assert_eq!(holders_of_missing(&path), holders);
-        make_dir_durable(&path, 0o700).unwrap();
-        assert!(path.is_dir());
-        assert_eq!(holders_of_missing(&path), Vec::<PathBuf>::new());
-        assert_eq!(holders_of_missing(&path.join("d")), [path]);
+        let [a, b, c] = ["a", "a/b", "a/b/c"].map(|below| home.path().join(below));
+        let above = home.path().parent().unwrap().to_owned();
+        let home = home.path().to_owned();
+        let synced = |path: &Path| {
+            let all = to_be_synced(path).into_iter();
+            all.map(|(dir, holder)| (dir.to_owned(), holder)).collect::<Vec<_>>()
+        };
+        let pair = |dir: &PathBuf, holder: &PathBuf| (dir.clone(), holder.clone());
+        let all = [pair(&home, &above), pair(&a, &home), pair(&b, &a), pair(&c, &b)];
+        assert_eq!(synced(&c), all);
+        DirBuilder::new().create(&a).unwrap();
+        assert_eq!(synced(&c), all[1..], "killed after the first: its name is synced now");
+        make_dir_durable(&c, 0o700).unwrap();
+        assert!(c.is_dir());
+        assert_eq!(synced(&c), all[3..], "the last one may not have been synced");
         assert_eq!(
-            holders_of_missing(Path::new("no such/x")),
-            [Path::new("no such"), Path::new(".")]
+            synced(Path::new("no such/x")),
+            [("no such".into(), ".".into()), ("no such/x".into(), "no such".into())]
         );
+        assert_eq!(synced(Path::new("/")), [("/".into(), "/".into())]);
+        make_dir_durable(Path::new("/"), 0o700).unwrap();
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Invariant: at most one process has a `DataDir` of a folder. The lock is an advisory one on the
 //! open file, so it ends with the process, however that ends; the process id inside is for people.
+//! Once it is taken, what a killed process left half written here goes.
 //! A folder that was made is synced in the one above: what is put into it cannot be lost with it.
 //!
 //! ```text
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use parvi_wal::make_dir_durable;
 
-use super::is_disk_full;
+use super::{NEW_PREFIX, is_disk_full};
 use crate::base::name::PRIVATE_FOLDER;
 use crate::base::{Fault, FaultKind};
 
@@ -96,6 +97,9 @@ impl DataDir {
         let closed = std::fs::Permissions::from_mode(0o700);
         std::fs::set_permissions(&private, closed).map_err(failed("protect", &private))?;
         let lock = take_lock(&path, &private.join("lock"))?;
+        for folder in [private.join("lists"), private] {
+            sweep(&folder);
+        }
         Ok(DataDir { path, _lock: lock })
     }
 
@@ -157,6 +161,20 @@ fn read_pid(lock: &mut File) -> Option<u32> {
     text.trim().parse().ok()
 }
 
+/// Removes what a killed process was about to put in the place of another file. The lock is ours, so
+/// nobody writes it. What cannot be removed is in nobody's way.
+fn sweep(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let ours = entry.file_name().to_string_lossy().starts_with(NEW_PREFIX);
+        if !ours || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
+        if let Err(error) = std::fs::remove_file(entry.path()) {
+            log::warn!("could not remove {}: {error}", entry.path().display());
+        }
+    }
+}
+
 fn make_folder(path: &Path, mode: u32) -> Result<(), DataDirError> {
     make_dir_durable(path, mode).map_err(failed("make the folder", path))
 }
@@ -196,6 +214,25 @@ mod tests {
             assert!(folder.is_dir(), "{} is missing", folder.display());
         }
         assert_eq!(private.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn what_a_killed_process_was_about_to_put_in_the_place_of_a_file_goes() {
+        let home = tempfile::tempdir().unwrap();
+        let private = home.path().join(".parvi");
+        std::fs::create_dir_all(private.join("lists")).unwrap();
+        for path in [private.join("downloads.toml"), private.join("lists/one")] {
+            std::fs::write(&path, "kept").unwrap();
+            super::super::new_beside(&path).unwrap().keep().unwrap();
+        }
+        std::fs::write(home.path().join(".tmp of the person"), "kept").unwrap();
+        DataDir::open_private(home.path()).unwrap();
+        let names = |folder: &Path| -> std::collections::BTreeSet<_> {
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+        };
+        assert_eq!(names(&private), ["downloads.toml", "lists", "lock"].map(Into::into).into());
+        assert_eq!(names(&private.join("lists")), ["one"].map(Into::into).into());
+        assert!(home.path().join(".tmp of the person").exists());
     }
 
     #[test]

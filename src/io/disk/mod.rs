@@ -11,6 +11,7 @@
 //! part         files that are still arriving, in `.parvi/parts`     part_file   one of them, open
 //! verify       which chunks of a part are already right
 //! publish      part -> final name, never over another file         durable    what has its name already
+//! sync         one sync for many files
 //! ```
 
 pub mod beneath;
@@ -21,6 +22,7 @@ pub mod hash;
 pub mod part;
 pub mod part_file;
 pub mod publish;
+mod sync;
 pub mod verify;
 
 pub use beneath::Beneath;
@@ -44,12 +46,25 @@ use crate::io::failpoint::fail_point;
 pub fn replace_file(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
     let folder = path.parent().unwrap_or(std::path::Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = new_beside(path)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     fail_point!("replace.rename")?;
     file.persist(path)?;
     std::fs::File::open(folder)?.sync_all()
+}
+
+/// How the name of a file begins that is to replace another. One that a killed process left goes when
+/// the data directory is opened.
+const NEW_PREFIX: &str = ".tmp";
+
+/// A file that may take the place of the one at `path`; it goes when it is dropped before.
+///
+/// # Errors
+/// What the disk says.
+pub fn new_beside(path: &std::path::Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let folder = path.parent().unwrap_or(std::path::Path::new("."));
+    tempfile::Builder::new().prefix(NEW_PREFIX).tempfile_in(folder)
 }
 
 /// Whether `error` means that the disk, or the user's share of it, is full.

@@ -244,18 +244,31 @@ impl PartStore {
     /// Writes `bytes` under `name` in one step: what stands there is always whole.
     fn write_as(&self, name: &str, bytes: &[u8]) -> io::Result<File> {
         let new = format!("{name}.{}{NEW_SUFFIX}", unique());
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         fail_point!("small.create")?;
-        let mut file = File::from(rustix::fs::openat(self.folder(), &new, flags, PART_MODE)?);
-        // Locked while it is written: an unlocked one was left by a killed process.
-        let written = file.lock().and_then(|()| {
+        let mut file = self.create_locked(&new, || ())?;
+        let mut write = || {
             fail_point!("small.write")?;
             file.write_all(bytes)?;
             self.put_away_folder(name)?;
             fail_point!("small.rename")?;
             Ok(rustix::fs::renameat(self.folder(), &new, self.folder(), name)?)
-        });
-        written.inspect_err(|_| self.unlink(&new).unwrap_or_default()).map(|()| file)
+        };
+        write().inspect_err(|_| self.unlink(&new).unwrap_or_default()).map(|()| file)
+    }
+
+    /// Makes the file `new`, locked while it is written: an unlocked one was left by a killed process,
+    /// for which another may take it before, and remove it. `unlocked` is run then, for tests.
+    fn create_locked(&self, new: &str, unlocked: impl Fn()) -> io::Result<File> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        for _ in 0..RACES_MAX {
+            let file = File::from(rustix::fs::openat(self.folder(), new, flags, PART_MODE)?);
+            unlocked();
+            file.lock()?;
+            if self.has_name(&file, new)? {
+                return Ok(file);
+            }
+        }
+        Err(io::Error::other("it is removed again and again"))
     }
 
     /// Writes `bytes` under a name nobody else has; returns that and the file.
@@ -297,8 +310,7 @@ impl PartStore {
         Err(Errno::LOOP.into())
     }
 
-    /// Removes the empty folder that stands where a part should be; one with files in it stays,
-    /// and the part fails.
+    /// Removes the empty folder that stands where a part should be; a full one stays.
     fn put_away_folder(&self, name: &str) -> io::Result<()> {
         match rustix::fs::unlinkat(self.folder(), name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOTDIR | Errno::NOENT) => Ok(()),
@@ -315,11 +327,14 @@ impl PartStore {
 
     /// Whether the part's path still leads to `file`.
     pub(super) fn is_named(&self, file: &File, root: &Root) -> io::Result<bool> {
+        self.has_name(file, &part_name(root))
+    }
+
+    fn has_name(&self, file: &File, name: &str) -> io::Result<bool> {
         let meta = file.metadata()?;
-        match rustix::fs::statat(self.folder(), part_name(root), AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(stat.st_ino == meta.ino() && stat.st_dev == meta.dev()),
+        match rustix::fs::statat(self.folder(), name, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => Ok(false),
-            Err(error) => Err(error.into()),
+            stat => Ok(stat.map(|s| s.st_ino == meta.ino() && s.st_dev == meta.dev())?),
         }
     }
 

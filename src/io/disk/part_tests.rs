@@ -261,3 +261,22 @@ fn a_full_disk_is_told_by_its_type_and_gives_back_what_it_took() {
     assert_eq!(left, 0, "the part that did not fit was left");
     assert!(matches!(small, Err(PartError::DiskFull { .. })), "{small:?}");
 }
+
+#[test]
+fn a_small_file_that_another_process_takes_for_a_left_one_is_made_anew() {
+    let (_home, store) = store();
+    let opened = std::cell::Cell::new(0);
+    let open_another = || {
+        opened.set(opened.get() + 1);
+        if opened.get() == 1 {
+            PartStore::open(store.path()).unwrap();
+        }
+    };
+    let file = store.create_locked("one.new", open_another).unwrap();
+    assert!(store.has_name(&file, "one.new").unwrap(), "it is written without a name");
+    assert_eq!(opened.get(), 2);
+    PartStore::open(store.path()).unwrap();
+    assert!(store.has_name(&file, "one.new").unwrap(), "it is locked now");
+    let without_end = || drop(PartStore::open(store.path()).unwrap());
+    store.create_locked("two.new", without_end).unwrap_err();
+}

@@ -11,7 +11,8 @@
 //! On failure the part stays, and nothing has the final name; a part that could not be synced is
 //! removed, since what is in memory says nothing of the disk then. The kernel tells a failed
 //! write-back once to each open file (errseq_t): a descriptor that many batches share would tell it
-//! to one of them only. So each batch opens its own, before it writes.
+//! to one of them only. So each batch opens its own, before it writes. What one sync is worth on
+//! which kernel: `sync`.
 
 use std::collections::BTreeSet;
 use std::fs::{File, FileTimes, Permissions};
@@ -30,6 +31,7 @@ use super::hash::{HashError, hash_file, threads_max};
 use super::is_disk_full;
 use super::part::{PartStore, part_name};
 use super::part_file::PartFile;
+use super::sync;
 use crate::base::{FileEntry, Modified, Name, Root};
 use crate::io::failpoint::fail_point;
 
@@ -167,7 +169,9 @@ pub fn publish_batch(
     };
     let staged: Vec<_> = files.iter().map(|file| stage(store, into, file)).collect();
     let sync = |watches: &Watches| {
-        fail_point!("batch.sync").and_then(|()| Ok(rustix::fs::syncfs(&watches.parts)?))
+        fail_point!("batch.sync")?;
+        let parts = staged.iter().flatten().map(|staged| staged.part.as_str());
+        sync::written_since(&watches.parts, || sync::each_in(store.folder(), parts))
     };
     if let Some(Err(source)) = watches.as_ref().map(sync) {
         staged.iter().flatten().for_each(|staged| discard(store, staged));
@@ -306,11 +310,13 @@ fn sync_folders(into: &Beneath, watch: &OwnedFd, files: &[FileEntry]) -> io::Res
     fail_point!("batch.folders")?;
     let above = |file: &FileEntry| file.name.as_str().rsplit_once('/').map(|(a, _)| a.to_owned());
     let folders: BTreeSet<String> = files.iter().filter_map(above).collect();
-    if folders.len() > SYNCS_MAX {
-        return Ok(rustix::fs::syncfs(watch)?);
-    }
+    let each = || sync_each_folder(into, watch, &folders);
+    if folders.len() > SYNCS_MAX { sync::written_since(watch, each) } else { each() }
+}
+
+fn sync_each_folder(into: &Beneath, watch: &OwnedFd, folders: &BTreeSet<String>) -> io::Result<()> {
     rustix::fs::fsync(watch)?;
-    for folder in &folders {
+    for folder in folders {
         let Ok(name) = Name::parse(folder) else { continue };
         into.sync_above(&name)?;
         match into.open_folder(Some(&name)) {

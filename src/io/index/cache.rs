@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 use super::state::{FolderId, Kind, Place, Record, State};
 use crate::base::manifest::ChunkValue;
 use crate::base::{Manifest, Modified, Name, Root};
-use crate::io::disk::Fingerprint;
+use crate::io::disk::{Fingerprint, new_beside};
 use crate::io::failpoint::fail_point;
 
 const MAGIC: &[u8; 8] = b"parvicat";
@@ -38,8 +38,7 @@ const PAGE_FILES: usize = 1_000;
 /// # Errors
 /// What the disk says; the earlier cache is then still there.
 pub(super) fn save(path: &Path, state: &Mutex<State>) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = new_beside(path)?;
     fail_point!("cache.write")?;
     write(&mut file, state)?;
     file.as_file().sync_data()?;

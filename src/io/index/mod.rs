@@ -275,6 +275,18 @@ impl Index {
         self.signals.lock().is_looking()
     }
 
+    /// Whether the first look since the start lasts: of many files that were here before it, some may
+    /// not be known again yet.
+    pub fn is_starting(&self) -> bool {
+        self.signals.lock().is_starting()
+    }
+
+    /// Whether what is not known is not here. For a while after a file was touched, or called
+    /// otherwise, it may only not be hashed again yet. Ask this before asking for a file and after.
+    pub fn is_sure(&self) -> bool {
+        self.signals.lock().is_sure()
+    }
+
     /// Asks for a scan now, which looks at something for the first time.
     fn look_anew(&self) {
         self.signals.lock().look_anew();
@@ -300,6 +312,7 @@ impl Index {
 
     /// Forgets a file that is not in the state `print` any more, unless it was hashed anew since.
     fn forget(&self, key: &FileKey, print: &Fingerprint) {
+        self.signals.lock().taken_out(false);
         self.state.lock().forget_if(key, print);
         self.report();
     }

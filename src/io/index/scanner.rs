@@ -68,13 +68,20 @@ impl Scanner {
         self.load();
         while !self.index.stop.is_stopped() {
             let asked = self.index.signals.lock().begin();
+            let taken_out = self.index.state.lock().taken_out;
             let mut problems = Problems::default();
             let fresh = self.walk_all(&mut problems);
             self.index.tell();
             let all = self.hash(&fresh, asked, &mut problems);
             self.save();
             let quiet = self.settling.next().is_none();
-            self.index.signals.lock().end(asked, all, quiet, problems);
+            let taken_out = self.index.state.lock().taken_out != taken_out;
+            let mut signals = self.index.signals.lock();
+            if taken_out {
+                signals.taken_out(true);
+            }
+            signals.end(asked, all, quiet, problems);
+            drop(signals);
             self.index.changed.notify_all();
             self.index.tell();
             self.rest();

@@ -144,6 +144,8 @@ pub(super) struct State {
     manifests: BTreeMap<Root, Arc<Manifest>>,
     /// Grows with every change of what the cache keeps.
     pub(super) edits: u64,
+    /// Files taken out so far.
+    pub(super) taken_out: u64,
     /// The scan that is under way, or the last one.
     scan: u32,
 }
@@ -157,6 +159,7 @@ impl State {
             roots: BTreeSet::new(),
             manifests: BTreeMap::new(),
             edits: 0,
+            taken_out: 0,
             scan: 0,
         }
     }
@@ -259,6 +262,7 @@ impl State {
         let Some(folder) = self.folders.get_mut(&key.0) else { return };
         let Some(record) = folder.files.remove(&key.1) else { return };
         self.edits += 1;
+        self.taken_out += 1;
         self.roots.remove(&(head(&record.root), Some(key.clone())));
         if self.with_root(&record.root).next().is_none() {
             self.manifests.remove(&record.root);

@@ -559,3 +559,26 @@ fn a_tracker_that_follows_the_deltas_knows_the_files() {
         assert_eq!(names, world.names());
     }
 }
+
+#[test]
+fn a_file_that_was_touched_may_be_found_again_until_it_is_hashed() {
+    let mut world = World::new();
+    world.put("shared/film", "film");
+    world.settle();
+    // A report of the writing may still bring a scan or two.
+    while !world.index().is_sure() {
+        world.settle();
+    }
+    let index = Arc::clone(&world.run.as_ref().unwrap().index);
+    world.stop();
+    let film = std::fs::File::options().write(true).open(world.path("shared/film")).unwrap();
+    film.set_modified(std::time::UNIX_EPOCH).unwrap();
+    assert!(index.is_sure(), "nobody has noticed");
+    assert!(index.open(&Root::of(b"film")).is_err());
+    assert!(index.entry_of(&Root::of(b"film")).is_none() && !index.is_sure());
+    world.restart();
+    while !world.index().is_sure() {
+        world.settle();
+    }
+    assert_eq!(world.served("film").unwrap(), "film");
+}

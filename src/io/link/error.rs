@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use rustix::io::Errno;
+
 use crate::base::NodeId;
 use crate::wire::codec::CodecError;
 use crate::wire::message::tracker::Refused;
@@ -110,6 +112,24 @@ pub enum LinkError {
 }
 
 impl LinkError {
+    /// Whether it failed for a want on this side, before anything was tried: descriptors, memory, an
+    /// address or a port to dial from. That says nothing of the other side.
+    pub fn is_ours(&self) -> bool {
+        let (LinkError::Connect { source, .. } | LinkError::Io(source)) = self else {
+            return matches!(self, LinkError::Cipher(_));
+        };
+        let ours = [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOBUFS,
+            Errno::NOMEM,
+            Errno::ADDRNOTAVAIL,
+            Errno::ADDRINUSE,
+            Errno::NETDOWN,
+        ];
+        Errno::from_io_error(source).is_some_and(|errno| ours.contains(&errno))
+    }
+
     /// A short fixed word for counters and rate-limited logs.
     pub const fn tag(&self) -> &'static str {
         match self {
@@ -171,4 +191,20 @@ fn version_words(ours: u16, theirs: u16) -> String {
         ("the peer's parvi is older", "update the peer")
     };
     format!("{older}: protocol {ours} here, {theirs} there; {what}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_here_says_nothing_of_the_other_side() {
+        let addr = ([10, 0, 0, 9], 1).into();
+        let connect = |errno: Errno| LinkError::Connect { addr, source: errno.into() };
+        let ours = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::ADDRNOTAVAIL];
+        assert!(ours.into_iter().all(|errno| connect(errno).is_ours()));
+        let theirs = [Errno::CONNREFUSED, Errno::HOSTUNREACH, Errno::NETUNREACH, Errno::TIMEDOUT];
+        assert!(!theirs.into_iter().any(|errno| connect(errno).is_ours()));
+        assert!(!LinkError::Timeout(Phase::Handshake).is_ours() && !LinkError::Busy.is_ours());
+    }
 }

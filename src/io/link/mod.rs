@@ -19,6 +19,7 @@ mod pipe;
 mod preamble;
 mod reader;
 mod session;
+mod step;
 mod tcp;
 mod writer;
 
@@ -36,8 +37,9 @@ pub use pace::Timeouts;
 pub use pipe::Pipe;
 pub use preamble::PROTOCOL_VERSION;
 pub use reader::LinkReader;
+pub use step::Step;
 pub use tcp::TcpPipe;
-pub use writer::{FileSlice, LinkWriter, Step};
+pub use writer::{FileSlice, LinkWriter};
 
 pub(super) use handshake::turn_away;
 pub(super) use tcp::{knock, listen};
@@ -236,6 +238,12 @@ impl Link {
 pub struct Closer(Weak<dyn Pipe>);
 
 impl Closer {
+    /// Of a link that is gone.
+    #[cfg(test)]
+    pub fn of_nothing() -> Closer {
+        Closer(Weak::<tcp::TcpPipe>::new())
+    }
+
     /// Shuts both directions. Nothing happens when the link is already gone.
     pub fn close(&self) {
         if let Some(pipe) = self.0.upgrade() {

@@ -50,6 +50,8 @@ pub(super) enum Limit {
     First(Time),
     /// As fast as the minimum rate.
     Pace(Patience),
+    /// As long as the link lives: another thread hears the peer, and ends it.
+    Overseen,
 }
 
 impl Limit {
@@ -64,6 +66,7 @@ impl Limit {
             Limit::Until(at) => now < *at,
             Limit::First(at) => moved > 0 || now < *at,
             Limit::Pace(patience) => patience.allows(now.since(since), moved),
+            Limit::Overseen => true,
         }
     }
 }

@@ -39,6 +39,10 @@ pub trait Pipe: Send + Sync {
     /// The other end.
     fn remote(&self) -> SocketAddr;
 
+    /// From now on somebody else judges whether the peer is there: a pipe that gives a peer up which
+    /// takes nothing for long waits for it instead.
+    fn overseen(&self) {}
+
     /// What an event loop can wait on, if anything.
     fn fd(&self) -> Option<BorrowedFd<'_>>;
 

@@ -2,7 +2,8 @@
 //!
 //! Invariant: nothing is believed before it has been opened; no length makes it reserve more than a
 //! record (64 KiB) before the bytes are there, or than the message's cap in all. Bytes read ahead
-//! are kept for whoever reads next, raw payload bytes included.
+//! are kept for whoever reads next, raw payload bytes included. Payload is told as it comes from the
+//! socket, so that who waits off each step neither hoards bytes nor leaves the socket alone for long.
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -17,14 +18,12 @@ use super::error::{LinkError, Phase};
 use super::pace::Limit;
 use super::pipe::{Pipe, read_some};
 use super::session::{LENGTH_LEN, Session, TAG_LEN};
+use super::step::Step;
 
 /// Read buffer of a link that carries small messages, bytes.
 const READ_SMALL: usize = 4 * 1024;
 /// Read buffer of a link that carries private payloads, bytes.
 const READ_BULK: usize = 256 * 1024;
-
-/// Smallest step that can be asked for, bytes.
-const STEP_MIN: usize = 4 * 1024;
 
 /// The reading half of a [`super::Link`].
 pub struct LinkReader {
@@ -34,20 +33,19 @@ pub struct LinkReader {
     /// An opened message; also where the last record of a payload is opened.
     plain: Vec<u8>,
     carries_payload: bool,
-    /// Most bare payload bytes in one read.
-    step_max: usize,
+    step: Step,
 }
 
 impl LinkReader {
     pub(super) fn new(session: Arc<Session>) -> LinkReader {
         let (ahead, plain) = (Ahead::default(), Vec::new());
-        LinkReader { session, nonce: 0, ahead, plain, carries_payload: false, step_max: usize::MAX }
+        let step = Step::unbounded();
+        LinkReader { session, nonce: 0, ahead, plain, carries_payload: false, step }
     }
 
-    /// Bounds how many payload bytes arrive between two calls of `on_bytes`, for a receiver that
-    /// waits in there to keep to a rate. At least 4 KiB; a record of the cipher stays whole.
-    pub fn set_step(&mut self, bytes: usize) {
-        self.step_max = bytes.max(STEP_MIN);
+    /// What bounds its steps.
+    pub fn step(&self) -> Step {
+        self.step.clone()
     }
 
     /// The next message. Waits for its first byte for at most `within`; then the message must come
@@ -99,21 +97,25 @@ impl LinkReader {
     }
 
     fn read_message(&mut self, within: Duration) -> Result<Message, LinkError> {
+        let session = Arc::clone(&self.session);
+        let mut no_payload = |_| ();
+        let mut intake = Intake::new(&session, &self.step, Phase::Header, &mut no_payload);
         if !self.has_buffered() {
-            let mut first = Limit::First(clock::now() + within);
+            intake.limit = Limit::First(clock::now() + within);
             self.ahead.reserve(READ_SMALL);
-            self.ahead.read(&*self.session.pipe, &mut first, Phase::Header)?;
+            self.ahead.read(&mut intake)?;
+            intake.limit = Limit::pace(&session.timeouts);
         }
-        let mut limit = Limit::pace(&self.session.timeouts);
+        intake.phase = Phase::Body;
         self.plain.clear();
-        self.append_record(&mut limit)?;
+        self.append_record(&mut intake)?;
         let Some((header, _)) = self.plain.split_first_chunk::<FRAME_HEADER_LEN>() else {
             return Err(LinkError::Record("shorter than a header"));
         };
         let header = FrameHeader::decode(*header)?;
         let total = FRAME_HEADER_LEN + header.len;
         while self.plain.len() < total {
-            self.append_record(&mut limit)?;
+            self.append_record(&mut intake)?;
         }
         if self.plain.len() > total {
             return Err(LinkError::Record("longer than its message"));
@@ -121,8 +123,8 @@ impl LinkReader {
         Ok(Message::decode(header.kind, &self.plain[FRAME_HEADER_LEN..])?)
     }
 
-    fn append_record(&mut self, limit: &mut Limit) -> Result<(), LinkError> {
-        let len = self.await_record(limit, Phase::Body)?;
+    fn append_record(&mut self, intake: &mut Intake<'_>) -> Result<(), LinkError> {
+        let len = self.await_record(intake)?;
         let at = self.plain.len();
         // Room for the tag as well: the cipher then works in place.
         self.plain.resize(at + len, 0);
@@ -136,11 +138,14 @@ impl LinkReader {
         buf: &mut [u8],
         on_bytes: &mut dyn FnMut(usize),
     ) -> Result<(), LinkError> {
-        let mut limit = Limit::pace(&self.session.timeouts);
+        let session = Arc::clone(&self.session);
+        let mut intake = Intake::new(&session, &self.step, Phase::Payload, on_bytes);
+        intake.untold = buf.len();
+        intake.tell(self.ahead.filled().len());
         self.ahead.reserve(READ_BULK.min(buf.len() + TAG_LEN + LENGTH_LEN));
         let mut done = 0;
         while done < buf.len() {
-            let len = self.await_record(&mut limit, Phase::Payload)?;
+            let len = self.await_record(&mut intake)?;
             let rest = &mut buf[done..];
             let n = len - TAG_LEN;
             if n > rest.len() {
@@ -154,7 +159,6 @@ impl LinkReader {
                 rest[..n].copy_from_slice(&self.plain[..n]);
             }
             done += n;
-            on_bytes(n);
             fail_point!("link.arriving").map_err(LinkError::Io)?;
         }
         Ok(())
@@ -165,31 +169,26 @@ impl LinkReader {
         buf: &mut [u8],
         on_bytes: &mut dyn FnMut(usize),
     ) -> Result<(), LinkError> {
-        let mut limit = Limit::pace(&self.session.timeouts);
+        let mut intake = Intake::new(&self.session, &self.step, Phase::Payload, on_bytes);
+        intake.untold = buf.len();
         let mut done = self.ahead.take(buf);
-        if done > 0 {
-            on_bytes(done);
-        }
+        intake.tell(done);
         while done < buf.len() {
-            let pipe = &*self.session.pipe;
-            let end = buf.len().min(done.saturating_add(self.step_max));
-            let n = read_some(pipe, &mut buf[done..end], &mut limit, Phase::Payload)?;
-            done += n;
-            on_bytes(n);
+            done += intake.read(&mut buf[done..])?;
+            fail_point!("link.arriving_clear").map_err(LinkError::Io)?;
         }
         Ok(())
     }
 
     /// Reads until a whole record is buffered; returns the length of its ciphertext.
-    fn await_record(&mut self, limit: &mut Limit, phase: Phase) -> Result<usize, LinkError> {
-        let pipe = &*self.session.pipe;
-        self.ahead.fill(LENGTH_LEN, pipe, limit, phase)?;
+    fn await_record(&mut self, intake: &mut Intake<'_>) -> Result<usize, LinkError> {
+        self.ahead.fill(LENGTH_LEN, intake)?;
         let len = self.ahead.filled().first_chunk().copied().unwrap_or([0; LENGTH_LEN]);
         let len = usize::from(u16::from_le_bytes(len));
         if len <= TAG_LEN {
             return Err(LinkError::Record("empty"));
         }
-        self.ahead.fill(LENGTH_LEN + len, pipe, limit, phase)?;
+        self.ahead.fill(LENGTH_LEN + len, intake)?;
         Ok(len)
     }
 
@@ -211,6 +210,46 @@ impl LinkReader {
 fn relax(buffer: &mut Vec<u8>) {
     if buffer.capacity() > READ_SMALL {
         *buffer = Vec::new();
+    }
+}
+
+/// What reads from the socket: how much at once, how long it waits, and who hears of payload.
+struct Intake<'a> {
+    pipe: &'a dyn Pipe,
+    step: Step,
+    limit: Limit,
+    phase: Phase,
+    on_bytes: &'a mut dyn FnMut(usize),
+    /// Payload bytes that `on_bytes` has not heard of. Lengths and tags are no payload: the last
+    /// bytes of one are not told.
+    untold: usize,
+}
+
+impl<'a> Intake<'a> {
+    fn new(
+        session: &'a Session,
+        step: &Step,
+        phase: Phase,
+        on_bytes: &'a mut dyn FnMut(usize),
+    ) -> Intake<'a> {
+        let (pipe, limit) = (&*session.pipe, Limit::pace(&session.timeouts));
+        Intake { pipe, step: step.clone(), limit, phase, on_bytes, untold: 0 }
+    }
+
+    fn tell(&mut self, arrived: usize) {
+        let payload = arrived.min(self.untold);
+        self.untold -= payload;
+        if payload > 0 {
+            (self.on_bytes)(payload);
+        }
+    }
+
+    /// At least one byte into `buf`, at most a step.
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, LinkError> {
+        let most = self.step.at_most(buf.len());
+        let n = read_some(self.pipe, &mut buf[..most], &mut self.limit, self.phase)?;
+        self.tell(n);
+        Ok(n)
     }
 }
 
@@ -254,24 +293,18 @@ impl Ahead {
     }
 
     /// One read behind what there is.
-    fn read(&mut self, pipe: &dyn Pipe, limit: &mut Limit, phase: Phase) -> Result<(), LinkError> {
-        self.end += read_some(pipe, &mut self.bytes[self.end..], limit, phase)?;
+    fn read(&mut self, intake: &mut Intake<'_>) -> Result<(), LinkError> {
+        self.end += intake.read(&mut self.bytes[self.end..])?;
         Ok(())
     }
 
     /// Reads until at least `total` bytes are there.
-    fn fill(
-        &mut self,
-        total: usize,
-        pipe: &dyn Pipe,
-        limit: &mut Limit,
-        phase: Phase,
-    ) -> Result<(), LinkError> {
+    fn fill(&mut self, total: usize, intake: &mut Intake<'_>) -> Result<(), LinkError> {
         if self.end - self.start < total {
             self.reserve(total.max(READ_SMALL));
         }
         while self.end - self.start < total {
-            self.read(pipe, limit, phase)?;
+            self.read(intake)?;
         }
         Ok(())
     }

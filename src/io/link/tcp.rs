@@ -1,8 +1,8 @@
 //! TCP as a pipe: how sockets are opened, bound, tuned and dialled.
 //!
 //! Invariant: every TCP socket of parvi is made here, with the same settings: no delay, a poll
-//! interval on reads and writes, and a dead peer noticed within 30 s. Dialling ends by its
-//! deadline.
+//! interval on reads and writes, and a dead peer noticed within 30 s, unless somebody else looks
+//! after it. Dialling ends by its deadline.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -19,7 +19,8 @@ use super::pipe::{Pipe, copy_some};
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 /// From one such question to the next.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
-/// How long sent bytes may stay unacknowledged, and questions unanswered.
+/// How long sent bytes may stay unacknowledged, and questions unanswered. The kernel also gives up a
+/// peer that acknowledges all but has no room for more so long: one that keeps to a low rate.
 const UNHEARD_MAX: Duration = Duration::from_secs(25);
 /// Bytes that wait in the kernel before they are sent. More would be decided too early: what is in
 /// there cannot be skipped, and whoever waits for it cannot be told anything else.
@@ -92,6 +93,11 @@ impl Pipe for TcpPipe {
 
     fn remote(&self) -> SocketAddr {
         self.remote
+    }
+
+    fn overseen(&self) {
+        // The only error is that the connection is gone, which its next use tells.
+        socket2::SockRef::from(&self.stream).set_tcp_user_timeout(None).ok();
     }
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {

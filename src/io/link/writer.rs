@@ -7,7 +7,6 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::io::failpoint::fail_point;
 use crate::wire::Message;
@@ -17,13 +16,12 @@ use super::error::{LinkError, Phase};
 use super::pace::Limit;
 use super::pipe::{patiently, write_all};
 use super::session::{LENGTH_LEN, PLAIN_MAX, Session, TAG_LEN};
+use super::step::Step;
 
 /// Most payload sealed and written at once, bytes: four full records stay in a core's cache.
 const STEP_PRIVATE: usize = 4 * PLAIN_MAX;
 /// Most payload given to one sendfile, bytes.
 const STEP_CLEAR: usize = 1024 * 1024;
-/// Smallest step that can be asked for, bytes.
-const STEP_MIN: usize = 4 * 1024;
 /// Buffer that a link without payloads keeps between messages, bytes.
 const KEEP: usize = 4 * 1024;
 
@@ -38,34 +36,30 @@ pub struct FileSlice<'a> {
     pub len: u64,
 }
 
-/// How many payload bytes leave between two calls of `on_bytes`, for a sender that waits in there to
-/// keep to a rate. May be changed while a payload leaves. Clones are the same step.
-#[derive(Debug, Clone)]
-pub struct Step(Arc<AtomicUsize>);
-
-impl Step {
-    /// At most `bytes` from now on, but at least 4 KiB; without a number as many as go well.
-    pub fn set(&self, bytes: Option<usize>) {
-        self.0.store(bytes.map_or(STEP_CLEAR, |bytes| bytes.max(STEP_MIN)), Ordering::Relaxed);
-    }
-
-    fn at_most(&self, bytes: usize) -> usize {
-        self.0.load(Ordering::Relaxed).min(bytes)
-    }
-}
-
 /// The writing half of a [`super::Link`].
 pub struct LinkWriter {
     session: Arc<Session>,
     sealer: Sealer,
     plain: Vec<u8>,
     step: Step,
+    overseen: bool,
 }
 
 impl LinkWriter {
     pub(super) fn new(session: Arc<Session>) -> LinkWriter {
-        let step = Step(Arc::new(AtomicUsize::new(STEP_CLEAR)));
-        LinkWriter { session, sealer: Sealer::default(), plain: Vec::new(), step }
+        let (sealer, plain, step) = (Sealer::default(), Vec::new(), Step::unbounded());
+        LinkWriter { session, sealer, plain, step, overseen: false }
+    }
+
+    /// From now on a peer may take what is sent as slowly as it likes: for a caller that hears the
+    /// peer meanwhile, in the reading half, and closes the link when it does not.
+    pub fn overseen(&mut self) {
+        self.overseen = true;
+        self.session.pipe.overseen();
+    }
+
+    fn limit(&self) -> Limit {
+        if self.overseen { Limit::Overseen } else { Limit::pace(&self.session.timeouts) }
     }
 
     /// What bounds its steps.
@@ -79,7 +73,7 @@ impl LinkWriter {
     /// The message is above its cap, or the link has ended.
     pub fn send(&mut self, message: &Message) -> Result<(), LinkError> {
         let sent = self.seal_message(message).and_then(|()| {
-            let mut limit = Limit::pace(&self.session.timeouts);
+            let mut limit = self.limit();
             self.flush(&mut limit, &mut |_| ())
         });
         if self.plain.is_empty() {
@@ -134,7 +128,7 @@ impl LinkWriter {
         source: &[FileSlice<'_>],
         on_bytes: &mut dyn FnMut(usize),
     ) -> Result<(), LinkError> {
-        let mut limit = Limit::pace(&self.session.timeouts);
+        let mut limit = self.limit();
         let mut source = Source::new(source);
         loop {
             let step = (self.step.at_most(STEP_PRIVATE) as u64).min(source.left()) as usize;
@@ -166,20 +160,26 @@ impl LinkWriter {
         source: &[FileSlice<'_>],
         on_bytes: &mut dyn FnMut(usize),
     ) -> Result<(), LinkError> {
-        let mut limit = Limit::pace(&self.session.timeouts);
+        let mut limit = self.limit();
         self.flush(&mut limit, &mut |_| ())?;
         let pipe = &*self.session.pipe;
         for slice in source {
             let mut done = 0;
             while done < slice.len {
                 let len = (self.step.at_most(STEP_CLEAR) as u64).min(slice.len - done);
-                let send = || pipe.send_file(slice.file, slice.offset + done, len);
+                let send = || {
+                    fail_point!("link.source_clear")?;
+                    pipe.send_file(slice.file, slice.offset + done, len)
+                };
                 match patiently(&mut limit, Phase::Send, send).map_err(whose_fault)? {
                     0 => return Err(LinkError::SourceShort),
                     n => {
                         done += n as u64;
                         on_bytes(n);
                     }
+                }
+                if done < slice.len {
+                    fail_point!("link.sending_clear").map_err(LinkError::Io)?;
                 }
             }
         }

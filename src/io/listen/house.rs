@@ -204,6 +204,9 @@ impl Pipe for Guest {
     fn remote(&self) -> SocketAddr {
         self.pipe.remote()
     }
+    fn overseen(&self) {
+        self.pipe.overseen();
+    }
     fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.pipe.fd()
     }

@@ -89,6 +89,8 @@ pub enum Answer {
     Later(String),
     /// It was not reached.
     Away(String),
+    /// It was not asked, for a reason that lies here.
+    NotTried(String),
 }
 
 /// An upload that waits for its requester.

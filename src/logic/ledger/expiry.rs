@@ -1,8 +1,9 @@
 //! What is given up: uploads whose requester was away for too long, and what is too much.
 //!
-//! Invariant: an upload is given up only while nobody has it open. Time counts since it last moved,
-//! and only while this node runs. What is too much goes from the requester that has most, and of his
-//! the one that waited longest: so nobody drives out another's by beginning many.
+//! Invariant: an upload is given up only while nobody has it open, and only that time counts, since it
+//! was last open and while this node runs: who was stopped for a day, with his machine or without,
+//! has called nobody in it. What is too much goes from the requester that has most, and of his the
+//! one that waited longest: so nobody drives out another's by beginning many.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -19,6 +20,8 @@ pub const UNFINISHED_MAX: usize = 4_096;
 pub const UNFINISHED_PER_REQUESTER_MAX: usize = 256;
 /// How long a requester may be away while this node runs; the wall clock does not count.
 pub const AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// A look at the clock counts for no more: looks are a second apart while this node runs.
+const TICK_MAX: Duration = Duration::from_secs(30);
 /// How much of that a crash may take back.
 const AGE_LOGGED_EVERY: Duration = Duration::from_secs(600);
 
@@ -36,11 +39,11 @@ impl Ledger {
     pub fn tick(&mut self, now: Time) -> Vec<Record> {
         // Time that went by before a clock went back is not counted again.
         let before = self.ticked.unwrap_or(now);
-        let passed = now.since(before);
+        let passed = now.since(before).min(TICK_MAX);
         self.ticked = Some(before.max(now));
         let (mut expired, mut records) = (Vec::new(), Vec::new());
         for (key, entry) in &mut self.entries {
-            if matches!(entry.phase, Phase::Over(_)) {
+            if !waits(entry) {
                 continue;
             }
             entry.age = entry.age.saturating_add(passed);
@@ -48,10 +51,11 @@ impl Ledger {
                 entry.logged_age = entry.age;
                 records.push(entry.progress(*key));
             }
-            if entry.age >= AGE_MAX && waits(entry) {
+            if entry.age >= AGE_MAX {
                 expired.push(*key);
             }
         }
+        self.forget_called();
         records.extend(expired.into_iter().filter_map(|key| self.end(key, End::Expired)));
         records.extend(self.crowded().into_iter().filter_map(|key| self.end(key, End::Crowded)));
         records

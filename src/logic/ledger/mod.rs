@@ -40,6 +40,7 @@
 
 mod budget;
 mod calls;
+mod due;
 mod entry;
 mod events;
 mod expiry;
@@ -50,7 +51,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub use budget::{ADDRESSES_MAX, DIALS_PER_MINUTE, FAILURES_MAX, KnockBudget, RETRY_AFTER};
+pub use budget::{ADDRESSES_MAX, DIALS_PER_MINUTE, FAILURES_MAX, KnockBudget, Met, RETRY_AFTER};
 pub use calls::{CALLS_MAX, Call, Calls};
 pub use events::{Answer, Connection, Knock, Lost, Opened, Opening, Reach, SetKey, Waiting};
 pub use expiry::{AGE_MAX, UNFINISHED_MAX, UNFINISHED_PER_REQUESTER_MAX};
@@ -67,7 +68,8 @@ pub const ENDED_MAX: usize = 4_096;
 /// Longest wait between two knocks, in ACK timeouts: so that all is over soon after whatever was in
 /// the way has gone.
 const KNOCK_PAUSES_MAX: u32 = 2;
-/// Between two looks at whether a requester that nobody lists is there again.
+/// Between two looks at whether a requester that nobody lists is there again, or whether a call that
+/// was not made can be.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// After a start, a requester has so long to come by itself.
 const START_PAUSE: Duration = Duration::from_secs(2);
@@ -88,6 +90,8 @@ pub struct Ledger {
     /// The highest attempt of those forgotten.
     floor: u32,
     ticked: Option<Time>,
+    /// When each requester was last called.
+    called: BTreeMap<NodeId, Time>,
 }
 
 impl Ledger {
@@ -101,6 +105,7 @@ impl Ledger {
             endings: 0,
             floor: 0,
             ticked: None,
+            called: BTreeMap::new(),
         }
     }
 
@@ -119,7 +124,7 @@ impl Ledger {
                 let phase =
                     waiting(now + START_PAUSE, self.fresh_pause(), "this node has restarted");
                 let known = self.entries.get(&(requester, set));
-                let (acked, age) = known.map_or((0, Duration::ZERO), |e| (e.acked, e.age));
+                let acked = known.map_or(0, |entry| entry.acked);
                 let name = name.as_str().to_owned();
                 let entry = Entry {
                     name,
@@ -129,8 +134,9 @@ impl Ledger {
                     resumable: true,
                     acked,
                     logged: acked,
-                    age,
-                    logged_age: age,
+                    // It was opened: whatever age it had is over, as in `open`.
+                    age: Duration::ZERO,
+                    logged_age: Duration::ZERO,
                     phase,
                 };
                 self.entries.insert((requester, set), entry);
@@ -197,7 +203,6 @@ impl Ledger {
         let key = *self.current.get(&connection)?;
         let entry = self.entries.get_mut(&key)?;
         entry.acked = entry.acked.saturating_add(bytes).min(entry.total);
-        entry.age = Duration::ZERO;
         let due =
             entry.resumable && entry.acked - entry.logged >= (entry.total / PROGRESS_PARTS).max(1);
         due.then(|| {
@@ -237,44 +242,16 @@ impl Ledger {
         self.current.contains_key(&connection)
     }
 
+    /// Whether what came of a knock is still waited for: the requester has not come meanwhile.
+    pub fn is_knocked(&self, requester: NodeId, set: SetKey) -> bool {
+        let entry = self.entries.get(&(requester, set));
+        entry.is_some_and(|entry| matches!(entry.phase, Phase::Knocking { .. }))
+    }
+
     /// Whether an upload is open or waits for its requester.
     pub fn is_unfinished(&self, requester: NodeId, set: SetKey) -> bool {
         let entry = self.entries.get(&(requester, set));
         entry.is_some_and(|entry| !matches!(entry.phase, Phase::Over(_)))
-    }
-
-    /// Who is to be knocked at now, of those that `reach` lets be called.
-    pub fn due(&mut self, now: Time, reach: &dyn Fn(&NodeId) -> Reach) -> Vec<Knock> {
-        let mut knocks = Vec::new();
-        for ((requester, set), entry) in &mut self.entries {
-            let Phase::Waiting { next, why, knocks: pause, absent } = &mut entry.phase else {
-                continue;
-            };
-            if *next > now {
-                continue;
-            }
-            let words = match reach(requester) {
-                Reach::Call => {
-                    entry.phase = Phase::Knocking { knocks: pause.clone() };
-                    knocks.push(Knock { requester: *requester, set: *set, content: entry.content });
-                    continue;
-                }
-                Reach::Absent => "the requester is not there, no tracker lists it",
-                Reach::TooOften => "its address was called often enough lately",
-            };
-            (*next, *why, *absent) = (now + LOOK_EVERY, words.to_owned(), true);
-        }
-        knocks
-    }
-
-    /// A requester is listed again: no need to wait any longer.
-    pub fn returned(&mut self, now: Time, requester: NodeId) {
-        for (_, entry) in self.entries.range_mut((requester, [0; 32])..=(requester, [0xff; 32])) {
-            if let Phase::Waiting { next, knocks, .. } = &mut entry.phase {
-                knocks.succeed();
-                *next = (*next).min(now + START_PAUSE);
-            }
-        }
     }
 
     /// What came of a knock. `random` spreads the next one.
@@ -300,6 +277,7 @@ impl Ledger {
             }
             Answer::Later(why) => (knocks.fail(random), format!("the requester says: {why}")),
             Answer::Away(why) => (knocks.fail(random), format!("the requester is away: {why}")),
+            Answer::NotTried(why) => (LOOK_EVERY, format!("it could not be called: {why}")),
         };
         entry.phase = waiting(now + wait, knocks.clone(), why);
         None

@@ -45,7 +45,7 @@ pub enum Record {
         set: SetKey,
         /// Bytes that the requester has verified and written.
         bytes: u64,
-        /// For how long it has been going on while this node ran, seconds.
+        /// For how long nobody has had it open while this node ran, seconds.
         age_s: u64,
     },
     /// It is over. When this is lost the requester is asked once more.

@@ -12,14 +12,14 @@
 //!    └─── backoff ─────┴────> GivenUp    after 5; the node may register anew
 //! ```
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::base::Time;
+pub use crate::logic::window::DIALS_PER_MINUTE;
+use crate::logic::window::Window;
 
-/// Dials to one node, and to one claimed address, in a minute.
-pub const DIALS_PER_MINUTE: usize = 6;
 /// Failures after which an address is left alone.
 pub const FAILURES_MAX: u32 = 5;
 /// How long a claimed address is left alone after its failures, whoever claims it.
@@ -28,7 +28,6 @@ const QUIET_TIME: Duration = Duration::from_secs(600);
 const RETRY_FIRST: Duration = Duration::from_secs(10);
 /// Claimed addresses remembered; more are not dialled until some are forgotten.
 const CLAIMED_MAX: usize = 4_096;
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// How a dial-back went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,19 +95,6 @@ impl Probe {
                 };
             }
         }
-    }
-}
-
-/// The dials of the last minute.
-#[derive(Debug, Default)]
-struct Window(VecDeque<Time>);
-
-impl Window {
-    fn has_room(&mut self, now: Time) -> bool {
-        while self.0.front().is_some_and(|first| now.since(*first) >= MINUTE) {
-            self.0.pop_front();
-        }
-        self.0.len() < DIALS_PER_MINUTE
     }
 }
 
@@ -187,7 +173,7 @@ impl DialLimits {
             let allowed =
                 window.has_room(now) && (!is_claimed || self.may_dial(now, probe.addr.ip()));
             if allowed {
-                window.0.push_back(now);
+                window.note(now);
                 probe.state = ProbeState::Flying;
                 due.push(probe.addr);
             } else {
@@ -224,7 +210,7 @@ impl DialLimits {
         if !claimed.window.has_room(now) {
             return false;
         }
-        claimed.window.0.push_back(now);
+        claimed.window.note(now);
         claimed.last = now;
         true
     }

@@ -16,6 +16,7 @@ use crate::base::{Bitmap, Manifest, Name, PeerInfo, Root};
 use crate::io::clock;
 use crate::logic::batch::set_key;
 use crate::logic::ledger::SetKey;
+use crate::logic::owners::Returned;
 
 /// Sets remembered as done.
 const DONE_MAX: usize = 4096;
@@ -107,7 +108,7 @@ impl Fetching {
     /// `caller` knocks for `set`, and a tracker lists him or not. An owner of the fetch is dialled at
     /// once, and so is who becomes one: listed, and meant by the person's choice. For anybody else
     /// the next search comes sooner. Tells whether he is dialled; `None`: the set is not being
-    /// fetched.
+    /// fetched. A lane to him is dead, since he misses us: it is closed, so that he is dialled anew.
     pub(in crate::node) fn knocked(
         &self,
         set: &SetKey,
@@ -117,9 +118,15 @@ impl Fetching {
         let fetch = self.of(set)?;
         let may_join = listed.as_ref().is_some_and(|peer| is_meant(peer, &fetch.from));
         let peer = listed.unwrap_or(caller);
-        let dialled = fetch.state.lock().owners.returned(clock::now(), peer, may_join);
+        let id = peer.id;
+        let mut state = fetch.state.lock();
+        let returned = state.owners.returned(clock::now(), peer, may_join);
+        if returned == Returned::LaneIsDead {
+            state.close_lanes_to(id);
+        }
+        drop(state);
         fetch.changed.notify_all();
-        Some(dialled)
+        Some(returned != Returned::NoOwner)
     }
 }
 

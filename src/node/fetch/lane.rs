@@ -25,6 +25,7 @@ use crate::io::threads;
 use crate::logic::owners::Standing;
 use crate::logic::shares::{Action, OwnerKey, Verdict};
 use crate::node::dial::bind_for;
+use crate::node::throttle::Bounds;
 use crate::wire::message::tracker::{Refused, Why};
 use crate::wire::message::transfer::{Ack, Chunk, Open, Serving, Set, Working};
 use crate::wire::{List, Message};
@@ -74,9 +75,6 @@ fn connect_and_fetch(
         return Ok(());
     }
     let (mut reader, mut writer) = (link.reader, link.writer);
-    if let Some(step) = ctx.down.step() {
-        reader.set_step(step);
-    }
     std::thread::scope(|scope| {
         let write = || {
             let end = write_until_closed(&mut writer, outbox);
@@ -238,9 +236,9 @@ impl Lane<'_> {
             state.held_back(clock::now(), key);
             state.is_closing()
         };
+        let bounds = Bounds::new(&fetch.ctx.down, &fetch.limit, reader.step());
         reader.recv_payload(&mut self.buffer[..len], &mut |bytes| {
-            fetch.ctx.down.pay(bytes, &over);
-            fetch.limit.pay(bytes, &over);
+            bounds.pay(bytes, &over);
             fetch.ctx.counters.bytes_arrived.add(bytes as u64);
             let now = clock::now();
             fetch.progress.received(now, bytes as u64);

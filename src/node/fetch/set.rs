@@ -393,6 +393,12 @@ impl State {
         self.closing
     }
 
+    /// The connections to an owner end.
+    pub(super) fn close_lanes_to(&self, node: NodeId) {
+        let lanes = self.lanes.values().filter(|lane| lane.node == node);
+        lanes.filter_map(|lane| lane.closer.as_ref()).for_each(Closer::close);
+    }
+
     /// Bytes of an owner moved: nobody gives up now.
     pub(super) fn moved(&mut self, now: Time) {
         self.last_progress = now;

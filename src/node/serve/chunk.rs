@@ -3,20 +3,23 @@
 //! The connection's thread reads (WANT, SKIP, ACK, DONE); a second one writes (`upload`). They
 //! share the pure `logic::upload::Upload` under a lock. Ends with DONE, CANCEL, a violation, a
 //! requester that is silent for longer than the patience, a newer connection for the same
-//! transfer, or the node's end; the writer is joined before the reader returns.
+//! transfer, a newcomer that needs its place when it moves nothing (`crowd`), or the node's end; the
+//! writer is joined before the reader returns. A requester may take what is sent as slowly as it likes,
+//! since it may keep to a rate: as long as it says WORKING it lives.
 
+use super::crowd::Place;
 use super::transfer::{Owner, Transfer};
-use super::upload;
+use super::{knock, upload};
 use crate::base::limits::HEADER_TIME_MAX;
 use crate::base::{Bitmap, FaultKind};
+use crate::io::clock;
 use crate::io::failpoint::fail_point;
-use crate::io::link::{Link, LinkError, Phase};
+use crate::io::link::{Closer, Link, LinkError, Phase};
 use crate::io::threads;
 use crate::logic::batch::set_key;
 use crate::logic::items::Items;
 use crate::logic::ledger::{Lost, Opening};
 use crate::logic::upload::Upload;
-use crate::node::uploads::Begun;
 use crate::wire::Message;
 use crate::wire::message::tracker::{Refused, Why};
 use crate::wire::message::transfer::{Content, Open, Opened, Set};
@@ -24,23 +27,19 @@ use crate::wire::message::transfer::{Content, Open, Opened, Set};
 /// One connection.
 pub(in crate::node) fn serve(mut link: Link, owner: &Owner) {
     let (remote, peer) = (link.remote, link.peer);
-    let Some(_place) = owner.crowd.enter(peer) else {
-        log::info!(target: "upload", "{remote} {}: has too many connections", peer.short());
-        let refused = Refused::new(Why::Busy, "you have too many connections here; close some");
+    let closer = link.closer();
+    let moved = |upload| owner.uploads.last_moved(upload);
+    let who = (peer, remote.ip());
+    let place = owner.crowd.enter(clock::now(), who, &moved, move || closer.close());
+    let Some(place) = place else {
+        log::info!(target: "upload", "{remote} {}: there is no place left for it", peer.short());
+        let refused = Refused::new(Why::Busy, "there are too many connections here, or of yours");
         link.send(refused).unwrap_or_default();
         return;
     };
     let end = match link.recv(HEADER_TIME_MAX) {
-        Ok(Message::Open(open)) => transfer(link, owner, &open),
-        Ok(Message::Knock(knock)) => {
-            let answer = fail_point!("knock.heard")
-                .map(|()| owner.downloads.knocked(link.peer, link.remote.ip(), &knock))
-                .map_err(LinkError::Io);
-            answer.and_then(|answer| {
-                fail_point!("knock.reply").map_err(LinkError::Io)?;
-                link.send(answer)
-            })
-        }
+        Ok(Message::Open(open)) => transfer(link, owner, &place, &open),
+        Ok(Message::Knock(knock)) => knock::answer(link, owner, knock),
         Ok(other) => {
             let end = link.send(super::unexpected(&other, "chunk"));
             end.and(Err(LinkError::Unexpected(other.kind())))
@@ -53,19 +52,30 @@ pub(in crate::node) fn serve(mut link: Link, owner: &Owner) {
     }
 }
 
-fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError> {
+fn transfer(
+    mut link: Link,
+    owner: &Owner,
+    place: &Place<'_>,
+    open: &Open,
+) -> Result<(), LinkError> {
     fail_point!("serve.open").map_err(LinkError::Io)?;
     let set = &open.set;
     let (items, contents) = (Items::of(set), contents(set));
+    let sure = owner.index.is_sure();
     let have = match what_is_here(owner, set, &contents, &items) {
         Ok(have) => have,
         Err(refused) => {
-            if refused.why == Why::NotHere {
+            // It may have been touched, and be found again: then the requester is to be called.
+            if refused.why == Why::NotHere && sure && owner.index.is_sure() {
                 owner.uploads.gone(link.peer, set_key(set));
             }
             return link.send(refused);
         }
     };
+    let moved = |upload| owner.uploads.last_moved(upload);
+    if !place.opens(clock::now(), owner.ctx.up.uploads(), set_key(set), &moved) {
+        return link.send(Refused::new(Why::Busy, "other uploads use all that --up allows"));
+    }
     let closer = link.closer();
     let opening = Opening {
         requester: link.peer,
@@ -76,7 +86,7 @@ fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError>
         resumable: open.resumable,
     };
     let begun = owner.uploads.begin(opening, link.remote.ip(), closer.clone());
-    let Begun { connection, attempt, limit } = match begun {
+    let begun = match begun {
         Ok(begun) => begun,
         Err(fault) => {
             log::error!(target: "upload", "an upload is refused: {fault}");
@@ -87,37 +97,38 @@ fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError>
             return link.send(Refused::new(Why::Busy, words));
         }
     };
+    place.opened(begun.connection);
     let opened = fail_point!("serve.begun")
         .map_err(LinkError::Io)
-        .and_then(|()| link.send(Opened { attempt, have: have.clone() }))
+        .and_then(|()| link.send(Opened { attempt: begun.attempt, have: have.clone() }))
         .and_then(|()| fail_point!("serve.opened").map_err(LinkError::Io));
     let swarm = owner.ctx.swarms.of(set_key(set), items.count());
-    let place = swarm.join(connection, Upload::new(items, have));
+    let joined = swarm.join(begun.connection, Upload::new(items, have));
     // What has arrived here meanwhile was told to those who had joined.
     if let Some((have, _)) = owner.ctx.fetching.growing(&set_key(set)) {
-        place.outgoing().gained(&have.iter().collect::<Vec<_>>());
+        joined.outgoing().gained(&have.iter().collect::<Vec<_>>());
     }
     let transfer = Transfer {
         owner,
-        connection,
+        connection: begun.connection,
         set: set_key(set),
         peer: (link.peer, link.remote.ip()),
         contents,
         batch: matches!(set, Set::Batch(_)),
-        limit,
-        place,
+        limit: begun.limit.clone(),
+        joined,
     };
     let Link { mut reader, mut writer, .. } = link;
+    // The reader hears the requester, and ends the link when it does not.
+    writer.overseen();
     let end = opened.and_then(|()| {
         std::thread::scope(|scope| {
             let write = || {
-                let end = upload::write(&transfer, &mut writer);
-                closer.close();
-                end
+                let _closes = Closes(&closer);
+                upload::write(&transfer, &mut writer)
             };
-            let writing =
-                threads::spawn_scoped(scope, format!("upload {} out", connection.0), write)
-                    .map_err(LinkError::Io)?;
+            let name = format!("upload {} out", begun.connection.0);
+            let writing = threads::spawn_scoped(scope, name, write).map_err(LinkError::Io)?;
             let end = transfer.read(&mut reader);
             transfer.end();
             closer.close();
@@ -132,9 +143,18 @@ fn transfer(mut link: Link, owner: &Owner, open: &Open) -> Result<(), LinkError>
         Err(e @ LinkError::Timeout(Phase::Header)) => (Lost::Silent, Err(e)),
         Err(e) => (Lost::Broken, Err(e)),
     };
-    owner.uploads.end(connection, how);
+    begun.end(how);
     fail_point!("serve.ended").map_err(LinkError::Io)?;
     end
+}
+
+/// Closes the connection when it is dropped: a writer that panics leaves no reader waiting.
+struct Closes<'a>(&'a Closer);
+
+impl Drop for Closes<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 fn contents(set: &Set) -> Vec<Content> {
@@ -144,14 +164,14 @@ fn contents(set: &Set) -> Vec<Content> {
     }
 }
 
-/// Which items can be sent. While the folders are looked through, what is missing may be found yet.
+/// Which items can be sent.
 fn what_is_here(
     owner: &Owner,
     set: &Set,
     contents: &[Content],
     items: &Items,
 ) -> Result<Bitmap, Refused> {
-    let looking = owner.index.is_looking();
+    let (looking, starting) = (owner.index.is_looking(), owner.index.is_starting());
     let here = |c: &Content| owner.index.entry_of(&c.root).is_some_and(|e| e.size == c.size);
     let have = match set {
         Set::File(content) if here(content) => Bitmap::all(items.count()),
@@ -168,10 +188,16 @@ fn what_is_here(
             have
         }
     };
-    if have.is_empty() || looking && !have.is_full() {
+    if !is_enough(&have, starting) {
         return Err(super::absent(looking, "the file is not here, or no longer"));
     }
     Ok(have)
+}
+
+/// Whether these items are worth opening a transfer. While the node starts all that is missing may be
+/// found yet; later, when a folder was just shared, what is here is not held up by that.
+fn is_enough(have: &Bitmap, starting: bool) -> bool {
+    !have.is_empty() && (have.is_full() || !starting)
 }
 
 /// What `transfers` calls it.
@@ -183,5 +209,19 @@ fn name_of(owner: &Owner, set: &Set, contents: &[Content]) -> String {
     match contents.len() {
         1 => first,
         n => format!("{first} and {} more", n - 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_batch_is_sent_but_while_the_rest_of_it_may_be_found_at_a_start() {
+        let mut part = Bitmap::none(3);
+        assert!(!is_enough(&part, false) && !is_enough(&part, true));
+        part.insert(1);
+        assert!(is_enough(&part, false) && !is_enough(&part, true));
+        assert!(is_enough(&Bitmap::all(3), true));
     }
 }

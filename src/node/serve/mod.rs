@@ -6,6 +6,7 @@
 
 pub(super) mod chunk;
 pub(super) mod crowd;
+mod knock;
 pub(super) mod search;
 pub(super) mod size;
 pub(super) mod transfer;

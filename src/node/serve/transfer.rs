@@ -15,7 +15,7 @@ use crate::io::link::{LinkError, LinkReader, Phase};
 use crate::logic::ledger::{Connection, Lost, SetKey};
 use crate::node::context::Context;
 use crate::node::downloads::Downloads;
-use crate::node::swarm::{Outgoing, Place};
+use crate::node::swarm::{Joined, Outgoing};
 use crate::node::throttle::Limiter;
 use crate::node::uploads::Uploads;
 use crate::wire::Message;
@@ -46,13 +46,13 @@ pub(super) struct Transfer<'a> {
     /// What a person holds it to.
     pub(super) limit: Arc<Limiter>,
     /// Among those of its set.
-    pub(super) place: Place,
+    pub(super) joined: Joined,
 }
 
 impl Transfer<'_> {
     /// What its two halves share.
     pub(super) fn outgoing(&self) -> &Outgoing {
-        self.place.outgoing()
+        self.joined.outgoing()
     }
 
     /// The reader: until DONE, CANCEL, or an error.
@@ -128,12 +128,7 @@ impl Transfer<'_> {
         let (id, ip) = self.peer;
         let info = PeerInfo { id, label, ip, ports, files: 0 };
         self.owner.ctx.fetching.found(&self.set, vec![info.clone()]);
-        self.place.serves(&info);
-    }
-
-    /// Bytes between two payments, as all uploads and this one are bounded.
-    pub(super) fn step(&self) -> Option<usize> {
-        [self.owner.ctx.up.step(), self.limit.step()].into_iter().flatten().min()
+        self.joined.serves(&info);
     }
 
     /// The writer is to end.

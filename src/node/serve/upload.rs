@@ -15,6 +15,7 @@ use crate::io::failpoint::fail_point;
 use crate::io::index::{OpenError, Served};
 use crate::io::link::{FileSlice, LinkError, LinkWriter};
 use crate::logic::upload::Step;
+use crate::node::throttle::Bounds;
 use crate::wire::message::transfer::{Chunk, Next, Stale};
 use crate::wire::{List, Message};
 
@@ -180,12 +181,10 @@ fn send_run(
     let len = slices.iter().map(|s| s.len).sum();
     fail_point!("serve.header").map_err(LinkError::Io)?;
     let header = Chunk { items, len }.into();
-    let (step, over) = (writer.step(), || transfer.outgoing().state.lock().ended);
-    step.set(transfer.step());
+    let over = || transfer.outgoing().state.lock().ended;
+    let bounds = Bounds::new(&ctx.up, &transfer.limit, writer.step());
     let sent = writer.send_payload(&header, slices, &mut |bytes| {
-        ctx.up.pay(bytes, &over);
-        transfer.limit.pay(bytes, &over);
-        step.set(transfer.step());
+        bounds.pay(bytes, &over);
         ctx.counters.bytes_up.add(bytes as u64);
         transfer.owner.uploads.sent(transfer.connection, bytes as u64);
     });

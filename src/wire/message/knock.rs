@@ -4,6 +4,7 @@
 //! owner                requester (its chunk listener)
 //! Knock          ->    I have begun to send you this, and you are not here any more
 //!                <-    Knocked: I open it again, I have it, I do not want it, later
+//! Knock          ->    the next one, and so on; the owner closes
 //! ```
 //!
 //! No payload travels on this connection. A requester that answers `Coming` dials the owner, as it

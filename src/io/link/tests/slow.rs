@@ -118,6 +118,28 @@ fn a_peer_that_does_not_read_is_cut_off_in_both_modes() {
 }
 
 #[test]
+fn a_peer_that_does_not_read_is_waited_for_by_who_is_overseen_until_the_link_ends() {
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(1 << 30).unwrap();
+    let longer_than_any_silence = hasty(Bulk::Private).timeouts.grace * 3;
+    for bulk in [Bulk::Private, Bulk::Clear] {
+        let (mut alice, bob) = linked(&hasty(bulk), &hasty(bulk));
+        let closer = alice.closer();
+        alice.writer.overseen();
+        let source = [FileSlice { file: &file, offset: 0, len: 1 << 30 }];
+        let sent = std::thread::scope(|s| {
+            let sending =
+                s.spawn(|| alice.writer.send_payload(&chunk(1 << 30), &source, &mut |_| ()));
+            StopToken::new().wait(longer_than_any_silence);
+            closer.close();
+            sending.join().unwrap()
+        });
+        assert!(!matches!(sent, Ok(()) | Err(LinkError::Timeout(_))), "{sent:?}");
+        drop(bob);
+    }
+}
+
+#[test]
 fn time_that_the_receiver_takes_for_itself_is_not_held_against_the_sender() {
     let receiver = hasty(Bulk::Private);
     let longer_than_any_silence = receiver.timeouts.grace * 3;

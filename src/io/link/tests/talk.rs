@@ -108,6 +108,33 @@ fn many_small_files_travel_as_one_payload_in_small_steps() {
 }
 
 #[test]
+fn a_receiver_that_keeps_to_a_rate_takes_no_more_than_a_step_at_once() {
+    let bytes = noise(300_000);
+    let file = file_of(&bytes);
+    for bulk in [Bulk::Private, Bulk::Clear] {
+        let (mut alice, mut bob) = linked(&config(bulk), &config(bulk));
+        let source = [FileSlice { file: &file, offset: 0, len: 300_000 }];
+        std::thread::scope(|s| {
+            s.spawn(|| {
+                for _ in 0..2 {
+                    alice.writer.send_payload(&chunk(300_000), &source, &mut |_| ()).unwrap();
+                }
+            });
+            for step in [usize::MAX, 1_000] {
+                bob.reader.step().set(Some(step));
+                bob.recv(LONG).unwrap();
+                let (mut got, mut told) = (vec![0; 300_000], Vec::new());
+                bob.reader.recv_payload(&mut got, &mut |n| told.push(n)).unwrap();
+                assert!(got == bytes);
+                assert_eq!(told.iter().sum::<usize>(), 300_000);
+                // What came with the last bytes of the one before is told first, at once.
+                assert!(told.iter().skip(1).all(|n| *n <= step), "{told:?}");
+            }
+        });
+    }
+}
+
+#[test]
 fn a_file_that_became_shorter_ends_the_link_on_both_sides() {
     let file = file_of(&noise(100_000));
     for bulk in [Bulk::Private, Bulk::Clear] {

@@ -24,14 +24,16 @@ fn rows() -> Vec<Row> {
         expired: expired.to_vec(),
     };
     let still = |second| vec![second; 10_000];
+    let days = |n| (0..n).map(|day| 25 + day * DAY).collect::<Vec<_>>();
     vec![
         row("it stands at the origin", 0, &still(0), &[], &[]),
         row("it stands just before the call", 100, &still(119), &[], &[]),
         row("it stands when the call is due", 100, &still(120), &[120], &[]),
         row("it leaves the origin", 0, &[0, 19, 20], &[20], &[]),
         row("it jumps to just before the end", 5, &[5, 5 + DAY - 1], &[5 + DAY - 1], &[]),
-        row("it jumps by a day: one call is not made up for", 5, &[5, 5 + DAY], &[], &[5 + DAY]),
+        row("it jumps by a day: nobody could be called in it", 5, &[5, 5 + DAY], &[5 + DAY], &[]),
         row("it jumps by a day between loss and first look", 5, &[5 + DAY], &[5 + DAY], &[]),
+        row("it jumps by a day a hundred times", 5, &days(100), &[25], &[]),
         row("it goes back to the origin", 100, &[100, 0, 0, 0], &[], &[]),
         row("it goes back and forth", 0, &[0, DAY - 1, 0, DAY - 1, 0, DAY - 1], &[DAY - 1], &[]),
         row("it goes back, then on", 0, &[10, 0, 10, 19, 20], &[20], &[]),
@@ -84,8 +86,7 @@ fn a_call_that_was_answered_at_the_origin_is_not_made_again_at_once() {
 fn a_restart_into_another_clock_gives_up_nobody() {
     let (mut ledger, _) = opened();
     ledger.close(at(0), Connection(1), Lost::Broken);
-    ledger.tick(at(0));
-    ledger.tick(at(DAY - 1));
+    pass(&mut ledger, 0, DAY - 1);
     for second in [0, 1, 100 * DAY, u64::from(u32::MAX)] {
         let mut again = Ledger::recover(at(second), PATIENCE, ledger.live());
         let mut calls = 0;
@@ -97,4 +98,20 @@ fn a_restart_into_another_clock_gives_up_nobody() {
         assert_eq!(calls, 0, "at {second}: he has a moment to come by himself");
         assert!(knocked(&mut again, second + 2));
     }
+}
+
+#[test]
+fn whoever_was_stopped_for_more_than_a_day_has_given_up_nobody() {
+    let (mut ledger, _) = opened();
+    ledger.close(at(0), Connection(1), Lost::Broken);
+    pass(&mut ledger, 0, 10);
+    let stopped = 25 * 3_600;
+    assert!(ledger.tick(at(10 + stopped)).is_empty());
+    assert!(knocked(&mut ledger, 10 + stopped));
+    assert!(pass(&mut ledger, 10 + stopped, stopped + DAY - 60).iter().all(|r| !is_over(r)));
+    assert!(pass(&mut ledger, stopped + DAY - 60, stopped + DAY + 10).iter().any(is_over));
+}
+
+fn is_over(record: &Record) -> bool {
+    is_end(Some(record), &End::Expired)
 }

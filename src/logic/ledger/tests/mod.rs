@@ -3,6 +3,7 @@
 mod acks;
 mod bounds;
 mod clocks;
+mod due;
 mod random;
 
 use super::*;
@@ -31,6 +32,12 @@ fn opened() -> (Ledger, Vec<Record>) {
     let mut ledger = Ledger::new(PATIENCE);
     let (_, record) = ledger.open(opening(BOB, FILM), Connection(1));
     (ledger, record.into_iter().collect())
+}
+
+/// Lets the time between two seconds pass as a node that runs does; returns what is to be logged.
+fn pass(ledger: &mut Ledger, from: u64, to: u64) -> Vec<Record> {
+    let looks = (from..to).step_by(30).chain([to]);
+    looks.flat_map(|second| ledger.tick(at(second))).collect()
 }
 
 fn everybody(_: &NodeId) -> Reach {

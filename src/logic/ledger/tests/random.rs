@@ -44,6 +44,7 @@ fn input() -> impl Strategy<Value = Input> {
         Just(Answer::Cancelled("no".into())),
         Just(Answer::Later("busy".into())),
         Just(Answer::Away("refused".into())),
+        Just(Answer::NotTried("no thread".into())),
     ];
     let reach = prop_oneof![
         4 => Just(Reach::Call),
