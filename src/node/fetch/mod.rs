@@ -13,6 +13,7 @@ mod dispute;
 pub(super) mod download;
 pub(super) mod fetching;
 mod file;
+mod given;
 mod here;
 pub(super) mod job;
 mod lane;

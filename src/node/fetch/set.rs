@@ -23,9 +23,8 @@ use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::job::Job;
 use super::progress::Progress;
-use super::resolve::is_meant;
 use super::sink::{DiskError, Sink};
-use crate::base::{Bitmap, Manifest, Name, NodeId, NodeLabel, PeerInfo, Root, Time};
+use crate::base::{Bitmap, Name, NodeId, NodeLabel, PeerInfo, Time};
 use crate::io::clock;
 use crate::io::link::Closer;
 use crate::logic::batch::set_key;
@@ -52,7 +51,7 @@ pub(super) struct Fetch {
     /// Who fetches it from us meanwhile.
     pub(super) swarm: Arc<Swarm>,
     /// A file's part, while what is verified of it may be served.
-    part: Mutex<Option<Arc<File>>>,
+    pub(super) part: Mutex<Option<Arc<File>>>,
     /// From whom the person wants it.
     pub(super) from: From,
     /// Whether we are there again after a restart.
@@ -149,32 +148,6 @@ impl Fetch {
     /// Whether lanes may still connect.
     pub(super) fn is_going_on(&self) -> bool {
         !self.state.lock().closing
-    }
-
-    /// The part, while it may be served.
-    pub(super) fn part(&self) -> Option<Arc<File>> {
-        self.part.lock().clone()
-    }
-
-    /// Whether it is the file `root`.
-    pub(super) fn is_of(&self, root: &Root) -> bool {
-        matches!(&self.set, Set::File(content) if content.root == *root)
-    }
-
-    /// What the chunks of a file must hash to, while they are fetched.
-    pub(super) fn manifest(&self) -> Option<Manifest> {
-        match self.sink.read().as_ref() {
-            Some(Sink::File { manifest, .. }) => Some(manifest.clone()),
-            _ => None,
-        }
-    }
-
-    /// Others fetch the set too: they are asked for what they have, if the person's choice is theirs.
-    pub(super) fn found(&self, peers: Vec<PeerInfo>) {
-        let meant = |peer: &PeerInfo| peer.id != self.ctx.me && is_meant(peer, &self.from);
-        let peers = peers.into_iter().filter(meant).collect();
-        self.state.lock().owners.found(clock::now(), peers);
-        self.changed.notify_all();
     }
 
     /// Does what was decided. Call it without holding the lock.
