@@ -9,5 +9,6 @@ pub mod owners;
 pub mod peers;
 pub mod registry;
 pub mod shares;
+pub mod spread;
 pub mod upload;
 mod window;

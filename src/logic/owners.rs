@@ -83,6 +83,7 @@ struct Owner {
 #[derive(Debug)]
 pub struct Owners {
     owners: BTreeMap<NodeId, Owner>,
+    salt: u64,
     next_search: Time,
     last_search: Time,
     search_backoff: Backoff,
@@ -90,9 +91,11 @@ pub struct Owners {
 
 impl Owners {
     /// Begins with `peers`, all of them due at once.
-    pub fn new(now: Time, peers: Vec<PeerInfo>) -> Owners {
+    /// `salt` draws whom it takes first: in a large swarm everybody has other neighbours then.
+    pub fn new(now: Time, salt: u64, peers: Vec<PeerInfo>) -> Owners {
         let mut owners = Owners {
             owners: BTreeMap::new(),
+            salt,
             next_search: now + SEARCH_FIRST,
             last_search: now,
             search_backoff: Backoff::new(SEARCH_FIRST, SEARCH_MAX),
@@ -159,7 +162,17 @@ impl Owners {
     /// Up to `room` owners whose time has come; the caller dials them and says so.
     pub fn due(&self, now: Time, room: usize) -> Vec<PeerInfo> {
         let ready = |o: &&Owner| matches!(o.state, State::Waiting { due, .. } if due <= now);
-        self.owners.values().filter(ready).take(room).map(|o| o.info.clone()).collect()
+        let mut due: Vec<&Owner> = self.owners.values().filter(ready).collect();
+        due.sort_by_cached_key(|o| self.rank(&o.info.id));
+        due.into_iter().take(room).map(|o| o.info.clone()).collect()
+    }
+
+    /// In which place this download takes a node.
+    fn rank(&self, node: &NodeId) -> u64 {
+        let word = node.as_bytes().first_chunk::<8>().map_or(0, |b| u64::from_le_bytes(*b));
+        // SplitMix64's last step (Steele, Lea, Flood, 2014): any two salts give unlike orders.
+        let mixed = (word ^ self.salt).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb)
     }
 
     /// A connection to `node` is being made.
@@ -345,7 +358,7 @@ mod tests {
 
     #[test]
     fn a_lost_owner_is_dialled_again_after_a_growing_wait() {
-        let mut owners = Owners::new(at(0), vec![peer(0)]);
+        let mut owners = Owners::new(at(0), 0, vec![peer(0)]);
         assert_eq!(owners.due(at(0), 9), [peer(0)]);
         owners.dialling(peer(0).id);
         assert!(owners.due(at(0), 9).is_empty(), "one connection an owner");
@@ -362,7 +375,7 @@ mod tests {
 
     #[test]
     fn an_owner_that_accepts_and_brings_nothing_is_dialled_less_and_less_often() {
-        let (mut owners, alice) = (Owners::new(at(0), vec![peer(0)]), peer(0).id);
+        let (mut owners, alice) = (Owners::new(at(0), 0, vec![peer(0)]), peer(0).id);
         for _ in 0..5 {
             owners.connected_to(alice);
             owners.ended(at(0), alice, lost(), u64::MAX);
@@ -383,7 +396,7 @@ mod tests {
 
     #[test]
     fn an_owner_without_the_file_comes_back_only_when_a_search_finds_it_again() {
-        let mut owners = Owners::new(at(0), vec![peer(1)]);
+        let mut owners = Owners::new(at(0), 0, vec![peer(1)]);
         owners.ended(at(0), peer(1).id, Standing::NotHere("it was edited".into()), 0);
         assert!(owners.due(at(99_999), 9).is_empty());
         assert!(
@@ -396,7 +409,7 @@ mod tests {
     #[test]
     fn an_owner_that_was_not_asked_yet_may_have_everything() {
         let (mut owners, [alice, bob]) =
-            (Owners::new(at(0), vec![peer(0), peer(1)]), [0, 1].map(|n| peer(n).id));
+            (Owners::new(at(0), 0, vec![peer(0), peer(1)]), [0, 1].map(|n| peer(n).id));
         owners.dialling(alice);
         owners.connected_to(alice);
         owners.ended(at(0), alice, Standing::NotHere("edited".into()), 0);
@@ -415,7 +428,7 @@ mod tests {
 
     #[test]
     fn a_banned_owner_stays_banned_whatever_happens() {
-        let mut owners = Owners::new(at(0), vec![peer(0), peer(2)]);
+        let mut owners = Owners::new(at(0), 0, vec![peer(0), peer(2)]);
         owners.ban(peer(2).id);
         assert_eq!(owners.all_banned(), None);
         owners.ended(at(0), peer(2).id, lost(), 0);
@@ -428,7 +441,7 @@ mod tests {
 
     #[test]
     fn an_owner_that_breaks_the_protocol_three_times_is_banned_and_the_person_told() {
-        let mut owners = Owners::new(at(0), vec![peer(0), peer(2)]);
+        let mut owners = Owners::new(at(0), 0, vec![peer(0), peer(2)]);
         let eve = peer(2).id;
         for _ in 1..VIOLATIONS_MAX {
             assert_eq!(owners.broke_protocol(eve), None);
@@ -449,7 +462,7 @@ mod tests {
         owners.ban(peer(0).id);
         let words = owners.all_banned().unwrap();
         assert!(words.contains("alice (10.0.0.0:3) sent wrong bytes, eve"), "{words}");
-        let mut owners = Owners::new(at(0), vec![peer(2)]);
+        let mut owners = Owners::new(at(0), 0, vec![peer(2)]);
         (0..VIOLATIONS_MAX).for_each(|_| _ = owners.broke_protocol(eve));
         let words = "every owner broke the protocol too often: eve (10.0.0.2:3)";
         assert_eq!(owners.all_banned().as_deref(), Some(words));
@@ -457,7 +470,7 @@ mod tests {
 
     #[test]
     fn owners_are_looked_for_often_when_nobody_is_connected_and_calmly_otherwise() {
-        let mut owners = Owners::new(at(0), vec![]);
+        let mut owners = Owners::new(at(0), 0, vec![]);
         assert!(!owners.search_due(at(999), 0));
         assert!(owners.search_due(at(1_000), u64::MAX));
         assert!(owners.search_due(at(2_000), u64::MAX));
@@ -470,7 +483,7 @@ mod tests {
 
     #[test]
     fn a_stranger_who_calls_joins_only_if_he_may_and_makes_no_more_searches() {
-        let mut owners = Owners::new(at(0), vec![peer(0)]);
+        let mut owners = Owners::new(at(0), 0, vec![peer(0)]);
         owners.ended(at(0), peer(0).id, lost(), u64::MAX);
         let already = owners.returned(at(1), peer(0), false);
         assert_eq!(already, Returned::Dialled, "an owner of this fetch already");
@@ -494,7 +507,7 @@ mod tests {
                 |n: u16| NodeId::from_bytes([n.to_le_bytes(); 16].concat().try_into().unwrap());
             (from..from + 200).map(|n| PeerInfo { id: id(n), ..peer(0) }).collect::<Vec<_>>()
         };
-        let mut owners = Owners::new(at(0), many(0));
+        let mut owners = Owners::new(at(0), 0, many(0));
         owners.found(at(0), many(200));
         assert_eq!(owners.due(at(0), 999).len(), OWNERS_MAX);
         assert_eq!(owners.returned(at(0), peer(2), true), Returned::NoOwner);
@@ -502,7 +515,7 @@ mod tests {
 
     #[test]
     fn an_owner_that_moved_is_dialled_at_its_new_address_at_once() {
-        let mut owners = Owners::new(at(0), vec![peer(0)]);
+        let mut owners = Owners::new(at(0), 0, vec![peer(0)]);
         owners.ended(at(0), peer(0).id, lost(), u64::MAX);
         let moved = PeerInfo { ip: [10, 9, 9, 9].into(), ..peer(0) };
         owners.found(at(1), vec![moved.clone()]);
@@ -511,7 +524,7 @@ mod tests {
 
     #[test]
     fn an_owner_that_calls_while_he_is_believed_connected_is_dialled_when_that_lane_is_closed() {
-        let (mut owners, alice) = (Owners::new(at(0), vec![peer(0)]), peer(0).id);
+        let (mut owners, alice) = (Owners::new(at(0), 0, vec![peer(0)]), peer(0).id);
         owners.dialling(alice);
         assert_eq!(owners.returned(at(1), peer(0), true), Returned::Dialled, "already under way");
         owners.connected_to(alice);

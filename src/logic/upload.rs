@@ -1,4 +1,4 @@
-//! The owner's side of one transfer: which item goes out next.
+//! The owner's side of one transfer: which item goes out next, weighed against what others got (`spread`).
 //!
 //! Invariants: an item is sent at most once on a connection; nothing is sent that the requester
 //! does not want or that is not here; no more than the window is sent without an ACK; every
@@ -19,6 +19,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::items::Items;
+use super::spread::Spread;
 use crate::base::limits::CHUNK_SIZE_MIN;
 use crate::base::{Bitmap, Range};
 use crate::wire::message::transfer::{Ack, Skip, Want};
@@ -28,7 +29,7 @@ pub const RUN_BYTES_MAX: u64 = CHUNK_SIZE_MIN;
 /// Most small files in one run: each is open while it is sent.
 pub const RUN_FILES_MAX: u32 = 64;
 /// Runs announced and not begun: the next one and the one after it.
-const READY_MAX: usize = 2;
+pub const READY_MAX: usize = 2;
 
 /// What the writer does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,12 +128,14 @@ impl Upload {
     ///
     /// # Errors
     /// Items the set does not have.
-    pub fn on_skip(&mut self, skip: &Skip) -> Result<(), Violation> {
+    pub fn on_skip(&mut self, skip: &Skip, spread: &mut Spread) -> Result<(), Violation> {
         self.check(&[skip.items])?;
-        self.unready(skip.items);
+        self.unready(skip.items, spread);
         for item in skip.items.iter() {
             self.wanted.remove(&item);
-            self.close(item);
+            if self.close(item) {
+                spread.take_back(item);
+            }
         }
         Ok(())
     }
@@ -155,13 +158,15 @@ impl Upload {
     }
 
     /// Items are not here any more. Beyond the set nothing happens.
-    pub fn on_stale(&mut self, items: Range) {
-        self.unready(items);
+    pub fn on_stale(&mut self, items: Range, spread: &mut Spread) {
+        self.unready(items, spread);
         let count = self.items.count();
         for item in items.iter().take_while(|i| *i < count) {
             self.have.remove(item);
             self.wanted.remove(&item);
-            self.close(item);
+            if self.close(item) {
+                spread.take_back(item);
+            }
         }
     }
 
@@ -171,13 +176,13 @@ impl Upload {
     }
 
     /// What to do next; `None` until a WANT, an ACK or a SKIP changes that.
-    #[expect(clippy::should_implement_trait, reason = "what comes next changes with what is heard")]
-    pub fn next(&mut self) -> Option<Step> {
+    pub fn next(&mut self, spread: &mut Spread) -> Option<Step> {
         if self.ready.len() < READY_MAX
-            && let Some(run) = self.choose()
+            && let Some(run) = self.choose(spread)
         {
             run.iter().for_each(|item| {
                 self.wanted.remove(&item);
+                spread.hand_out(item);
             });
             self.cursor = run.first + run.count;
             self.ready.push_back(run);
@@ -216,6 +221,17 @@ impl Upload {
         self.acked_bytes
     }
 
+    /// More can be sent: the owner is fetching the set itself. Returns what is new, ascending.
+    pub fn on_gained(&mut self, items: &[u32]) -> Vec<u32> {
+        items.iter().copied().filter(|item| self.have.insert(*item)).collect()
+    }
+
+    /// The connection is over: what had not arrived was not handed out.
+    pub fn leave(&mut self, spread: &mut Spread) {
+        let ready = self.ready.drain(..).flat_map(Range::iter);
+        ready.chain(self.open.iter()).for_each(|item| spread.take_back(item));
+    }
+
     /// What can be sent.
     pub fn have(&self) -> &Bitmap {
         &self.have
@@ -226,19 +242,21 @@ impl Upload {
         &self.items
     }
 
-    /// The one place that decides what goes out: the first wanted item at or behind the last one,
-    /// for the disk's sake. It is asked as late as can be, when a place among the announced frees,
-    /// so that with many requesters it may weigh what is rarest and who is poorest.
-    fn choose(&self) -> Option<Range> {
-        let first =
-            self.wanted.range(self.cursor..).next().or_else(|| self.wanted.first()).copied()?;
+    /// The one place that decides what goes out, asked as late as can be, when a place among the
+    /// announced frees: what was handed out least often, and of that the first at or behind the last
+    /// one sent, for the disk's sake.
+    fn choose(&self, spread: &Spread) -> Option<Range> {
+        let onwards = self.wanted.range(self.cursor..).chain(self.wanted.range(..self.cursor));
+        let mut onwards = onwards.copied();
+        let first = if spread.is_alone() { onwards.next() } else { spread.rarest(onwards) }?;
         let mut run = Range::one(first);
         if self.items.is_batch() {
             let most = RUN_FILES_MAX.min(self.window);
-            let mut bytes = self.items.len(first);
+            let (mut bytes, copies) = (self.items.len(first), spread.copies(first));
             for item in self.wanted.range(first + 1..).copied() {
                 bytes += self.items.len(item);
-                if item != first + run.count || run.count == most || bytes > RUN_BYTES_MAX {
+                let follows = item == first + run.count && spread.copies(item) <= copies;
+                if !follows || run.count == most || bytes > RUN_BYTES_MAX {
                     break;
                 }
                 run.count += 1;
@@ -252,8 +270,10 @@ impl Upload {
     }
 
     /// Cuts `items` out of what was announced.
-    fn unready(&mut self, items: Range) {
+    fn unready(&mut self, items: Range, spread: &mut Spread) {
         let gone = items.iter();
+        let cut = self.ready.iter().flat_map(|run| run.iter()).filter(|item| gone.contains(item));
+        cut.for_each(|item| spread.take_back(item));
         self.ready = self
             .ready
             .iter()
@@ -261,11 +281,11 @@ impl Upload {
             .collect();
     }
 
-    /// The item takes no place in the window any more.
-    fn close(&mut self, item: u32) {
-        if self.open.remove(item) {
-            self.open_count -= 1;
-        }
+    /// The item takes no place in the window any more; tells whether it did.
+    fn close(&mut self, item: u32) -> bool {
+        let was_open = self.open.remove(item);
+        self.open_count -= u32::from(was_open);
+        was_open
     }
 
     fn check(&self, runs: &[Range]) -> Result<(), Violation> {

@@ -8,8 +8,9 @@ use parking_lot::Mutex;
 
 use super::counters::Counters;
 use super::fetch::fetching::Fetching;
+use super::swarm::Swarms;
 use super::throttle::Throttle;
-use crate::base::{NodeId, Rate};
+use crate::base::{NodeId, NodeLabel, Ports, Rate};
 use crate::io::link::{LinkConfig, Timeouts};
 use crate::io::notices::Notices;
 use crate::io::threads::{Group, StopToken};
@@ -31,6 +32,10 @@ pub(super) struct Context {
     pub(super) peers: Mutex<PeerBook>,
     /// The sets that are being fetched.
     pub(super) fetching: Fetching,
+    /// Who fetches what from us.
+    pub(super) swarms: Swarms,
+    /// What we are called and where we serve; a one-shot serves nothing.
+    pub(super) serves_at: Option<(NodeLabel, Ports)>,
     /// Every thread we start.
     pub(super) group: Group,
     /// Says that all is over.

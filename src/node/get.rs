@@ -14,6 +14,7 @@ use super::fetch::download::{Ended, download, unfinished};
 use super::fetch::fetching::Fetching;
 use super::fetch::job::Job;
 use super::fetch::place::Place;
+use super::swarm::Swarms;
 use super::throttle::Throttle;
 use super::view::{DownloadReport, From, TransferRow};
 use crate::base::{Fault, FaultKind};
@@ -101,6 +102,8 @@ fn context(config: GetConfig) -> Result<Arc<Context>, Fault> {
         peers: Mutex::new(PeerBook::new(me, config.trackers.len())),
         trackers: config.trackers,
         fetching: Fetching::default(),
+        swarms: Swarms::default(),
+        serves_at: None,
         group: Group::new("get"),
         patience: config.ack_timeout,
         up: Throttle::new(None, stop.clone()),

@@ -33,6 +33,7 @@ mod samples;
 mod serve;
 mod start;
 pub mod summary;
+mod swarm;
 mod throttle;
 mod uploads;
 pub mod view;

@@ -54,7 +54,7 @@ pub(super) fn uploads() -> (Arc<Context>, Arc<Uploads>) {
         bulk: Bulk::Private,
         fsync: true,
     };
-    let ctx = context(&config, StaticKey::generate().unwrap());
+    let ctx = context(&config, StaticKey::generate().unwrap(), None);
     let uploads = Uploads::new(ctx.clone(), Arc::default(), Journal::in_memory(), Vec::new(), true);
     (ctx, Arc::new(uploads))
 }

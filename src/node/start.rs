@@ -20,6 +20,7 @@ use super::knock::Caller;
 use super::registration::{Card, Registration};
 use super::serve::transfer::Owner;
 use super::serve::{self, QUESTIONS, TRANSFERS};
+use super::swarm::Swarms;
 use super::throttle::Throttle;
 use super::uploads::Uploads;
 use super::view::Ready;
@@ -43,7 +44,8 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
         StaticKey::load_or_create(&data.private("id")).map_err(|e| Fault::other(e.to_string()))?;
     let listeners = Listeners::bind(config)?;
     let label = label(config, key.public());
-    let ctx = context(config, key);
+    let ports = listeners.ports();
+    let ctx = context(config, key, Some((label.clone(), ports)));
     let ids = Arc::new(AtomicU64::new(1));
     let registrations: Vec<Arc<Registration>> = (0..)
         .zip(&config.trackers)
@@ -57,7 +59,6 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
     let downloads = Arc::new(Downloads::new(ctx.clone(), place, ids.clone(), keeper));
     let (journal, log) = Journal::open(&data.private("wal"), ctx.me)?;
     let uploads = Arc::new(Uploads::new(ctx.clone(), ids, journal, log, config.fsync));
-    let ports = listeners.ports();
     let ip = own_address(config);
     let loaded = downloads.load(orders);
     listeners.serve(&Owner {
@@ -146,7 +147,10 @@ impl Listeners {
         let search: Handler = Arc::new(move |link| {
             serve::search::serve(link, &search_index, &search_ctx.counters);
         });
-        let size: Handler = Arc::new(move |link| serve::size::serve(link, &size_index));
+        let size_ctx = ctx.clone();
+        let size: Handler = Arc::new(move |link| {
+            serve::size::serve(link, &size_index, &size_ctx.fetching);
+        });
         let chunk: Handler = Arc::new(move |link| serve::chunk::serve(link, &owner));
         start(self.search, "search", QUESTIONS, usual, search)?;
         start(self.size, "size", QUESTIONS, usual, size)?;
@@ -154,7 +158,11 @@ impl Listeners {
     }
 }
 
-pub(super) fn context(config: &NodeConfig, key: StaticKey) -> Arc<Context> {
+pub(super) fn context(
+    config: &NodeConfig,
+    key: StaticKey,
+    serves_at: Option<(NodeLabel, Ports)>,
+) -> Arc<Context> {
     let (me, stop) = (key.public(), StopToken::new());
     let link = LinkConfig::new(key, config.swarm_key.clone(), config.bulk);
     Arc::new(Context {
@@ -165,6 +173,8 @@ pub(super) fn context(config: &NodeConfig, key: StaticKey) -> Arc<Context> {
         trackers: config.trackers.clone(),
         peers: Mutex::new(PeerBook::new(me, config.trackers.len())),
         fetching: Fetching::default(),
+        swarms: Swarms::default(),
+        serves_at,
         group: Group::new("node"),
         patience: config.ack_timeout,
         up: Throttle::new(config.up, stop.clone()),

@@ -15,7 +15,7 @@ use super::message::Kind;
 /// Bytes of a header.
 pub const FRAME_HEADER_LEN: usize = 8;
 const MAGIC: [u8; 2] = *b"pv";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// A checked header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_header_has_the_documented_bytes_and_comes_back() {
-        assert_eq!(GOOD.encode(), [b'p', b'v', 1, 0x42, 0x02, 0x01, 0, 0]);
+        assert_eq!(GOOD.encode(), [b'p', b'v', VERSION, 0x42, 0x02, 0x01, 0, 0]);
         assert_eq!(FrameHeader::decode(GOOD.encode()), Ok(GOOD));
     }
 
@@ -100,7 +100,7 @@ mod tests {
     fn each_wrong_field_is_named() {
         assert_eq!(decode_with(0, b'P'), Err(FrameError::Magic));
         assert_eq!(decode_with(1, 0), Err(FrameError::Magic));
-        assert_eq!(decode_with(2, 2), Err(FrameError::Version(2)));
+        assert_eq!(decode_with(2, 9), Err(FrameError::Version(9)));
         assert_eq!(decode_with(3, 0), Err(FrameError::Kind(0)));
         let long = FrameError::TooLong { kind: Kind::Want, len: 0x0101_0102, cap: 256 * 1024 };
         let mut bytes = GOOD.encode();

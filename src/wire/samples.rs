@@ -21,8 +21,8 @@ use parvi::wire::message::tracker::{
     Registered, Stamp, Why,
 };
 use parvi::wire::message::transfer::{
-    Ack, Cancel, Chunk, Content, Done, Next, Open, Opened, RANGES_MAX, Set, Skip, Stale, Want,
-    Working,
+    Ack, Cancel, Chunk, Content, Done, FETCHERS_MAX, Fetchers, Have, Next, Open, Opened,
+    RANGES_MAX, Serving, Set, Skip, Stale, Want, Working,
 };
 use parvi::wire::{List, Message, Text};
 
@@ -95,6 +95,9 @@ fn transfer_samples() -> Vec<Message> {
         Done.into(),
         Cancel { reason: Text::of("no longer needed") }.into(),
         Stale { items: List::of(vec![Range::one(2)]) }.into(),
+        Have { items: List::of(vec![run]) }.into(),
+        Serving { label: "bob".parse().unwrap(), ports: peer("bob", V4).ports }.into(),
+        Fetchers { nodes: List::of(vec![peer("alice", V4), peer("bob", V6)]) }.into(),
     ]
 }
 
@@ -192,6 +195,8 @@ fn largest_of_transfers() -> Vec<Message> {
         Want { add: runs.clone(), remove: runs, window: u16::MAX }.into(),
         Ack { items: List::of(vec![run; 2_048]) }.into(),
         Stale { items: List::of(vec![run; 1_024]) }.into(),
+        Have { items: List::of(vec![run; 2_048]) }.into(),
+        Fetchers { nodes: List::of(vec![peer(&"x".repeat(64), V6); FETCHERS_MAX]) }.into(),
         Cancel { reason: Text::of("x".repeat(256)) }.into(),
     ]
 }

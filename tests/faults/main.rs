@@ -21,6 +21,7 @@ mod lost;
 mod names;
 mod numbers;
 mod orders;
+mod partial;
 mod raw;
 mod slow;
 mod stubborn;

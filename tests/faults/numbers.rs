@@ -108,7 +108,7 @@ fn every_kind_out_of_its_place_closes_the_connection() {
             assert!(is_closed_within(&*raw.pipe, LONG), "{door} takes kind {kind:#x}");
         }
         let mut raw = Raw::dial(door);
-        raw.send_record(b"pv\x01\x42\xff\xff\xff\xff");
+        raw.send_record(b"pv\x02\x42\xff\xff\xff\xff");
         assert!(is_closed_within(&*raw.pipe, LONG), "{door} waits for a body of 4 GiB");
     }
     serves(&swarm, &content);

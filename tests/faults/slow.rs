@@ -36,7 +36,7 @@ fn stopped_at(door: SocketAddr) -> Vec<(&'static str, Arc<dyn Pipe>)> {
     let header = |kind: Kind, len: u32, body: &[u8]| {
         let mut raw = Raw::dial(door);
         let len = len.to_le_bytes();
-        raw.send_record(&[&[b'p', b'v', 1, kind as u8][..], &len, body].concat());
+        raw.send_record(&[&[b'p', b'v', 2, kind as u8][..], &len, body].concat());
         raw.pipe
     };
     vec![

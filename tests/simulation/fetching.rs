@@ -174,7 +174,7 @@ impl World {
         let fetch = Fetch {
             key: set_key(&set),
             shares: Shares::new(items.clone(), have).patient_for(PATIENCE),
-            owners: Owners::new(local, owners),
+            owners: Owners::new(local, 0, owners),
             set,
             files,
             items,

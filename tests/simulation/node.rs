@@ -11,6 +11,7 @@ use parvi::base::{NodeId, Time};
 use parvi::logic::ledger::{Connection, KnockBudget, Ledger, Record, SetKey};
 use parvi::logic::peers::PeerBook;
 use parvi::logic::registry::SessionToken;
+use parvi::logic::spread::Spread;
 use parvi_wal::testing::MemStorage;
 use parvi_wal::{Options, Wal};
 
@@ -58,6 +59,8 @@ pub struct Process {
     pub book: PeerBook,
     pub session: Option<SessionToken>,
     pub serving: BTreeMap<ConnId, Serving>,
+    /// What was handed out of each set.
+    pub spreads: BTreeMap<SetKey, Spread>,
     pub connections: u64,
     /// The last one on which each upload was opened, and its attempt.
     pub newest: BTreeMap<(usize, SetKey), (Connection, u32)>,
@@ -113,6 +116,7 @@ impl Node {
             away: BTreeSet::new(),
             done: BTreeSet::new(),
             line_free: now,
+            spreads: BTreeMap::new(),
             ticks: 0,
         });
         Ok((recovered.records, damage))

@@ -8,6 +8,7 @@ use parvi::base::{Bitmap, Range, Time};
 use parvi::logic::batch::set_key;
 use parvi::logic::items::Items;
 use parvi::logic::ledger::{Connection, LOG_KIND, Lost, Opening, Record, SetKey};
+use parvi::logic::spread::Spread;
 use parvi::logic::upload::{Step, Upload};
 use parvi::wire::Message;
 use parvi::wire::message::tracker::{Refused, Why};
@@ -70,6 +71,8 @@ impl World {
             .filter(|(_, s)| Some(s.connection) == opened.older)
             .map(|(conn, _)| *conn)
             .collect();
+        let spread = process.spreads.entry(set).or_insert_with(|| Spread::new(items.count()));
+        spread.join();
         process.serving.insert(
             conn,
             Serving {
@@ -177,7 +180,10 @@ impl World {
         let connection = serving.connection;
         let violation = match message {
             Message::Want(want) => serving.upload.on_want(&want).is_err(),
-            Message::Skip(skip) => serving.upload.on_skip(&skip).is_err(),
+            Message::Skip(skip) => {
+                let spread = process.spreads.get_mut(&serving.set).expect("it has joined");
+                serving.upload.on_skip(&skip, spread).is_err()
+            }
             Message::Working(_) => false,
             Message::Ack(ack) => match serving.upload.on_ack(&ack) {
                 Ok(bytes) => {
@@ -225,7 +231,11 @@ impl World {
         };
         self.end_serving_of(owner, connection, how);
         let process = self.nodes[owner].process.as_mut().expect("it runs");
-        process.serving.remove(&conn);
+        if let Some(mut serving) = process.serving.remove(&conn) {
+            let spread = process.spreads.get_mut(&serving.set).expect("it has joined");
+            serving.upload.leave(spread);
+            spread.leave();
+        }
     }
 
     fn end_serving_of(&mut self, owner: usize, connection: Connection, how: Lost) {
@@ -261,7 +271,8 @@ impl World {
                 self.say(conn, Side::Acceptor, message);
                 continue;
             }
-            match serving.upload.next() {
+            let spread = process.spreads.get_mut(&serving.set).expect("it has joined");
+            match serving.upload.next(spread) {
                 None => return,
                 Some(Step::Announce(items)) => {
                     self.say(conn, Side::Acceptor, Next { items }.into());

@@ -8,7 +8,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{Advice, FallocateFlags, SeekFrom};
+use rustix::fs::{Advice, FallocateFlags, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 
 use super::part::{PartStore, part_name};
@@ -41,6 +41,22 @@ impl PartFile {
     /// The open file, to be read at explicit offsets.
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// Opens it once more, to read what is verified of it. That does not hold the lock: whoever reads
+    /// keeps nobody from continuing or removing the part.
+    ///
+    /// # Errors
+    /// What open says.
+    pub fn open_to_read(&self) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(
+            self.store.folder(),
+            part_name(&self.root, self.size),
+            flags,
+            Mode::empty(),
+        )?;
+        Ok(File::from(fd))
     }
 
     /// Writes verified `bytes` at `offset`.

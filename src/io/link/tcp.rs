@@ -22,6 +22,9 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// How long sent bytes may stay unacknowledged, and questions unanswered. The kernel also gives up a
 /// peer that acknowledges all but has no room for more so long: one that keeps to a low rate.
 const UNHEARD_MAX: Duration = Duration::from_secs(25);
+/// Bytes that wait in the kernel before they are sent. More would be decided too early: what is in
+/// there cannot be skipped, and whoever waits for it cannot be told anything else.
+const UNSENT_MAX: u32 = 48 * 1024;
 /// Connections the kernel holds for a listener before it accepts them.
 const BACKLOG: i32 = 1_024;
 
@@ -46,6 +49,7 @@ impl TcpPipe {
             TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
         socket.set_tcp_keepalive(&keepalive)?;
         socket.set_tcp_user_timeout(Some(UNHEARD_MAX))?;
+        socket.set_tcp_notsent_lowat(UNSENT_MAX)?;
         Ok(TcpPipe { stream, remote })
     }
 

@@ -67,23 +67,31 @@ impl Shares {
         }
         let speeds = self.speeds(now);
         if self.is_low(thief, &speeds) {
-            self.steal(thief, &speeds, edits);
+            self.steal(now, thief, &speeds, edits);
         }
-        if self.is_low(thief, &speeds) {
+        if self.is_end_game() && self.is_low(thief, &speeds) {
             self.duplicate(thief, &speeds, edits);
         }
     }
 
+    /// Whether all that is missing is in flight. Before that an idle owner that is fetching the file
+    /// itself is idle because it has nothing new yet, not because it is fast.
+    fn is_end_game(&self) -> bool {
+        self.orphans.is_empty() && self.owners.values().all(|o| o.share.is_empty())
+    }
+
     /// Moves tails of the shares that would end last, one item after the other, until the thief
     /// would end with them.
-    fn steal(&mut self, thief: OwnerKey, speeds: &Speeds, edits: &mut Edits) {
+    fn steal(&mut self, now: Time, thief: OwnerKey, speeds: &Speeds, edits: &mut Edits) {
         // Where in each victim's share the search goes on, downwards.
         let mut below: BTreeMap<OwnerKey, u32> =
             self.owners.keys().filter(|key| **key != thief).map(|key| (*key, u32::MAX)).collect();
         let mut gain = STEAL_GAIN;
         while let Some(victim) = self.last_to_end(below.keys().copied(), speeds) {
             let end = below.get(&victim).copied().unwrap_or(0);
-            let Some(item) = self.last_movable(victim, end, thief) else {
+            let spare = self.owners.get(&victim).is_some_and(|o| o.share.len() > o.promised(now));
+            let movable = spare.then(|| self.last_movable(victim, end, thief)).flatten();
+            let Some(item) = movable else {
                 below.remove(&victim);
                 continue;
             };

@@ -26,6 +26,7 @@
 
 mod divide;
 mod edits;
+mod having;
 mod owner;
 #[cfg(test)]
 mod sim;
@@ -139,12 +140,14 @@ impl Shares {
             edits.drop(owner, if banned { DropReason::Banned } else { DropReason::Violation });
             return self.settle(now, edits);
         }
+        // Whoever shares a file has all of it; of a batch some files may be gone.
+        let grows = !self.items.is_batch() && !have.is_full();
         let mut have = have;
         for item in &record.corrupt {
             have.remove(*item);
         }
         let unowned = self.orphans.iter().copied().filter(|i| have.contains(*i)).collect();
-        self.owners.insert(owner, Owner::new(now, node, have));
+        self.owners.insert(owner, Owner::new(now, node, have, grows));
         self.place(now, unowned, &mut edits);
         self.feed(now, owner, &mut edits);
         self.settle(now, edits)
@@ -239,35 +242,6 @@ impl Shares {
                 self.disown(now, key, item, &mut edits);
             }
         }
-        self.feed(now, owner, &mut edits);
-        self.settle(now, edits)
-    }
-
-    /// The owner no longer has these. Nobody is to blame, but for a list that names what the set
-    /// does not have, or more than it has.
-    pub fn on_stale(&mut self, now: Time, owner: OwnerKey, items: &[Range]) -> Vec<Action> {
-        let mut edits = Edits::default();
-        let Some(state) = self.owners.get_mut(&owner) else { return Vec::new() };
-        if !self.items.bound(items) {
-            self.expel(now, owner, DropReason::Violation, &mut edits);
-            return self.settle(now, edits);
-        }
-        state.heard = now;
-        let mut freed = Vec::new();
-        let node = state.node;
-        for item in items.iter().flat_map(|run| run.iter()) {
-            if let Some(record) = self.records.get_mut(&node)
-                && record.corrupt.contains(&item)
-            {
-                record.excused.insert(item);
-            }
-            if self.owners.get_mut(&owner).is_some_and(|state| state.have.remove(item))
-                && self.leave(owner, item)
-            {
-                freed.push(item);
-            }
-        }
-        self.place(now, freed, &mut edits);
         self.feed(now, owner, &mut edits);
         self.settle(now, edits)
     }

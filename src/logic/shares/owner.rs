@@ -9,9 +9,14 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::speed::Speed;
 use crate::base::{Bitmap, NodeId, Time};
+use crate::logic::upload::READY_MAX;
+
+/// How long a WANT and its answer may be under way.
+const CROSSING_TIME: Duration = Duration::from_millis(300);
 
 /// How far an item in flight has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +46,8 @@ pub(super) struct Owner {
     pub(super) node: NodeId,
     /// What it has and may be asked for.
     pub(super) have: Bitmap,
+    /// Whether it is fetching the set itself, and will have more.
+    pub(super) grows: bool,
     /// What it was asked for on this connection, ever, and has not begun to send.
     pub(super) asked: Bitmap,
     pub(super) share: BTreeSet<u32>,
@@ -56,11 +63,12 @@ pub(super) struct Owner {
 
 impl Owner {
     /// An owner that just said what it has.
-    pub(super) fn new(now: Time, node: NodeId, have: Bitmap) -> Owner {
+    pub(super) fn new(now: Time, node: NodeId, have: Bitmap, grows: bool) -> Owner {
         let asked = Bitmap::none(have.len());
         Owner {
             node,
             have,
+            grows,
             asked,
             share: BTreeSet::new(),
             flying: BTreeMap::new(),
@@ -80,6 +88,16 @@ impl Owner {
     /// All it holds.
     pub(super) fn held(&self) -> BTreeSet<u32> {
         self.share.iter().chain(self.flying.keys()).copied().collect()
+    }
+
+    /// How many items of its share it is probably announcing just now: what is taken from it then comes
+    /// twice. One that is silent for longer than a message takes has none.
+    pub(super) fn promised(&self, now: Time) -> usize {
+        if now.since(self.heard) > CROSSING_TIME {
+            return 0;
+        }
+        let announced = self.flying.values().filter(|stage| **stage == Stage::Announced).count();
+        READY_MAX.saturating_sub(announced)
     }
 
     /// Bytes in its share.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::*;
+use crate::logic::spread::Spread;
 use crate::logic::upload::{Step, Upload};
 use crate::wire::bounded::List;
 use crate::wire::message::transfer::{Ack, Skip, Want};
@@ -252,7 +253,7 @@ impl World {
         let live = self.live.get_mut(&key).unwrap();
         match event {
             Event::Want(want) => live.upload.on_want(&want).unwrap(),
-            Event::Skip(skip) => live.upload.on_skip(&skip).unwrap(),
+            Event::Skip(skip) => live.upload.on_skip(&skip, &mut Spread::default()).unwrap(),
             Event::Ack(ack) => drop(live.upload.on_ack(&ack).unwrap()),
             Event::Sent(items) => {
                 live.upload.on_sent(items);
@@ -266,7 +267,7 @@ impl World {
     /// The owner's writer: announces and sends until it has to wait.
     fn write(&mut self, key: OwnerKey) {
         while let Some(live) = self.live.get_mut(&key).filter(|live| !live.sending) {
-            match live.upload.next() {
+            match live.upload.next(&mut Spread::default()) {
                 None => return,
                 Some(Step::Announce(items)) => self.deliver(key, Event::Next(items)),
                 Some(Step::Send(items)) => self.send(key, items),

@@ -313,6 +313,59 @@ mod scenarios {
         assert_eq!(shares.unowned(), []);
     }
 
+    /// Bob has nothing yet; carol has it all.
+    fn growing() -> Shares {
+        let mut shares = alice(10);
+        shares.on_opened(NOW, BOB, node(1), Bitmap::none(10));
+        open(&mut shares, CAROL, 2);
+        shares
+    }
+
+    #[test]
+    fn what_an_owner_gains_is_asked_of_it_and_no_more_of_the_others() {
+        let mut shares = growing();
+        let actions = shares.on_have(NOW, BOB, &[range(2, 3)]);
+        shares.check();
+        let moved = |action: &Action| match action {
+            Action::Want { owner: BOB, add, .. } => add.clone(),
+            _ => Vec::new(),
+        };
+        let to_bob: Vec<Range> = actions.iter().flat_map(moved).collect();
+        assert_eq!(to_bob, [range(2, 3)], "{actions:?}");
+        assert!(actions.contains(&want(CAROL, &[], &[range(2, 3)])), "{actions:?}");
+    }
+
+    #[test]
+    fn what_nobody_had_is_asked_of_the_first_who_gains_it() {
+        let mut shares = alice(10);
+        shares.on_opened(NOW, BOB, node(1), Bitmap::none(10));
+        assert!(shares.is_idle() && !shares.is_useless(BOB), "it will have more");
+        assert_eq!(shares.on_have(NOW, BOB, &[Range::one(7)]), [want(BOB, &[Range::one(7)], &[])]);
+        assert!(!shares.is_idle());
+        shares.on_stale(NOW, BOB, &[range(0, 10)]);
+        assert!(shares.is_useless(BOB), "it has given the file up");
+    }
+
+    #[test]
+    fn what_is_about_to_be_announced_is_not_taken_away_and_is_when_that_does_not_come() {
+        let mut shares = alice(2);
+        open(&mut shares, BOB, 1);
+        assert_eq!(open(&mut shares, CAROL, 2), [], "both may be announced by now");
+        let later = NOW + Duration::from_secs(1);
+        assert!(!shares.on_tick(later).is_empty(), "bob says nothing");
+        shares.check();
+    }
+
+    #[test]
+    fn a_gain_of_what_the_set_does_not_have_is_a_violation() {
+        let dropped = [Action::Drop { owner: BOB, reason: DropReason::Violation }];
+        for bad in [&[range(9, 2)][..], &[range(0, 10), Range::one(3)], &[range(u32::MAX, 1)]] {
+            let mut shares = growing();
+            assert_eq!(shares.on_have(NOW, BOB, bad), dropped, "{bad:?}");
+            shares.check();
+        }
+    }
+
     #[test]
     fn a_stale_list_that_names_more_than_the_set_has_is_a_violation() {
         let dropped = [Action::Drop { owner: BOB, reason: DropReason::Violation }];
@@ -578,7 +631,7 @@ mod random {
         /// Any order of events, also from owners that lie about all of it.
         #[test]
         fn the_invariants_hold_after_any_events(
-            steps in proptest::collection::vec((0_u8..9, 0_u64..6, 0_u32..66, 1_u32..6, 0_u64..900), 1..300),
+            steps in proptest::collection::vec((0_u8..10, 0_u64..6, 0_u32..66, 1_u32..6, 0_u64..900), 1..300),
             batch: bool,
         ) {
             let items = if batch {
@@ -613,6 +666,7 @@ mod random {
                     6 if count > 2 => shares.on_verified(now, owner, run),
                     6 => shares.on_corrupt(now, owner, first),
                     7 => shares.on_stale(now, owner, &[run]),
+                    8 => shares.on_have(now, owner, &[run]),
                     _ => shares.on_tick(now),
                 };
                 shares.check();

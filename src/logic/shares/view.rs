@@ -69,8 +69,15 @@ impl Shares {
     pub fn is_useless(&self, owner: OwnerKey) -> bool {
         !self.orphans.is_empty()
             && self.owners.get(&owner).is_some_and(|o| {
-                o.flying.is_empty() && o.have.iter().all(|item| self.verified.contains(item))
+                !o.grows
+                    && o.flying.is_empty()
+                    && o.have.iter().all(|item| self.verified.contains(item))
             })
+    }
+
+    /// Whether nobody who is connected has anything of what is missing, or is sending it.
+    pub fn is_idle(&self) -> bool {
+        self.orphans.len() == self.missing_count as usize
     }
 
     /// Verified bytes from each node that sent any.

@@ -45,13 +45,13 @@ fn send(item: u32) -> Option<Step> {
 
 /// All steps until it has to wait, nothing being acknowledged.
 fn drain(upload: &mut Upload) -> Vec<Step> {
-    std::iter::from_fn(|| upload.next()).collect()
+    std::iter::from_fn(|| upload.next(&mut Spread::default())).collect()
 }
 
 /// The items sent, every run being acknowledged at once.
 fn send_all(upload: &mut Upload) -> Vec<u32> {
     let mut sent = Vec::new();
-    while let Some(step) = upload.next() {
+    while let Some(step) = upload.next(&mut Spread::default()) {
         if let Step::Send(run) = step {
             sent.extend(run.iter());
             upload.on_sent(run);
@@ -64,11 +64,11 @@ fn send_all(upload: &mut Upload) -> Vec<u32> {
 #[test]
 fn the_next_item_is_announced_before_the_bytes_of_this_one() {
     let mut upload = bob(3);
-    assert_eq!(upload.next(), None, "nothing was wanted yet");
+    assert_eq!(upload.next(&mut Spread::default()), None, "nothing was wanted yet");
     upload.on_want(&want(&[range(0, 3)], &[], 8)).unwrap();
     let steps = [announce(0), announce(1), send(0), announce(2), send(1), send(2), None];
     for step in steps {
-        assert_eq!(upload.next(), step);
+        assert_eq!(upload.next(&mut Spread::default()), step);
     }
 }
 
@@ -99,33 +99,52 @@ fn a_window_a_peer_made_up_is_clamped() {
 fn a_skip_before_the_start_makes_it_pick_again_and_after_it_only_frees_the_window() {
     let mut upload = bob(4);
     upload.on_want(&want(&[range(0, 4)], &[], 1)).unwrap();
-    assert_eq!([upload.next(), upload.next()], [announce(0), announce(1)]);
-    assert_eq!(upload.next(), send(0));
-    upload.on_skip(&skip(Range::one(1))).unwrap();
-    assert_eq!([upload.next(), upload.next()], [announce(2), announce(3)]);
-    assert_eq!(upload.next(), None, "the window of one is taken by item 0");
-    upload.on_skip(&skip(Range::one(0))).unwrap();
-    assert_eq!(upload.next(), send(2), "a worthless item still takes the window");
+    assert_eq!(
+        [upload.next(&mut Spread::default()), upload.next(&mut Spread::default())],
+        [announce(0), announce(1)]
+    );
+    assert_eq!(upload.next(&mut Spread::default()), send(0));
+    upload.on_skip(&skip(Range::one(1)), &mut Spread::default()).unwrap();
+    assert_eq!(
+        [upload.next(&mut Spread::default()), upload.next(&mut Spread::default())],
+        [announce(2), announce(3)]
+    );
+    assert_eq!(upload.next(&mut Spread::default()), None, "the window of one is taken by item 0");
+    upload.on_skip(&skip(Range::one(0)), &mut Spread::default()).unwrap();
+    assert_eq!(
+        upload.next(&mut Spread::default()),
+        send(2),
+        "a worthless item still takes the window"
+    );
     upload.on_ack(&ack(&[Range::one(2)])).unwrap();
-    assert_eq!([upload.next(), upload.next()], [send(3), None]);
+    assert_eq!(
+        [upload.next(&mut Spread::default()), upload.next(&mut Spread::default())],
+        [send(3), None]
+    );
 }
 
 #[test]
 fn what_was_skipped_may_be_wanted_again() {
     let mut upload = bob(1);
     upload.on_want(&want(&[Range::one(0)], &[], 1)).unwrap();
-    assert_eq!(upload.next(), announce(0));
-    upload.on_skip(&skip(Range::one(0))).unwrap();
-    assert_eq!(upload.next(), None);
+    assert_eq!(upload.next(&mut Spread::default()), announce(0));
+    upload.on_skip(&skip(Range::one(0)), &mut Spread::default()).unwrap();
+    assert_eq!(upload.next(&mut Spread::default()), None);
     upload.on_want(&want(&[Range::one(0)], &[], 1)).unwrap();
-    assert_eq!([upload.next(), upload.next()], [announce(0), send(0)]);
+    assert_eq!(
+        [upload.next(&mut Spread::default()), upload.next(&mut Spread::default())],
+        [announce(0), send(0)]
+    );
 }
 
 #[test]
 fn an_item_taken_back_is_not_sent_unless_it_was_announced() {
     let mut upload = bob(4);
     upload.on_want(&want(&[range(0, 4)], &[], 8)).unwrap();
-    assert_eq!([upload.next(), upload.next()], [announce(0), announce(1)]);
+    assert_eq!(
+        [upload.next(&mut Spread::default()), upload.next(&mut Spread::default())],
+        [announce(0), announce(1)]
+    );
     upload.on_want(&want(&[], &[range(1, 2)], 8)).unwrap();
     assert_eq!(send_all(&mut upload), [0, 1, 3], "item 1 was announced: alice answers that");
 }
@@ -134,11 +153,18 @@ fn an_item_taken_back_is_not_sent_unless_it_was_announced() {
 fn nothing_is_sent_twice_on_a_connection() {
     let mut upload = bob(3);
     upload.on_want(&want(&[range(0, 3)], &[], 8)).unwrap();
-    assert_eq!([upload.next(), upload.next(), upload.next()], [announce(0), announce(1), send(0)]);
+    assert_eq!(
+        [
+            upload.next(&mut Spread::default()),
+            upload.next(&mut Spread::default()),
+            upload.next(&mut Spread::default())
+        ],
+        [announce(0), announce(1), send(0)]
+    );
     upload.on_want(&want(&[range(0, 3)], &[], 8)).unwrap();
     assert_eq!(send_all(&mut upload), [1, 2]);
     upload.on_want(&want(&[range(0, 3)], &[], 8)).unwrap();
-    assert_eq!(upload.next(), None);
+    assert_eq!(upload.next(&mut Spread::default()), None);
 }
 
 #[test]
@@ -147,20 +173,20 @@ fn items_not_here_are_not_promised() {
     have.remove(2);
     let mut upload = Upload::new(Items::chunks(1024 * KIB), have);
     upload.on_want(&want(&[range(0, 4)], &[], 8)).unwrap();
-    assert_eq!(upload.next(), announce(0));
-    upload.on_stale(range(0, 2));
-    upload.on_stale(range(9, u32::MAX));
+    assert_eq!(upload.next(&mut Spread::default()), announce(0));
+    upload.on_stale(range(0, 2), &mut Spread::default());
+    upload.on_stale(range(9, u32::MAX), &mut Spread::default());
     assert_eq!(send_all(&mut upload), [3]);
     let mut upload = Upload::new(Items::chunks(1024 * KIB), Bitmap::all(5));
     upload.on_want(&want(&[range(0, 4)], &[], 8)).unwrap();
-    assert_eq!(upload.next(), None, "a bitmap of another set was believed");
+    assert_eq!(upload.next(&mut Spread::default()), None, "a bitmap of another set was believed");
 }
 
 #[test]
 fn a_share_given_later_below_is_sent_after_the_disk_has_come_to_the_end() {
     let mut upload = bob(8);
     upload.on_want(&want(&[range(4, 4)], &[], 8)).unwrap();
-    assert_eq!(upload.next(), announce(4));
+    assert_eq!(upload.next(&mut Spread::default()), announce(4));
     upload.on_want(&want(&[range(0, 2)], &[], 8)).unwrap();
     assert_eq!(send_all(&mut upload), [4, 5, 6, 7, 0, 1]);
 }
@@ -192,26 +218,26 @@ fn runs_are_no_longer_than_the_window() {
         [Step::Announce(run), Step::Announce(next), Step::Send(run), Step::Announce(range(20, 10))]
     );
     upload.on_ack(&ack(&[range(0, 9)])).unwrap();
-    assert_eq!(upload.next(), None);
+    assert_eq!(upload.next(&mut Spread::default()), None);
     upload.on_ack(&ack(&[range(9, 1)])).unwrap();
-    assert_eq!(upload.next(), Some(Step::Send(next)));
+    assert_eq!(upload.next(&mut Spread::default()), Some(Step::Send(next)));
 }
 
 #[test]
 fn a_window_that_shrinks_below_an_announced_run_does_not_stop_it() {
     let mut upload = batch(vec![1; 10]);
     upload.on_want(&want(&[range(0, 10)], &[], 10)).unwrap();
-    assert_eq!(upload.next(), Some(Step::Announce(range(0, 10))));
+    assert_eq!(upload.next(&mut Spread::default()), Some(Step::Announce(range(0, 10))));
     upload.on_want(&want(&[], &[], 1)).unwrap();
-    assert_eq!(upload.next(), Some(Step::Send(range(0, 10))));
+    assert_eq!(upload.next(&mut Spread::default()), Some(Step::Send(range(0, 10))));
 }
 
 #[test]
 fn part_of_an_announced_run_can_be_skipped() {
     let mut upload = batch(vec![1; 10]);
     upload.on_want(&want(&[range(0, 10)], &[], 64)).unwrap();
-    assert_eq!(upload.next(), Some(Step::Announce(range(0, 10))));
-    upload.on_skip(&skip(range(3, 2))).unwrap();
+    assert_eq!(upload.next(&mut Spread::default()), Some(Step::Announce(range(0, 10))));
+    upload.on_skip(&skip(range(3, 2)), &mut Spread::default()).unwrap();
     let steps = [Step::Send(range(0, 3)), Step::Send(range(5, 5))];
     assert_eq!(drain(&mut upload), steps);
 }
@@ -221,9 +247,12 @@ fn acks_count_once_and_only_for_what_was_sent() {
     let mut upload = bob(4);
     upload.on_want(&want(&[range(0, 3)], &[], 1)).unwrap();
     assert_eq!(upload.on_ack(&ack(&[Range::one(0)])), Ok(0), "nothing was sent yet");
-    assert_eq!([upload.next(), upload.next()], [announce(0), announce(1)]);
+    assert_eq!(
+        [upload.next(&mut Spread::default()), upload.next(&mut Spread::default())],
+        [announce(0), announce(1)]
+    );
     assert_eq!(upload.on_ack(&ack(&[range(0, 2)])), Ok(0), "only announced");
-    assert_eq!(upload.next(), send(0));
+    assert_eq!(upload.next(&mut Spread::default()), send(0));
     upload.on_sent(Range::one(0));
     assert_eq!(upload.on_ack(&ack(&[range(0, 3)])), Ok(256 * KIB), "one of three was sent");
     assert_eq!(upload.on_ack(&ack(&[Range::one(0)])), Ok(0), "a late duplicate");
@@ -238,7 +267,7 @@ fn an_ack_for_an_item_skipped_too_late_still_counts() {
     let mut upload = bob(1);
     upload.on_want(&want(&[Range::one(0)], &[], 1)).unwrap();
     drain(&mut upload);
-    upload.on_skip(&skip(Range::one(0))).unwrap();
+    upload.on_skip(&skip(Range::one(0)), &mut Spread::default()).unwrap();
     assert_eq!(upload.unacked(), 0);
     assert_eq!(upload.on_ack(&ack(&[Range::one(0)])), Ok(256 * KIB));
     assert_eq!(upload.unacked(), 0);
@@ -252,7 +281,7 @@ fn items_beyond_the_set_are_a_violation_and_change_nothing() {
         let violation = Violation::Range { first: run.first, count: run.count, items: 4 };
         assert_eq!(upload.on_want(&want(&[range(0, 2), run], &[], 4)), Err(violation));
         assert_eq!(upload.on_want(&want(&[], &[run], 4)), Err(violation));
-        assert_eq!(upload.on_skip(&skip(run)), Err(violation));
+        assert_eq!(upload.on_skip(&skip(run), &mut Spread::default()), Err(violation));
         assert_eq!(upload.on_ack(&ack(&[run])), Err(violation));
     }
     assert_eq!(send_all(&mut upload), [1]);
@@ -266,6 +295,47 @@ fn a_list_that_repeats_itself_to_cost_time_is_a_violation() {
     assert_eq!(upload.on_want(&want(&bomb, &[], 4)), repeated);
     assert_eq!(upload.on_want(&want(&[], &bomb, 4)), repeated);
     assert_eq!(upload.on_ack(&ack(&bomb)).map(|_| ()), repeated);
+}
+
+/// What `upload` announces until it has no place free, sent at once.
+fn announced(upload: &mut Upload, spread: &mut Spread) -> Vec<u32> {
+    let steps = std::iter::from_fn(|| upload.next(spread));
+    let items = steps.filter_map(|step| match step {
+        Step::Announce(run) => Some(run.first),
+        Step::Send(_) => None,
+    });
+    items.collect()
+}
+
+#[test]
+fn two_requesters_get_nothing_twice_while_there_is_something_nobody_has() {
+    let mut spread = Spread::new(6);
+    let mut two = [bob(6), bob(6)];
+    for upload in &mut two {
+        spread.join();
+        upload.on_want(&want(&[range(0, 6)], &[], 1)).unwrap();
+    }
+    let first = announced(&mut two[0], &mut spread);
+    let second = announced(&mut two[1], &mut spread);
+    assert_eq!((first, second), (vec![0, 1, 2], vec![3, 4, 5]));
+    two[1].on_skip(&skip(Range::one(4)), &mut spread).unwrap();
+    two[0].on_ack(&ack(&[Range::one(0)])).unwrap();
+    assert_eq!(announced(&mut two[0], &mut spread), [4], "it was not handed out after all");
+    two[1].leave(&mut spread);
+    spread.leave();
+    two[0].on_ack(&ack(&[Range::one(1)])).unwrap();
+    assert_eq!(announced(&mut two[0], &mut spread), [5], "what was lost counts for nothing");
+}
+
+#[test]
+fn what_an_owner_gains_is_new_once_and_can_be_wanted_then() {
+    let mut upload = Upload::new(Items::chunks(4 * 256 * KIB), Bitmap::none(4));
+    upload.on_want(&want(&[range(0, 4)], &[], 4)).unwrap();
+    assert!(send_all(&mut upload).is_empty());
+    assert_eq!(upload.on_gained(&[1, 3]), [1, 3]);
+    assert_eq!(upload.on_gained(&[1, 2, 9]), [2], "9 is no item of the set");
+    upload.on_want(&want(&[range(0, 4)], &[], 4)).unwrap();
+    assert_eq!(send_all(&mut upload), [1, 2, 3]);
 }
 
 #[derive(Debug, Clone)]
@@ -309,14 +379,14 @@ proptest! {
                         widest = widest.max(u32::from(window));
                     }
                 }
-                Heard::Skip(run) => drop(upload.on_skip(&skip(run))),
+                Heard::Skip(run) => drop(upload.on_skip(&skip(run), &mut Spread::default())),
                 Heard::Ack(runs) => drop(upload.on_ack(&ack(&runs))),
                 Heard::Stale(run) => {
-                    upload.on_stale(run);
+                    upload.on_stale(run, &mut Spread::default());
                     stale.extend(run.iter());
                 }
                 Heard::Steps(count) => for _ in 0..count {
-                    match upload.next() {
+                    match upload.next(&mut Spread::default()) {
                         Some(Step::Announce(run)) => {
                             prop_assert!(is_batch || run.count == 1);
                             announced.extend(run.iter());

@@ -5,13 +5,14 @@
 //! a time has the turn of a set. `DONE_MAX` sets are remembered as done, the oldest goes first.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs::File;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
 use super::resolve::is_meant;
 use super::set::Fetch;
-use crate::base::PeerInfo;
+use crate::base::{Bitmap, Manifest, Name, PeerInfo, Root};
 use crate::io::clock;
 use crate::logic::batch::set_key;
 use crate::logic::ledger::SetKey;
@@ -74,6 +75,39 @@ impl Fetching {
         self.done.lock().contains(set)
     }
 
+    /// What is here of a file that is being fetched, and its name.
+    pub(in crate::node) fn growing(&self, set: &SetKey) -> Option<(Bitmap, Name)> {
+        let fetch = self.of(set)?;
+        fetch.part()?;
+        let have = fetch.state.lock().shares.verified().clone();
+        Some((have, fetch.name.clone()))
+    }
+
+    /// The part of a file that is being fetched: what is verified of it may be read.
+    pub(in crate::node) fn part(&self, set: &SetKey) -> Option<Arc<File>> {
+        self.of(set)?.part()
+    }
+
+    /// What is here of the file `root` that is being fetched, and what its chunks must hash to.
+    pub(in crate::node) fn manifest(&self, root: &Root) -> Option<(Bitmap, Manifest)> {
+        let all: Vec<_> = self.now.lock().values().filter_map(Weak::upgrade).collect();
+        let fetch = all.into_iter().find(|fetch| fetch.is_of(root))?;
+        let have = fetch.state.lock().shares.verified().clone();
+        Some((have, fetch.manifest()?))
+    }
+
+    /// Others fetch `set` too, and serve what they have.
+    pub(in crate::node) fn found(&self, set: &SetKey, peers: Vec<PeerInfo>) {
+        if let Some(fetch) = self.of(set) {
+            fetch.found(peers);
+        }
+    }
+
+    fn of(&self, set: &SetKey) -> Option<Arc<Fetch>> {
+        let fetch = self.now.lock().get(set).and_then(Weak::upgrade)?;
+        fetch.is_going_on().then_some(fetch)
+    }
+
     /// `caller` knocks for `set`, and a tracker lists him or not. An owner of the fetch is dialled at
     /// once, and so is who becomes one: listed, and meant by the person's choice. For anybody else
     /// the next search comes sooner. Tells whether he is dialled; `None`: the set is not being
@@ -84,8 +118,7 @@ impl Fetching {
         caller: PeerInfo,
         listed: Option<PeerInfo>,
     ) -> Option<bool> {
-        let fetch = self.now.lock().get(set).and_then(Weak::upgrade);
-        let fetch = fetch.filter(|fetch| fetch.is_going_on())?;
+        let fetch = self.of(set)?;
         let may_join = listed.as_ref().is_some_and(|peer| is_meant(peer, &fetch.from));
         let peer = listed.unwrap_or(caller);
         let id = peer.id;

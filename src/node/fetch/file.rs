@@ -152,7 +152,8 @@ pub(super) fn begin(
 ) -> Arc<Fetch> {
     let owners = run.owners_of(files);
     let resumable = run.give_up.is_none();
-    let fetch = Fetch::new(run.ctx, run.job, (set, resumable), sink, have, owners);
+    let name = files.first().map_or(&run.job.name, |wanted| &wanted.entry.name).clone();
+    let fetch = Fetch::new(run.ctx, run.job, (set, name, resumable), sink, have, owners);
     run.ctx.fetching.begin(&fetch);
     fetch
 }

@@ -27,7 +27,7 @@ use crate::logic::shares::{Action, OwnerKey, Verdict};
 use crate::node::dial::bind_for;
 use crate::node::throttle::Bounds;
 use crate::wire::message::tracker::{Refused, Why};
-use crate::wire::message::transfer::{Ack, Chunk, Open, Working};
+use crate::wire::message::transfer::{Ack, Chunk, Open, Serving, Set, Working};
 use crate::wire::{List, Message};
 
 /// Largest run of small files taken in one piece, bytes; owners send less at a time.
@@ -84,6 +84,9 @@ fn connect_and_fetch(
         threads::spawn_scoped(scope, format!("fetch {} out", peer.label), write)
             .map_err(LinkError::Io)?;
         let first = fetch.state.lock().shares.on_opened(clock::now(), key, peer.id, have);
+        if let (Some((label, ports)), Set::File(_)) = (&ctx.serves_at, &fetch.set) {
+            fetch.send(key, Serving { label: label.clone(), ports: *ports }.into());
+        }
         fetch.carry_out(first);
         let end = Lane { fetch, key, peer, buffer: Vec::new() }.read(&mut reader);
         closer.close();
@@ -172,6 +175,13 @@ impl Lane<'_> {
                 self.fetch.carry_out(actions);
             }
             Message::Chunk(chunk) => self.take_chunk(&chunk, reader)?,
+            Message::Have(have) => {
+                let mut state = self.fetch.state.lock();
+                let actions = state.shares.on_have(now, self.key, &have.items);
+                drop(state);
+                self.fetch.carry_out(actions);
+            }
+            Message::Fetchers(fetchers) => self.fetch.found(fetchers.nodes.into_vec()),
             Message::Stale(stale) => {
                 let mut state = self.fetch.state.lock();
                 let actions = state.shares.on_stale(now, self.key, &stale.items);
@@ -196,6 +206,9 @@ impl Lane<'_> {
         }
         self.receive(len as usize, reader)?;
         fail_point!("fetch.received").map_err(LinkError::Io)?;
+        if matches!(verdict, Verdict::Unwanted) {
+            log::debug!(target: "dup", "unwanted {:?} from {}", chunk.items, self.peer.label);
+        }
         if matches!(verdict, Verdict::Take) {
             return self.keep(chunk.items);
         }
@@ -250,6 +263,7 @@ impl Lane<'_> {
             }
         };
         let (fresh, actions, complete) = self.decide(&written);
+        self.fetch.swarm.gained(&fresh);
         self.acknowledge(&written, &fresh);
         self.fetch.carry_out(actions);
         if complete {
@@ -265,6 +279,9 @@ impl Lane<'_> {
         let mut state = self.fetch.state.lock();
         let (mut fresh, mut actions) = (Vec::new(), Vec::new());
         for item in &written.good {
+            if state.shares.verified().contains(*item) {
+                log::debug!(target: "dup", "twice {item} from {} missing {}", self.peer.label, state.shares.missing_bytes() >> 18);
+            }
             if !state.shares.verified().contains(*item) {
                 fresh.push(*item);
                 state.origins[*item as usize] = Some(self.peer.label.clone());

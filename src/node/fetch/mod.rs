@@ -14,6 +14,7 @@ pub(super) mod download;
 pub(super) mod fetching;
 mod file;
 mod finder;
+mod given;
 mod here;
 pub(super) mod job;
 mod lane;

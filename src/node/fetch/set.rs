@@ -14,6 +14,7 @@
 //! the sink is taken, or `close` has returned, no lane writes any more.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,13 +24,15 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use super::job::Job;
 use super::progress::Progress;
 use super::sink::{DiskError, Sink};
-use crate::base::{Bitmap, NodeId, NodeLabel, PeerInfo, Time};
+use crate::base::{Bitmap, Name, NodeId, NodeLabel, PeerInfo, Time};
 use crate::io::clock;
 use crate::io::link::Closer;
+use crate::logic::batch::set_key;
 use crate::logic::items::Items;
 use crate::logic::owners::{Owners, Standing};
 use crate::logic::shares::{Action, DropReason, OwnerKey, Shares};
 use crate::node::context::Context;
+use crate::node::swarm::Swarm;
 use crate::node::throttle::Limiter;
 use crate::node::view::{From, Source};
 use crate::wire::Message;
@@ -43,6 +46,12 @@ const OUTBOX_MAX: usize = 512;
 pub(super) struct Fetch {
     pub(super) ctx: Arc<Context>,
     pub(super) set: Set,
+    /// What it is called, for people whom we serve it.
+    pub(super) name: Name,
+    /// Who fetches it from us meanwhile.
+    pub(super) swarm: Arc<Swarm>,
+    /// A file's part, while what is verified of it may be served.
+    pub(super) part: Mutex<Option<Arc<File>>>,
     /// From whom the person wants it.
     pub(super) from: From,
     /// Whether we are there again after a restart.
@@ -98,7 +107,7 @@ impl Fetch {
     pub(super) fn new(
         ctx: &Arc<Context>,
         job: &Job,
-        (set, resumable): (Set, bool),
+        (set, name, resumable): (Set, Name, bool),
         sink: Sink,
         have: Bitmap,
         owners: Vec<PeerInfo>,
@@ -108,7 +117,7 @@ impl Fetch {
         let state = State {
             origins: vec![None; items.count() as usize],
             shares: Shares::new(items.clone(), have).patient_for(ctx.patience),
-            owners: Owners::new(now, owners),
+            owners: Owners::new(now, clock::random_u64(), owners),
             lanes: BTreeMap::new(),
             next_key: 0,
             finding: false,
@@ -118,9 +127,13 @@ impl Fetch {
             gone_since: None,
             closing: false,
         };
+        let swarm = ctx.swarms.of(set_key(&set), items.count());
         Arc::new(Fetch {
             ctx: ctx.clone(),
             set,
+            name,
+            swarm,
+            part: Mutex::new(sink.part()),
             from: job.from.clone(),
             resumable,
             items,
@@ -247,6 +260,7 @@ impl Fetch {
     /// is to call us when we are away for a while hears nothing.
     pub(super) fn halt(&self, last: Last) {
         let cancel = Cancel { reason: Text::of("stopped by the requester") }.into();
+        self.part.lock().take();
         self.close((last == Last::Cancel).then_some(&cancel), HALT_GRACE);
         // Lanes that still dial keep the set alive for a while; the part is free at once.
         if let Some(sink) = self.take_sink() {
@@ -257,6 +271,8 @@ impl Fetch {
     /// The lanes' last word: everything is named, or it cannot be.
     pub(super) fn finish(&self, named: bool) {
         let cancel = || Cancel { reason: Text::of("could not be named at the requester") }.into();
+        // What has its name is shared by now.
+        self.part.lock().take();
         self.close(Some(&if named { Done.into() } else { cancel() }), DONE_GRACE);
     }
 

@@ -3,6 +3,9 @@
 //! Invariant: nothing is written that does not hash to what its root demands, so duplicates from
 //! several owners can waste time but never corrupt; every owner feeds the same sink.
 
+use std::fs::File;
+use std::sync::Arc;
+
 use crate::base::chunk::chunk_span;
 use crate::base::{Manifest, Range, Root};
 use crate::io::disk::{self, PartError, PartFile, PartStore};
@@ -66,6 +69,15 @@ pub(super) enum Sink {
 }
 
 impl Sink {
+    /// A file's part, to be read while it is written.
+    pub(super) fn part(&self) -> Option<Arc<File>> {
+        let Sink::File { part, .. } = self else { return None };
+        let read = part.open_to_read();
+        read.inspect_err(|e| log::info!(target: "fetch", "a part is not served: {e}"))
+            .ok()
+            .map(Arc::new)
+    }
+
     /// Keeps what has arrived for another attempt, and no room besides.
     pub(super) fn give_back(self) {
         if let Sink::File { part, .. } = self

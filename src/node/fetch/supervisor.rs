@@ -98,7 +98,8 @@ impl Fetch {
             return Some(End::GaveUp { words: state.owners.why_waiting(now) });
         }
         let actions = state.shares.on_tick(now);
-        let moving = state.owners.connected() > 0;
+        let connected = state.owners.connected() > 0;
+        let moving = connected && !state.shares.is_idle();
         if !moving && order.run.turn.is_some_and(|turn| turn.is_over(now, state.last_progress)) {
             return Some(End::GaveWay);
         }
@@ -107,6 +108,7 @@ impl Fetch {
             false if state.lanes() == 0 && self.ctx.down.is_full() => {
                 "other downloads use all that --down allows".into()
             }
+            false if connected => "those who are there are waiting for the rest, too".into(),
             false => state.owners.why_waiting(now),
         };
         drop(state);

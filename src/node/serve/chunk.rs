@@ -7,12 +7,8 @@
 //! writer is joined before the reader returns. A requester may take what is sent as slowly as it likes,
 //! since it may keep to a rate: as long as it says WORKING it lives.
 
-use std::collections::VecDeque;
-
-use parking_lot::Condvar;
-
 use super::crowd::Place;
-use super::transfer::{Owner, State, Transfer};
+use super::transfer::{Owner, Transfer};
 use super::{knock, upload};
 use crate::base::limits::HEADER_TIME_MAX;
 use crate::base::{Bitmap, FaultKind};
@@ -84,7 +80,7 @@ fn transfer(
     let opening = Opening {
         requester: link.peer,
         set: set_key(set),
-        name: name_of(owner, &contents),
+        name: name_of(owner, set, &contents),
         content: if let Set::File(content) = set { Some(*content) } else { None },
         total: items.total(),
         resumable: open.resumable,
@@ -106,15 +102,21 @@ fn transfer(
         .map_err(LinkError::Io)
         .and_then(|()| link.send(Opened { attempt: begun.attempt, have: have.clone() }))
         .and_then(|()| fail_point!("serve.opened").map_err(LinkError::Io));
-    let state = State { upload: Upload::new(items, have), outbox: VecDeque::new(), ended: false };
+    let swarm = owner.ctx.swarms.of(set_key(set), items.count());
+    let joined = swarm.join(begun.connection, Upload::new(items, have));
+    // What has arrived here meanwhile was told to those who had joined.
+    if let Some((have, _)) = owner.ctx.fetching.growing(&set_key(set)) {
+        joined.outgoing().gained(&have.iter().collect::<Vec<_>>());
+    }
     let transfer = Transfer {
         owner,
         connection: begun.connection,
+        set: set_key(set),
+        peer: (link.peer, link.remote.ip()),
         contents,
         batch: matches!(set, Set::Batch(_)),
         limit: begun.limit.clone(),
-        state: state.into(),
-        wake: Condvar::new(),
+        joined,
     };
     let Link { mut reader, mut writer, .. } = link;
     // The reader hears the requester, and ends the link when it does not.
@@ -173,7 +175,11 @@ fn what_is_here(
     let here = |c: &Content| owner.index.entry_of(&c.root).is_some_and(|e| e.size == c.size);
     let have = match set {
         Set::File(content) if here(content) => Bitmap::all(items.count()),
-        Set::File(_) => Bitmap::none(items.count()),
+        // Whoever comes before the first chunk is told when that is here.
+        Set::File(_) => match owner.ctx.fetching.growing(&set_key(set)) {
+            Some((have, _)) => return Ok(have),
+            None => Bitmap::none(items.count()),
+        },
         Set::Batch(_) => {
             let mut have = Bitmap::none(items.count());
             (0_u32..).zip(contents).filter(|(_, c)| here(c)).for_each(|(i, _)| {
@@ -195,9 +201,11 @@ fn is_enough(have: &Bitmap, starting: bool) -> bool {
 }
 
 /// What `transfers` calls it.
-fn name_of(owner: &Owner, contents: &[Content]) -> String {
+fn name_of(owner: &Owner, set: &Set, contents: &[Content]) -> String {
     let first = contents.first().and_then(|c| owner.index.entry_of(&c.root));
-    let first = first.map_or_else(|| "?".into(), |e| e.name.as_str().to_owned());
+    let first = first.map(|entry| entry.name.to_string());
+    let fetched = || owner.ctx.fetching.growing(&set_key(set)).map(|(_, name)| name.to_string());
+    let first = first.or_else(fetched).unwrap_or_else(|| "?".into());
     match contents.len() {
         1 => first,
         n => format!("{first} and {} more", n - 1),

@@ -1,4 +1,5 @@
-//! The size listener: how large is a content, which chunks are here, what are their values?
+//! The size listener: how large is a content, which chunks are here, what are their values? A file
+//! that is being fetched is described as far as it is here.
 
 use crate::base::chunk::chunk_count;
 use crate::base::manifest::ChunkValue;
@@ -6,16 +7,17 @@ use crate::base::{Bitmap, Root};
 use crate::io::failpoint::fail_point;
 use crate::io::index::Index;
 use crate::io::link::Link;
+use crate::node::fetch::fetching::Fetching;
 use crate::wire::message::size::SizeAnswer;
 use crate::wire::message::tracker::{Refused, Why};
 use crate::wire::{List, Message};
 
 /// One connection.
-pub(in crate::node) fn serve(link: Link, index: &Index) {
-    super::answer_questions(link, |question| answer(question, index));
+pub(in crate::node) fn serve(link: Link, index: &Index, fetching: &Fetching) {
+    super::answer_questions(link, |question| answer(question, index, fetching));
 }
 
-fn answer(question: Message, index: &Index) -> Result<Message, Refused> {
+fn answer(question: Message, index: &Index, fetching: &Fetching) -> Result<Message, Refused> {
     let Message::SizeQuestion(question) = question else {
         return Err(super::unexpected(&question, "size"));
     };
@@ -23,6 +25,12 @@ fn answer(question: Message, index: &Index) -> Result<Message, Refused> {
     let root = question.root;
     let looking = index.is_looking();
     let size = index.entry_of(&root).map(|entry| entry.size);
+    if size.is_none()
+        && let Some((have, manifest)) = fetching.manifest(&root)
+    {
+        let values = if question.manifest { manifest.values().to_vec() } else { Vec::new() };
+        return Ok(SizeAnswer { size: manifest.size(), have, values: List::of(values) }.into());
+    }
     let values = question.manifest.then(|| index.manifest(&root).map(|m| m.values().to_vec()));
     Ok(describe(&root, size, values, looking)?.into())
 }

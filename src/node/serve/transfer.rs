@@ -1,27 +1,25 @@
 //! One open transfer, shared by its reader and its writer, and the reader.
 
-use std::collections::VecDeque;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
-
 use super::crowd::Crowd;
-use crate::base::Time;
 use crate::base::limits::WORKING_EVERY;
+use crate::base::{NodeId, PeerInfo, Time};
 use crate::io::clock;
 use crate::io::failpoint::fail_point;
 use crate::io::index::Index;
 use crate::io::link::{LinkError, LinkReader, Phase};
-use crate::logic::ledger::{Connection, Lost};
-use crate::logic::upload::Upload;
+use crate::logic::ledger::{Connection, Lost, SetKey};
 use crate::node::context::Context;
 use crate::node::downloads::Downloads;
+use crate::node::swarm::{Joined, Outgoing};
 use crate::node::throttle::Limiter;
 use crate::node::uploads::Uploads;
 use crate::wire::Message;
-use crate::wire::message::transfer::Content;
+use crate::wire::message::transfer::{Content, Serving};
 
 /// The reader looks at the clock at least so often.
 const LISTEN_SLICE: Duration = Duration::from_secs(1);
@@ -40,22 +38,23 @@ pub(in crate::node) struct Owner {
 pub(super) struct Transfer<'a> {
     pub(super) owner: &'a Owner,
     pub(super) connection: Connection,
+    pub(super) set: SetKey,
+    /// Who asks, and from where.
+    pub(super) peer: (NodeId, IpAddr),
     pub(super) contents: Vec<Content>,
     pub(super) batch: bool,
     /// What a person holds it to.
     pub(super) limit: Arc<Limiter>,
-    pub(super) state: Mutex<State>,
-    pub(super) wake: Condvar,
-}
-
-pub(super) struct State {
-    pub(super) upload: Upload,
-    /// Messages that are not part of the upload's own steps.
-    pub(super) outbox: VecDeque<Message>,
-    pub(super) ended: bool,
+    /// Among those of its set.
+    pub(super) joined: Joined,
 }
 
 impl Transfer<'_> {
+    /// What its two halves share.
+    pub(super) fn outgoing(&self) -> &Outgoing {
+        self.joined.outgoing()
+    }
+
     /// The reader: until DONE, CANCEL, or an error.
     pub(super) fn read(&self, reader: &mut LinkReader) -> Result<Lost, LinkError> {
         let mut heard: Time = clock::now();
@@ -76,7 +75,7 @@ impl Transfer<'_> {
                     if clock::now().since(heard) > patience {
                         return Err(LinkError::Timeout(Phase::Header));
                     }
-                    if self.state.lock().ended {
+                    if self.outgoing().state.lock().ended {
                         return Err(LinkError::Closed);
                     }
                 }
@@ -89,21 +88,25 @@ impl Transfer<'_> {
     fn hear(&self, message: Message) -> Result<Option<Lost>, LinkError> {
         let kind = message.kind();
         heard_point(&message).map_err(LinkError::Io)?;
-        let mut state = self.state.lock();
+        let outgoing = self.outgoing();
         let violation = match message {
-            Message::Want(want) => state.upload.on_want(&want).err(),
-            Message::Skip(skip) => state.upload.on_skip(&skip).err(),
-            Message::Ack(ack) => match state.upload.on_ack(&ack) {
-                Ok(bytes) => {
-                    drop(state);
+            Message::Want(want) => outgoing.state.lock().upload.on_want(&want).err(),
+            Message::Skip(skip) => {
+                outgoing.with_spread(|state, spread| state.upload.on_skip(&skip, spread)).err()
+            }
+            Message::Ack(ack) => {
+                let fresh = outgoing.state.lock().upload.on_ack(&ack);
+                if let Ok(bytes) = fresh {
                     self.owner.uploads.acked(self.connection, bytes);
                     fail_point!("serve.acked").map_err(LinkError::Io)?;
-                    state = self.state.lock();
-                    None
                 }
-                Err(violation) => Some(violation),
-            },
+                fresh.err()
+            }
             Message::Working(_) => None,
+            Message::Serving(serving) => {
+                self.serving(serving);
+                None
+            }
             Message::Done(_) => return Ok(Some(Lost::Done)),
             Message::Cancel(cancel) => {
                 log::info!(target: "upload", "cancelled: {}", cancel.reason.shown());
@@ -115,15 +118,23 @@ impl Transfer<'_> {
             log::info!(target: "upload", "{violation}");
             return Err(LinkError::Unexpected(kind));
         }
-        drop(state);
-        self.wake.notify_all();
+        outgoing.wake.notify_all();
         Ok(None)
+    }
+
+    /// The requester serves what it has: others may fetch it there, and so may we.
+    fn serving(&self, serving: Serving) {
+        let Serving { label, ports } = serving;
+        let (id, ip) = self.peer;
+        let info = PeerInfo { id, label, ip, ports, files: 0 };
+        self.owner.ctx.fetching.found(&self.set, vec![info.clone()]);
+        self.joined.serves(&info);
     }
 
     /// The writer is to end.
     pub(super) fn end(&self) {
-        self.state.lock().ended = true;
-        self.wake.notify_all();
+        self.outgoing().state.lock().ended = true;
+        self.outgoing().wake.notify_all();
     }
 }
 

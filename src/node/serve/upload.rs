@@ -4,7 +4,9 @@
 //! not, the requester is told STALE and the index looks at the file again. (The requester would
 //! find out by itself: it checks every chunk. This way it also learns that nobody cheats.)
 
+use std::fs::File;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use super::transfer::Transfer;
 use crate::base::chunk::chunk_span;
@@ -42,19 +44,53 @@ pub(super) fn write(transfer: &Transfer<'_>, writer: &mut LinkWriter) -> Result<
 
 /// Waits for something to do.
 fn next(transfer: &Transfer<'_>) -> ControlFlow<(), Work> {
-    let mut state = transfer.state.lock();
+    let outgoing = transfer.outgoing();
+    let mut state = outgoing.state.lock();
     loop {
         // Nothing holds back what is sent while the node ends.
         if state.ended || transfer.owner.ctx.stop.is_stopped() {
             return ControlFlow::Break(());
         }
-        if let Some(message) = state.outbox.pop_front() {
+        if let Some(message) = state.next_message() {
             return ControlFlow::Continue(Work::Say(message));
         }
-        if let Some(step) = state.upload.next() {
+        if let Some(step) = state.next_step(outgoing) {
             return ControlFlow::Continue(Work::Step(step));
         }
-        transfer.wake.wait(&mut state);
+        outgoing.wake.wait(&mut state);
+    }
+}
+
+/// Where the chunks of a file come from.
+enum Source {
+    /// A file that is shared.
+    Shared(Served),
+    /// The part of it that this node is fetching itself.
+    Part(Arc<File>),
+}
+
+impl Source {
+    fn file(&self) -> &File {
+        match self {
+            Source::Shared(served) => &served.file,
+            Source::Part(file) => file,
+        }
+    }
+
+    /// Whether nobody but us has written to it since it was hashed.
+    fn unchanged(&self) -> bool {
+        match self {
+            Source::Shared(served) => served.unchanged(),
+            Source::Part(_) => true,
+        }
+    }
+
+    /// Whether the next chunk may come from it, too.
+    fn is_current(&self, transfer: &Transfer<'_>, root: &Root) -> bool {
+        match self {
+            Source::Shared(_) => transfer.owner.index.entry_of(root).is_some() && self.unchanged(),
+            Source::Part(_) => transfer.owner.ctx.fetching.part(&transfer.set).is_some(),
+        }
     }
 }
 
@@ -63,24 +99,32 @@ fn send_chunk(
     transfer: &Transfer<'_>,
     writer: &mut LinkWriter,
     items: Range,
-    current: &mut Option<Served>,
+    current: &mut Option<Source>,
 ) -> Result<(), LinkError> {
     let Some(content) = transfer.contents.first().copied() else { return Ok(()) };
     let Some(span) = chunk_span(content.size, items.first) else { return Ok(()) };
-    let everything = Range { first: 0, count: transfer.state.lock().upload.items().count() };
-    let index = &transfer.owner.index;
-    if !(current.as_ref().is_some_and(Served::unchanged) && index.entry_of(&content.root).is_some())
-    {
-        *current = open(transfer, &content.root)?;
+    let count = transfer.outgoing().state.lock().upload.items().count();
+    let everything = Range { first: 0, count };
+    if !current.as_ref().is_some_and(|source| source.is_current(transfer, &content.root)) {
+        *current = find(transfer, &content.root)?;
     }
-    let Some(served) = current else { return stale(transfer, everything, &[content.root]) };
-    let slice = FileSlice { file: &served.file, offset: span.offset, len: span.len };
+    let Some(source) = current else { return stale(transfer, everything, &[content.root]) };
+    let slice = FileSlice { file: source.file(), offset: span.offset, len: span.len };
     send_run(transfer, writer, items, &[slice])?;
-    if !served.unchanged() {
+    if !source.unchanged() {
         *current = None;
         return stale(transfer, everything, &[content.root]);
     }
     Ok(())
+}
+
+/// The part, while there is one; it is shared before that is over.
+fn find(transfer: &Transfer<'_>, root: &Root) -> Result<Option<Source>, LinkError> {
+    let part = transfer.owner.ctx.fetching.part(&transfer.set).map(Source::Part);
+    Ok(match part {
+        Some(part) => Some(part),
+        None => open(transfer, root)?.map(Source::Shared),
+    })
 }
 
 /// A run of small files, each of them whole. Files that are gone are told and left out.
@@ -138,7 +182,7 @@ fn send_run(
     let len = slices.iter().map(|s| s.len).sum();
     fail_point!("serve.header").map_err(LinkError::Io)?;
     let header = Chunk { items, len }.into();
-    let over = || transfer.state.lock().ended;
+    let over = || transfer.outgoing().state.lock().ended;
     let bounds = Bounds::new(&ctx.up, &transfer.limit, writer.step());
     let sent = writer.send_payload(&header, slices, &mut |bytes| {
         bounds.pay(bytes, &over);
@@ -153,15 +197,16 @@ fn send_run(
     }
     sent?;
     fail_point!("serve.sent").map_err(LinkError::Io)?;
-    transfer.state.lock().upload.on_sent(items);
+    transfer.outgoing().state.lock().upload.on_sent(items);
     Ok(())
 }
 
 /// Items that are no longer what was announced.
 fn stale(transfer: &Transfer<'_>, items: Range, roots: &[Root]) -> Result<(), LinkError> {
     roots.iter().for_each(|root| transfer.owner.index.stale(root));
-    let mut state = transfer.state.lock();
-    state.upload.on_stale(items);
-    state.outbox.push_back(Stale { items: List::of(vec![items]) }.into());
+    transfer.outgoing().with_spread(|state, spread| {
+        state.upload.on_stale(items, spread);
+        state.outbox.push_back(Stale { items: List::of(vec![items]) }.into());
+    });
     Ok(())
 }

@@ -125,6 +125,13 @@ messages! {
     /// What I announced is no longer so.
     Stale = 0x4a, transfer, cap 16 * KIB;
 
+    /// I have these now, too.
+    Have = 0x4d, transfer, cap 64 * KIB;
+    /// Others may fetch it from me.
+    Serving = 0x4e, transfer, cap KIB;
+    /// These fetch it too.
+    Fetchers = 0x4f, transfer, cap 16 * KIB;
+
     /// I have begun to send you this, and you have gone.
     Knock = 0x4b, knock, cap KIB;
     /// What becomes of it.

@@ -10,6 +10,10 @@
 //! Ack, Working       ->
 //! Done or Cancel     ->                       the end of the connection
 //!                    <-     Stale             what was announced is no longer so
+//!
+//! Serving            ->                       others may fetch from me what I have of the set
+//!                    <-     Fetchers          these fetch it too, and can be dialled
+//!                    <-     Have              the owner, who fetches it too, has these now
 //! ```
 //!
 //! A set is one file, whose items are its chunks, or a batch, whose items are small files. Items
@@ -19,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::entry::bounded_size;
 use crate::base::limits::BATCH_FILES_MAX;
-use crate::base::{Bitmap, Range, Root};
+use crate::base::{Bitmap, NodeLabel, PeerInfo, Ports, Range, Root};
 use crate::wire::bounded::{List, Text};
 
 /// Content by root and size.
@@ -107,6 +111,33 @@ pub struct Ack {
 /// The requester is alive and busy with what it has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Working;
+
+/// The owner can send these too: it is fetching the set itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Have {
+    /// Which.
+    pub items: List<Range, 2_048>,
+}
+
+/// The requester has a chunk listener, at the address this connection comes from: whoever wants the
+/// set may fetch from it what it has already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Serving {
+    /// What it is called.
+    pub label: NodeLabel,
+    /// Its listeners.
+    pub ports: Ports,
+}
+
+/// Most nodes in one `Fetchers`.
+pub const FETCHERS_MAX: usize = 64;
+
+/// Others who fetch the set and serve what they have of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetchers {
+    /// Who, and where the owner has met them.
+    pub nodes: List<PeerInfo, FETCHERS_MAX>,
+}
 
 /// Everything is synced and has its final name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

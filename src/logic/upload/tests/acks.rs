@@ -2,6 +2,7 @@
 //! counts as arrived is never more than was sent.
 
 use super::*;
+use crate::logic::spread::Spread;
 
 #[derive(Debug, Clone, Copy)]
 enum Said {
@@ -49,13 +50,13 @@ fn rows() -> Vec<Row> {
 fn hear(upload: &mut Upload, heard: Said) -> Option<u64> {
     match heard {
         Ack(items) => upload.on_ack(&ack(&[items])).ok(),
-        Skip(items) => upload.on_skip(&skip(items)).ok().map(|()| 0),
+        Skip(items) => upload.on_skip(&skip(items), &mut Spread::default()).ok().map(|()| 0),
         Stale(items) => {
-            upload.on_stale(items);
+            upload.on_stale(items, &mut Spread::default());
             Some(0)
         }
         Sent => loop {
-            match upload.next() {
+            match upload.next(&mut Spread::default()) {
                 Some(Step::Send(run)) => {
                     upload.on_sent(run);
                     return Some(0);

@@ -1,0 +1,66 @@
+//! What an owner has changes while it is connected: it gains, or must take back.
+//!
+//! Invariant: as in `shares`; a list that names what the set does not have, or more than it has, is a
+//! violation and ends the owner.
+
+use super::Shares;
+use super::edits::{Action, DropReason, Edits, OwnerKey};
+use crate::base::{Range, Time};
+
+impl Shares {
+    /// The owner has these too: it is fetching the set itself.
+    pub fn on_have(&mut self, now: Time, owner: OwnerKey, items: &[Range]) -> Vec<Action> {
+        let mut edits = Edits::default();
+        let Some(state) = self.owners.get_mut(&owner) else { return Vec::new() };
+        if !self.items.bound(items) {
+            self.expel(now, owner, DropReason::Violation, &mut edits);
+            return self.settle(now, edits);
+        }
+        state.heard = now;
+        let corrupt = self.records.get(&state.node).map(|record| &record.corrupt);
+        let mut unowned = Vec::new();
+        for item in items.iter().flat_map(|run| run.iter()) {
+            if !corrupt.is_some_and(|corrupt| corrupt.contains(&item))
+                && state.have.insert(item)
+                && self.orphans.contains(&item)
+            {
+                unowned.push(item);
+            }
+        }
+        unowned.sort_unstable();
+        self.place(now, unowned, &mut edits);
+        self.feed(now, owner, &mut edits);
+        self.settle(now, edits)
+    }
+
+    /// The owner no longer has these. Nobody is to blame, but for a list that names what the set
+    /// does not have, or more than it has.
+    pub fn on_stale(&mut self, now: Time, owner: OwnerKey, items: &[Range]) -> Vec<Action> {
+        let mut edits = Edits::default();
+        let Some(state) = self.owners.get_mut(&owner) else { return Vec::new() };
+        if !self.items.bound(items) {
+            self.expel(now, owner, DropReason::Violation, &mut edits);
+            return self.settle(now, edits);
+        }
+        state.heard = now;
+        // What it takes back it does not get again: it has given the set up.
+        state.grows = false;
+        let mut freed = Vec::new();
+        let node = state.node;
+        for item in items.iter().flat_map(|run| run.iter()) {
+            if let Some(record) = self.records.get_mut(&node)
+                && record.corrupt.contains(&item)
+            {
+                record.excused.insert(item);
+            }
+            if self.owners.get_mut(&owner).is_some_and(|state| state.have.remove(item))
+                && self.leave(owner, item)
+            {
+                freed.push(item);
+            }
+        }
+        self.place(now, freed, &mut edits);
+        self.feed(now, owner, &mut edits);
+        self.settle(now, edits)
+    }
+}

@@ -1,0 +1,177 @@
+//! Who fetches a set from this node: what all transfers of one set share.
+//!
+//! Invariants: what one transfer hands out counts for all of them (`logic::spread`); when this node
+//! is fetching the set itself, each of them is told what has arrived, once; those who serve what they
+//! have are told of each other as soon as they say so. Locks are taken in this order: members, a
+//! transfer's state, the spread. A set is forgotten with its last transfer and fetch.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Weak};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::base::{PeerInfo, Range};
+use crate::logic::ledger::{Connection, SetKey};
+use crate::logic::spread::Spread;
+use crate::logic::upload::{Step, Upload};
+use crate::wire::message::transfer::{FETCHERS_MAX, Fetchers, Have};
+use crate::wire::{List, Message};
+
+/// Most runs in one `Have`.
+const HAVE_RUNS_MAX: usize = 2_048;
+
+/// All sets that somebody fetches from here, or that are fetched here.
+#[derive(Default)]
+pub(super) struct Swarms(Mutex<BTreeMap<SetKey, Weak<Swarm>>>);
+
+/// One set.
+pub(super) struct Swarm {
+    spread: Mutex<Spread>,
+    members: Mutex<BTreeMap<Connection, Member>>,
+}
+
+struct Member {
+    outgoing: Arc<Outgoing>,
+    /// Where it serves what it has.
+    info: Option<PeerInfo>,
+}
+
+/// What the two halves of a transfer share, and what others tell its requester through.
+pub(super) struct Outgoing {
+    pub(super) state: Mutex<State>,
+    pub(super) wake: Condvar,
+    swarm: Arc<Swarm>,
+}
+
+pub(super) struct State {
+    pub(super) upload: Upload,
+    /// Messages that are not part of the upload's own steps.
+    pub(super) outbox: VecDeque<Message>,
+    /// What the requester does not know yet that is here.
+    gained: Vec<u32>,
+    pub(super) ended: bool,
+}
+
+/// A transfer's place among those of its set, until it is dropped.
+pub(super) struct Joined {
+    connection: Connection,
+    outgoing: Arc<Outgoing>,
+}
+
+impl Swarms {
+    /// The set `key` of `count` items.
+    pub(super) fn of(&self, key: SetKey, count: u32) -> Arc<Swarm> {
+        let mut all = self.0.lock();
+        if let Some(swarm) = all.get(&key).and_then(Weak::upgrade) {
+            return swarm;
+        }
+        all.retain(|_, swarm| swarm.strong_count() > 0);
+        let spread = Mutex::new(Spread::new(count));
+        let swarm = Arc::new(Swarm { spread, members: Mutex::default() });
+        all.insert(key, Arc::downgrade(&swarm));
+        swarm
+    }
+}
+
+impl Swarm {
+    /// A transfer begins.
+    pub(super) fn join(self: &Arc<Swarm>, connection: Connection, upload: Upload) -> Joined {
+        let (outbox, gained, ended) = (VecDeque::new(), Vec::new(), false);
+        let state = Mutex::new(State { upload, outbox, gained, ended });
+        let swarm = self.clone();
+        let outgoing = Arc::new(Outgoing { state, wake: Condvar::new(), swarm });
+        let member = Member { outgoing: outgoing.clone(), info: None };
+        self.members.lock().insert(connection, member);
+        self.spread.lock().join();
+        Joined { connection, outgoing }
+    }
+
+    /// Items have arrived here: whoever fetches the set from this node may have them.
+    pub(super) fn gained(&self, items: &[u32]) {
+        if !items.is_empty() {
+            self.members.lock().values().for_each(|member| member.outgoing.gained(items));
+        }
+    }
+}
+
+impl Joined {
+    pub(super) fn outgoing(&self) -> &Arc<Outgoing> {
+        &self.outgoing
+    }
+
+    /// The requester serves what it has, at `info`: all who do hear of each other.
+    pub(super) fn serves(&self, info: &PeerInfo) {
+        let mut members = self.outgoing.swarm.members.lock();
+        let known = members.get(&self.connection).and_then(|m| m.info.as_ref());
+        if known == Some(info) {
+            return;
+        }
+        let mut others = Vec::new();
+        for (connection, member) in members.iter_mut() {
+            if *connection == self.connection {
+                member.info = Some(info.clone());
+            } else if let Some(other) = &member.info {
+                others.push(other.clone());
+                member.outgoing.say([Fetchers { nodes: List::of(vec![info.clone()]) }.into()]);
+            }
+        }
+        let pages = others.chunks(FETCHERS_MAX);
+        self.outgoing.say(pages.map(|page| Fetchers { nodes: List::of(page.to_vec()) }.into()));
+    }
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        let swarm = &self.outgoing.swarm;
+        swarm.members.lock().remove(&self.connection);
+        let mut state = self.outgoing.state.lock();
+        let mut spread = swarm.spread.lock();
+        state.upload.leave(&mut spread);
+        spread.leave();
+    }
+}
+
+impl Outgoing {
+    /// More is here.
+    pub(super) fn gained(&self, items: &[u32]) {
+        let mut state = self.state.lock();
+        let fresh = state.upload.on_gained(items);
+        if !fresh.is_empty() {
+            state.gained.extend(fresh);
+            self.wake.notify_all();
+        }
+    }
+
+    fn say(&self, messages: impl IntoIterator<Item = Message>) {
+        self.state.lock().outbox.extend(messages);
+        self.wake.notify_all();
+    }
+
+    /// Does something with the transfer and with what was handed out of its set.
+    pub(super) fn with_spread<T>(&self, act: impl FnOnce(&mut State, &mut Spread) -> T) -> T {
+        act(&mut self.state.lock(), &mut self.swarm.spread.lock())
+    }
+}
+
+impl State {
+    /// What is to be said now, but for the upload's own steps. What has arrived here is told in one
+    /// piece between two chunks.
+    pub(super) fn next_message(&mut self) -> Option<Message> {
+        if let Some(message) = self.outbox.pop_front() {
+            return Some(message);
+        }
+        if self.gained.is_empty() {
+            return None;
+        }
+        self.gained.sort_unstable();
+        let mut runs = Range::collect(std::mem::take(&mut self.gained));
+        let rest = runs.split_off(runs.len().min(HAVE_RUNS_MAX));
+        self.gained = rest.into_iter().flat_map(Range::iter).collect();
+        Some(Have { items: List::of(runs) }.into())
+    }
+
+    /// The upload's next step.
+    pub(super) fn next_step(&mut self, outgoing: &Outgoing) -> Option<Step> {
+        self.upload.next(&mut outgoing.swarm.spread.lock())
+    }
+}

@@ -1,0 +1,90 @@
+//! Nodes that fetch the same file serve each other what they have of it.
+
+use std::sync::Arc;
+
+use parvi::base::{Rate, Root};
+use parvi::node::view::From;
+use parvi::node::{Node, NodeConfig};
+
+use super::swarm::{LONG, Swarm, bytes, name, until};
+
+const SIZE: usize = 12 << 20;
+
+/// alice has a film and a slow line.
+fn film(swarm: &Swarm) -> (Arc<Node>, Vec<u8>) {
+    let film = bytes(SIZE, 1);
+    let slow = NodeConfig { up: Some(Rate::per_second(4 << 20)), ..swarm.config("alice") };
+    (swarm.sharing_with(&slow, &[("film", &film)]), film)
+}
+
+fn requesters(swarm: &Swarm, labels: &[&str]) -> Vec<(Arc<Node>, u64)> {
+    let nodes = labels.iter().map(|label| swarm.node(label)).collect::<Vec<_>>();
+    for node in &nodes {
+        until("alice is found", LONG, || node.lookup(&name("film")).is_ok());
+    }
+    let begin = |node: Arc<Node>| {
+        let id = node.download(&name("film"), From::All).unwrap();
+        (node, id)
+    };
+    nodes.into_iter().map(begin).collect()
+}
+
+fn comes(node: &Node, id: u64, film: &[u8]) -> Vec<(String, u64)> {
+    let reports = node.wait(id, LONG).expect("it ends").unwrap();
+    assert_eq!(reports[0].root, Root::of(film));
+    assert_eq!(std::fs::read(&reports[0].path).unwrap(), film);
+    reports[0].sources.iter().map(|s| (s.node.to_string(), s.bytes)).collect()
+}
+
+#[test]
+fn the_first_owner_sends_little_more_than_the_file_once() {
+    let swarm = Swarm::new();
+    let (alice, film) = film(&swarm);
+    let all = requesters(&swarm, &["bob", "carol", "dave", "erin"]);
+    let sources: Vec<_> = all.iter().map(|(node, id)| comes(node, *id, &film)).collect();
+    let of_alice = sources.iter().flatten().filter(|(node, _)| node == "alice");
+    let sent: u64 = of_alice.map(|(_, bytes)| bytes).sum();
+    assert!(sent <= SIZE as u64 * 5 / 4, "alice sent {sent} of {SIZE} bytes: {sources:?}");
+    for sources in &sources {
+        assert!(sources.len() > 1, "one of them got all from one: {sources:?}");
+    }
+    drop(alice);
+}
+
+#[test]
+fn what_is_here_of_a_file_is_served_while_its_first_owner_is_away() {
+    let swarm = Swarm::new();
+    let (alice, film) = film(&swarm);
+    let bob = requesters(&swarm, &["bob"]).remove(0);
+    let done = |node: &Node| node.transfers().iter().map(|t| t.done).max().unwrap_or(0);
+    until("half of it is at bob's", LONG, || done(&bob.0) > SIZE as u64 / 2);
+    let carol = requesters(&swarm, &["carol"]).remove(0);
+    until("carol has begun", LONG, || done(&carol.0) > 0);
+    alice.stop();
+    drop(alice);
+    swarm.forget();
+    let here = done(&bob.0);
+    until("carol has what bob has", LONG, || done(&carol.0) >= here.min(done(&bob.0)));
+    let _alice = swarm.node("alice");
+    for (node, id) in [bob, carol] {
+        comes(&node, id, &film);
+    }
+}
+
+#[test]
+fn a_requester_that_leaves_in_the_middle_keeps_nobody_waiting() {
+    let swarm = Swarm::new();
+    let (_alice, film) = film(&swarm);
+    let mut all = requesters(&swarm, &["bob", "carol", "dave", "erin"]);
+    let (leaver, _) = all.remove(0);
+    let (quitter, id) = all.remove(0);
+    let served = |node: &Node| node.stats().bytes_up > 256 << 10;
+    until("both serve others", LONG, || served(&leaver) && served(&quitter));
+    leaver.stop();
+    quitter.cancel(id).unwrap();
+    for (node, id) in all {
+        comes(&node, id, &film);
+    }
+    let parts = swarm.data("carol").join(".parvi/parts");
+    until("what was given up is gone", LONG, || std::fs::read_dir(&parts).unwrap().count() == 0);
+}
