@@ -43,13 +43,17 @@ impl World {
         self.count(&Open { set, resumable: true }.into());
     }
 
-    /// Others are heard of who have the file, or fetch it.
-    pub(crate) fn found(&mut self, n: usize, peers: Vec<PeerInfo>) {
+    /// Others are heard of who fetch the file, or a search has found some who have it.
+    pub(crate) fn found(&mut self, n: usize, peers: Vec<PeerInfo>, by_search: bool) {
         let now = self.queue.now;
         let node = &mut self.nodes[n];
         let me = node.info.id;
         let Some(owners) = &mut node.owners else { return };
-        owners.found(now, peers.into_iter().filter(|peer| peer.id != me).collect());
+        let peers = peers.into_iter().filter(|peer| peer.id != me).collect();
+        match by_search {
+            true => owners.found(now, peers),
+            false => owners.heard(now, peers),
+        }
         self.start_lanes(n);
     }
 
@@ -145,7 +149,7 @@ impl World {
                 Vec::new()
             }
             Message::Fetchers(fetchers) => {
-                self.found(n, fetchers.nodes.into_vec());
+                self.found(n, fetchers.nodes.into_vec(), false);
                 Vec::new()
             }
             _ => Vec::new(),

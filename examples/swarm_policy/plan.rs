@@ -28,6 +28,7 @@ pub(crate) enum Scene {
 }
 
 impl Scene {
+    #[cfg(test)]
     pub(crate) const ALL: [Scene; 4] = [Scene::Equal, Scene::Half, Scene::Crawler, Scene::Churn];
 
     pub(crate) fn word(self) -> &'static str {

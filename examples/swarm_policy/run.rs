@@ -146,7 +146,7 @@ impl World {
             let peer = self.full[(first + at) % self.full.len()];
             found.push(self.nodes[peer].info.clone());
         }
-        self.found(n, found);
+        self.found(n, found, true);
     }
 
     /// A node is gone for good, as if its plug were pulled out: others hear of it at once.

@@ -88,7 +88,7 @@ impl World {
         for page in others.chunks(FETCHERS_MAX) {
             self.say(id, Fetchers { nodes: List::of(page.to_vec()) }.into());
         }
-        self.found(owner, vec![info]);
+        self.found(owner, vec![info], false);
     }
 
     /// Queues a message that is said between two chunks.
