@@ -60,6 +60,13 @@ impl World {
     /// A dial brought no transfer.
     pub(crate) fn refused(&mut self, dial: Dial, why: Refusal) {
         self.outcome.busy += u64::from(why == Refusal::Busy);
+        if why == Refusal::Busy && self.plan.busy_tells {
+            let members = &self.nodes[dial.owner].members;
+            let first = self.dice.below(members.len());
+            let told = members.values().cycle().skip(first).take(members.len().min(LANES_MAX));
+            let told: Vec<PeerInfo> = told.flatten().cloned().collect();
+            self.found(dial.requester, told, false);
+        }
         let how = match why {
             Refusal::Busy => Standing::Busy("busy".into()),
             Refusal::Away => Standing::Lost("away".into()),

@@ -98,7 +98,7 @@ impl World {
             Event::Open(dial) => self.open(dial),
             Event::Refused(dial, why) => self.refused(dial, why),
             Event::ToRequester(conn, message) => self.requester_hears(conn, *message),
-            Event::ToOwner(conn, message) => self.owner_hears(conn, *message),
+            Event::ToOwner(conn, message) => self.owner_hears(conn, &message),
             Event::LostOwner(conn) => self.owner_lost(conn),
             Event::LostRequester(conn) => self.requester_lost(conn),
             Event::Out(n) => self.out(n),

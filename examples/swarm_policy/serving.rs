@@ -44,18 +44,18 @@ impl World {
     }
 
     /// A message of a requester.
-    pub(crate) fn owner_hears(&mut self, id: ConnId, message: Message) {
+    pub(crate) fn owner_hears(&mut self, id: ConnId, message: &Message) {
         if matches!(message, Message::Done(_)) {
             self.requester_lost(id);
             return;
         }
-        if let Message::Serving(_) = message {
+        if matches!(message, Message::Serving(_)) {
             self.serving(id);
             return;
         }
         let Some(owner) = self.conn(id).map(|conn| conn.dial.owner) else { return };
         let mut spread = std::mem::take(&mut self.nodes[owner].spread);
-        let heard = self.conn(id).map_or(Ok(()), |conn| match &message {
+        let heard = self.conn(id).map_or(Ok(()), |conn| match message {
             Message::Want(want) => conn.upload.on_want(want),
             Message::Skip(skip) => conn.upload.on_skip(skip, &mut spread),
             Message::Ack(ack) => conn.upload.on_ack(ack).map(drop),
