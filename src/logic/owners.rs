@@ -27,6 +27,10 @@ const SEARCH_CALM: Duration = Duration::from_secs(15);
 /// Waits between searches while nobody is connected.
 const SEARCH_FIRST: Duration = Duration::from_secs(1);
 const SEARCH_MAX: Duration = Duration::from_secs(20);
+/// Who is heard of is dialled at a moment drawn from this time. Whoever came first would otherwise have
+/// dialled all others who came first, and have no lane left to those who come later: what the first
+/// owner gives to these would never come back to those, and it would have to send it again.
+const HEARD_TIME: Duration = Duration::from_millis(500);
 /// Owners of one set that are kept in mind.
 const OWNERS_MAX: usize = 256;
 
@@ -107,11 +111,22 @@ impl Owners {
     /// Takes the answer of a search: new owners are due at once, and so are those that had gone.
     /// Beyond `OWNERS_MAX` nobody new is taken.
     pub fn found(&mut self, now: Time, peers: Vec<PeerInfo>) {
+        self.learn(now, Duration::ZERO, peers);
+    }
+
+    /// Takes those of whom others tell that they fetch the set, too: like a search's answer, but due one
+    /// after the other, in the order that `salt` draws.
+    pub fn heard(&mut self, now: Time, peers: Vec<PeerInfo>) {
+        self.learn(now, HEARD_TIME, peers);
+    }
+
+    fn learn(&mut self, now: Time, within: Duration, peers: Vec<PeerInfo>) {
         for info in peers {
             if self.owners.len() >= OWNERS_MAX && !self.owners.contains_key(&info.id) {
                 continue;
             }
-            let due = || State::Waiting { due: now, why: "not tried yet".into() };
+            let wait = within.mul_f64(self.rank(&info.id) as f64 / u64::MAX as f64);
+            let due = || State::Waiting { due: now + wait, why: "not tried yet".into() };
             let owner = self.owners.entry(info.id).or_insert_with(|| Owner {
                 info: info.clone(),
                 state: due(),
@@ -346,6 +361,23 @@ mod tests {
             ports: Ports { search: 1, size: 2, chunk: 3 },
             files: 1,
         }
+    }
+
+    #[test]
+    fn who_is_heard_of_is_due_within_a_while_and_in_another_order_for_each_download() {
+        let order = |salt| {
+            let mut owners = Owners::new(at(0), salt, Vec::new());
+            owners.heard(at(0), (0..3).map(peer).collect());
+            let last = at(0) + HEARD_TIME;
+            assert!(owners.due(at(0), 9).is_empty());
+            assert_eq!(owners.due(last, 9).len(), 3);
+            let ids = |peers: Vec<PeerInfo>| peers.iter().map(|p| p.id).collect::<Vec<_>>();
+            assert_eq!(ids(owners.due(last, 1)), ids(owners.due(last, 9))[..1]);
+            ids(owners.due(last, 9))
+        };
+        // A salt that is a node's own word gives it rank zero: 0 is that of the first one here.
+        let first = order(7);
+        assert!((8..30).any(|salt| order(salt) != first));
     }
 
     fn at(millis: u64) -> Time {

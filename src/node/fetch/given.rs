@@ -36,7 +36,7 @@ impl Fetch {
     pub(super) fn found(&self, peers: Vec<PeerInfo>) {
         let meant = |peer: &PeerInfo| peer.id != self.ctx.me && is_meant(peer, &self.from);
         let peers = peers.into_iter().filter(meant).collect();
-        self.state.lock().owners.found(clock::now(), peers);
+        self.state.lock().owners.heard(clock::now(), peers);
         self.changed.notify_all();
     }
 }

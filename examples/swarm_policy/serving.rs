@@ -1,0 +1,153 @@
+//! The owner's side, as `node::serve` and `node::swarm` have it: who may open, what its writer says
+//! next, who hears of whom.
+
+use parvi::base::{Bitmap, PeerInfo};
+use parvi::logic::upload::Step;
+use parvi::wire::message::transfer::{Chunk, FETCHERS_MAX, Fetchers, Next, Opened};
+use parvi::wire::{List, Message};
+
+use crate::net::Event;
+use crate::node::{Conn, ConnId, Dial, Refusal, SERVED_MAX};
+use crate::run::World;
+
+impl World {
+    /// OPEN is here.
+    pub(crate) fn open(&mut self, dial: Dial) {
+        // Who is done by now does not say it.
+        if !self.nodes[dial.requester].is_fetching() {
+            return;
+        }
+        match self.admits(dial.owner) {
+            Err(why) => self.queue.after(self.plan.latency, Event::Refused(dial, why)),
+            Ok(have) => {
+                self.count_open();
+                let conn = Conn::new(dial, self.items.clone(), have.clone());
+                let id = self.connect(conn);
+                let owner = &mut self.nodes[dial.owner];
+                owner.members.insert(id, None);
+                owner.spread.join();
+                self.tell_requester(id, Opened { attempt: 1, have }.into());
+            }
+        }
+    }
+
+    /// What a node offers to one more.
+    fn admits(&self, n: usize) -> Result<Bitmap, Refusal> {
+        let node = &self.nodes[n];
+        if node.is_gone {
+            return Err(Refusal::Away);
+        }
+        if node.members.len() >= SERVED_MAX {
+            return Err(Refusal::Busy);
+        }
+        node.have(self.items.count()).ok_or(Refusal::NotHere)
+    }
+
+    /// A message of a requester.
+    pub(crate) fn owner_hears(&mut self, id: ConnId, message: &Message) {
+        if matches!(message, Message::Done(_)) {
+            self.requester_lost(id);
+            return;
+        }
+        if matches!(message, Message::Serving(_)) {
+            self.serving(id);
+            return;
+        }
+        let Some(owner) = self.conn(id).map(|conn| conn.dial.owner) else { return };
+        let mut spread = std::mem::take(&mut self.nodes[owner].spread);
+        let heard = self.conn(id).map_or(Ok(()), |conn| match message {
+            Message::Want(want) => conn.upload.on_want(want),
+            Message::Skip(skip) => conn.upload.on_skip(skip, &mut spread),
+            Message::Ack(ack) => conn.upload.on_ack(ack).map(drop),
+            _ => Ok(()),
+        });
+        self.nodes[owner].spread = spread;
+        self.outcome.violations += u64::from(heard.is_err());
+        self.write(id);
+    }
+
+    /// The requester serves what it has: all who do hear of each other, and the owner may fetch there.
+    fn serving(&mut self, id: ConnId) {
+        let Some(Dial { requester, owner, .. }) = self.conn(id).map(|conn| conn.dial) else {
+            return;
+        };
+        let info = self.nodes[requester].info.clone();
+        let mut others: Vec<PeerInfo> = Vec::new();
+        let mut told: Vec<ConnId> = Vec::new();
+        for (conn, member) in &mut self.nodes[owner].members {
+            if *conn == id {
+                *member = Some(info.clone());
+            } else if let Some(other) = member {
+                others.push(other.clone());
+                told.push(*conn);
+            }
+        }
+        for conn in told {
+            self.say(conn, Fetchers { nodes: List::of(vec![info.clone()]) }.into());
+        }
+        for page in others.chunks(FETCHERS_MAX) {
+            self.say(id, Fetchers { nodes: List::of(page.to_vec()) }.into());
+        }
+        self.found(owner, vec![info], false);
+    }
+
+    /// Queues a message that is said between two chunks.
+    fn say(&mut self, id: ConnId, message: Message) {
+        if let Some(conn) = self.conn(id) {
+            conn.outbox.push_back(message);
+            self.write(id);
+        }
+    }
+
+    /// Items have arrived at a node: whoever fetches from it may have them.
+    pub(crate) fn gained(&mut self, n: usize, fresh: &[u32]) {
+        if fresh.is_empty() {
+            return;
+        }
+        let members: Vec<ConnId> = self.nodes[n].members.keys().copied().collect();
+        for id in members {
+            if let Some(conn) = self.conn(id) {
+                let new = conn.upload.on_gained(fresh);
+                conn.gained.extend(new);
+                self.write(id);
+            }
+        }
+    }
+
+    /// The writer: says and sends until it has to wait, or a run is going out.
+    pub(crate) fn write(&mut self, id: ConnId) {
+        loop {
+            let Some(conn) = self.conn(id).filter(|conn| conn.sending.is_none()) else { return };
+            let owner = conn.dial.owner;
+            if let Some(message) = conn.next_message() {
+                self.tell_requester(id, message);
+                continue;
+            }
+            let mut spread = std::mem::take(&mut self.nodes[owner].spread);
+            let step = self.conn(id).and_then(|conn| conn.upload.next(&mut spread));
+            self.nodes[owner].spread = spread;
+            match step {
+                None => return,
+                Some(Step::Announce(items)) => self.tell_requester(id, Next { items }.into()),
+                Some(Step::Send(items)) => {
+                    let len = self.items.bytes(items);
+                    self.tell_requester(id, Chunk { items, len }.into());
+                    if let Some(conn) = self.conn(id) {
+                        conn.sending = Some((items, len));
+                    }
+                    self.enqueue(id);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The requester of a connection is done, or gone.
+    pub(crate) fn requester_lost(&mut self, id: ConnId) {
+        let Some(mut conn) = self.disconnect(id) else { return };
+        let owner = &mut self.nodes[conn.dial.owner];
+        owner.members.remove(&id);
+        conn.upload.leave(&mut owner.spread);
+        owner.spread.leave();
+    }
+}
