@@ -27,8 +27,10 @@ const SEARCH_CALM: Duration = Duration::from_secs(15);
 /// Waits between searches while nobody is connected.
 const SEARCH_FIRST: Duration = Duration::from_secs(1);
 const SEARCH_MAX: Duration = Duration::from_secs(20);
-/// Who is heard of is dialled at a moment drawn from this time. Whoever came first would otherwise have
-/// dialled all others who came first, and have no lane left to those who come later: what the first
+/// So many owners are dialled as soon as they are heard of: enough to be busy.
+const AT_ONCE: usize = 5;
+/// Who is heard of later is dialled at a moment drawn from this time. Whoever came first would otherwise
+/// have dialled all others who came first, and have no lane left to those who come later: what the first
 /// owner gives to these would never come back to those, and it would have to send it again.
 const HEARD_TIME: Duration = Duration::from_millis(500);
 /// Owners of one set that are kept in mind.
@@ -125,6 +127,8 @@ impl Owners {
             if self.owners.len() >= OWNERS_MAX && !self.owners.contains_key(&info.id) {
                 continue;
             }
+            let few = self.owners.len() < AT_ONCE;
+            let within = if few { Duration::ZERO } else { within };
             let wait = within.mul_f64(self.rank(&info.id) as f64 / u64::MAX as f64);
             let due = || State::Waiting { due: now + wait, why: "not tried yet".into() };
             let owner = self.owners.entry(info.id).or_insert_with(|| Owner {

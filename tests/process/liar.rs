@@ -115,7 +115,7 @@ fn talk(
             question @ (Message::SearchQuestion(_)
             | Message::SizeQuestion(_)
             | Message::Open(_)) => link.send(answer(question))?,
-            Message::Ack(_) | Message::Skip(_) | Message::Working(_) => {}
+            Message::Ack(_) | Message::Skip(_) | Message::Working(_) | Message::Serving(_) => {}
             _ => return Ok(()),
         }
     }
