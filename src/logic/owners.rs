@@ -360,7 +360,7 @@ mod tests {
     fn peer(n: u8) -> PeerInfo {
         PeerInfo {
             id: NodeId::from_bytes([n; 32]),
-            label: ["alice", "bob", "eve"][n as usize].parse().unwrap(),
+            label: ["alice", "bob", "eve"][n as usize % 3].parse().unwrap(),
             ip: [10, 0, 0, n].into(),
             ports: Ports { search: 1, size: 2, chunk: 3 },
             files: 1,
@@ -368,20 +368,20 @@ mod tests {
     }
 
     #[test]
-    fn who_is_heard_of_is_due_within_a_while_and_in_another_order_for_each_download() {
+    fn the_first_who_are_heard_of_are_due_at_once_and_the_others_in_a_drawn_order() {
         let order = |salt| {
             let mut owners = Owners::new(at(0), salt, Vec::new());
-            owners.heard(at(0), (0..3).map(peer).collect());
+            owners.heard(at(0), (0..9).map(peer).collect());
             let last = at(0) + HEARD_TIME;
-            assert!(owners.due(at(0), 9).is_empty());
-            assert_eq!(owners.due(last, 9).len(), 3);
+            assert_eq!(owners.due(at(0), 9).len(), AT_ONCE);
+            (0..AT_ONCE as u8).for_each(|n| owners.dialling(peer(n).id));
+            assert_eq!(owners.due(last, 9).len(), 9 - AT_ONCE);
             let ids = |peers: Vec<PeerInfo>| peers.iter().map(|p| p.id).collect::<Vec<_>>();
             assert_eq!(ids(owners.due(last, 1)), ids(owners.due(last, 9))[..1]);
             ids(owners.due(last, 9))
         };
-        // A salt that is a node's own word gives it rank zero: 0 is that of the first one here.
-        let first = order(7);
-        assert!((8..30).any(|salt| order(salt) != first));
+        let first = order(70);
+        assert!((80..100).any(|salt| order(salt) != first));
     }
 
     fn at(millis: u64) -> Time {
