@@ -13,7 +13,7 @@ OPTIONS = [
     "--enable-dht6=false", "--bt-enable-lpd=false", "--enable-peer-exchange=false",
     "--bt-max-open-files=1000", "--max-upload-limit=0", "--max-overall-upload-limit=0",
     "--max-download-limit=0", "--disk-cache=64M", "--file-allocation=none", "--follow-torrent=mem",
-    "--bt-hash-check-seed=false", "--bt-seed-unverified=true", "--listen-port=6881",
+    "--bt-seed-unverified=true", "--listen-port=6881",
     "--allow-overwrite=true", "--auto-file-renaming=false", "--summary-interval=0",
     "--console-log-level=warn", "--disable-ipv6=true", "--save-session-interval=0",
     "--bt-save-metadata=false", "--bt-load-saved-metadata=false",
