@@ -10,6 +10,11 @@ from .base import find
 from .bittorrent import API_PORT, BitTorrent
 
 POLL_EVERY_S = 0.005
+# As variables, since an older rqbit passes over those that it does not know.
+SETTINGS = {
+    "RQBIT_DHT_DISABLE": "true", "RQBIT_LSD_DISABLE": "true", "RQBIT_PEER_LIMIT": "1000",
+    "RQBIT_UPNP_PORT_FORWARD_DISABLE": "true", "RQBIT_SESSION_PERSISTENCE_DISABLE": "true",
+}
 
 
 class Rqbit(BitTorrent):
@@ -20,7 +25,7 @@ class Rqbit(BitTorrent):
         run.spawn(host, [
             find("rqbit"), "--http-api-listen-addr", f"127.0.0.1:{API_PORT}", "--disable-dht",
             "-v", "warn", "server", "start", "--disable-persistence", folder,
-        ])
+        ], env=os.environ | SETTINGS)
         self.reach(run, host, lambda api: api.ask("GET", "/torrents")[0] == 200)
 
     def seed(self, run, host):
