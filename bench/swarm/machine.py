@@ -17,17 +17,19 @@ def found(pattern, path, missing="?"):
     return match[1].strip() if match else missing
 
 
-def file_system(folder):
-    done = subprocess.run(["stat", "--file-system", "--format", "%T", str(folder)], text=True,
-                          capture_output=True, check=False)
-    return done.stdout.strip() or "?"
+def last_line(*command):
+    done = subprocess.run(command, text=True, capture_output=True, check=False)
+    return (done.stdout.splitlines() or ["?"])[-1].strip()
+
+
+def below(folder, what):
+    """A column of df for the file system that the folder lies on."""
+    return last_line("df", f"--output={what}", str(folder))
 
 
 def disk(folder):
     """The device below the folder, and its model where there is one."""
-    done = subprocess.run(["df", "--output=source", str(folder)], text=True, capture_output=True,
-                          check=False)
-    source = (done.stdout.splitlines() or ["?"])[-1]
+    source = below(folder, "source")
     model = found(r"(.*)", f"/sys/class/block/{Path(source).name}/device/model", "")
     return f"{source} {model}".strip()
 
@@ -41,7 +43,7 @@ def describe(folder, tools):
         "kernel": platform.release(),
         "system": found(r'PRETTY_NAME="(.*)"', "/etc/os-release"),
         "congestion_control": found(r"(.*)", "/proc/sys/net/ipv4/tcp_congestion_control"),
-        "file_system": file_system(folder),
+        "file_system": below(folder, "fstype"),
         "disk": disk(folder),
         "load_before": [round(load, 2) for load in os.getloadavg()],
         "tc": first_line("tc", "-V"),

@@ -93,6 +93,13 @@ def read(path):
         return ""
 
 
+def machine_cpu():
+    """All that the machine has done so far, also what the kernel bills to no process."""
+    spent = list(map(int, read("/proc/stat").splitlines()[0].split()[1:8]))
+    user, nice, system, _idle, _waiting, irq, softirq = spent
+    return (user + nice + system + irq + softirq) / TICKS
+
+
 def inside(namespace, command):
     return ["ip", "netns", "exec", namespace, *command]
 

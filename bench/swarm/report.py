@@ -3,14 +3,15 @@
 import statistics
 
 HEAD = [
-    "tool", "seconds", "MiB/s", "× best", "first done s", "CPU s requesters", "CPU s owners",
+    "tool", "seconds", "MiB/s", "× best", "first done s", "CPU s requesters", "CPU s owners", "CPU s machine",
     "peak MiB requester", "peak MiB owner", "owners sent / size",
 ]
 NOTES = """\
 Seconds are medians with min–max, from the first requester's start to the last one that counts having
 said that it is done. *MiB/s* is one copy's size over that time. *first done* is when the first
 requester was done. *CPU* is user and system time of all requesters or all owners together while the
-clock ran. *peak* is the host that needed most (VmHWM, of all its processes together; in brackets what
+clock ran; the kernel bills the network's work to whom it interrupts, so a sender's may stand with the
+receiver, or only in *machine*: everything that ran, this program, the bridge and strangers included. *peak* is the host that needed most (VmHWM, of all its processes together; in brackets what
 no file backs: a program that maps its files has them in its peak). *owners sent / size* is what left
 the owners' network ports, headers included, over the size of one copy. Every copy that counts was
 compared with its source (SHA-256) after the clock.
@@ -56,7 +57,7 @@ def cells(result, runs, best):
     return [
         shown, f"{result['size'] / seconds / (1 << 20):.1f}", f"{seconds / best:.2f}",
         f"{first:.{digits}f}", f"{median(done, 'cpu_requester'):.2f}",
-        f"{median(done, 'cpu_seed'):.2f}",
+        f"{median(done, 'cpu_seed'):.2f}", f"{median(done, 'cpu_machine'):.2f}",
         *(f"{median(done, 'peak_' + who):.0f} ({median(done, 'anonymous_' + who):.0f})"
           for who in ("requester", "seed")),
         f"{median(done, 'seed_ratio'):.3f}",
@@ -103,7 +104,7 @@ def about(machine, options):
     kind = {"tmpfs": "memory, not a disk"}.get(machine["file_system"], machine["disk"])
     return f"""\
 {options['note'] + chr(10) + chr(10) if options['note'] else ''}\
-{options['rounds']} rounds, interleaved{scaled}. {machine['cpu']}, {machine['cores']} cores, \
+Rounds, interleaved: {options['rounds']}{scaled}. A run is given up after {options['limit']:.0f} s. {machine['cpu']}, {machine['cores']} cores, \
 {machine['memory_gib']} GiB, {machine['system']}, Linux {machine['kernel']}, TCP \
 {machine['congestion_control']}, load before {machine['load_before'][0]}. All files of all tools on \
 {machine['file_system']} ({kind}), page cache warm. Hosts are network namespaces joined by a bridge; \

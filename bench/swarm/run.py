@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from .processes import Crew, Process, inside
+from .processes import Crew, Process, inside, machine_cpu
 
 LOOKS_EVERY_S = 1
 
@@ -120,6 +120,7 @@ class Run:
         tool.prepare(self)
         sent = self.network.counters()
         cpu = {role: self.crew.cpu(role) for role in ("seed", "requester")}
+        machine = machine_cpu()
         begun = time.perf_counter()
         tool.start(self)
         self._wait(begun)
@@ -128,6 +129,7 @@ class Run:
         figures = {
             f"cpu_{role}": round(self.crew.cpu(role) - before, 3) for role, before in cpu.items()
         }
+        figures["cpu_machine"] = round(machine_cpu() - machine, 3)
         now = self.network.counters()
         moved = {h.name: now[h.name]["sent"] - sent[h.name]["sent"] for h in self.hosts}
         counted = [self.finished.get(h.name) for h in self.requesters if h.counts]
