@@ -24,6 +24,9 @@ class Tracker(http.server.BaseHTTPRequestHandler):
             with self.lock:
                 self.answer(str(sum(1 for left in self.peers.values() if left == 0)).encode())
             return
+        if url.path != "/announce":  # transmission asks for statistics as well
+            self.send_error(404)
+            return
         asked = urllib.parse.parse_qs(url.query, encoding="latin-1")
         me = (self.client_address[0], int(asked["port"][0]))
         with self.lock:
