@@ -80,9 +80,14 @@ class Process:
     def said(self):
         return self.log.read_text(errors="replace")[-1500:]
 
-    def signal(self, number):
-        if self.code() is None:
-            os.kill(self.pid, number)
+    def signal(self, number, all_below=False):
+        if self.code() is not None:
+            return
+        for pid in self.family() if all_below else [self.pid]:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass  # one below it that has ended meanwhile
 
 
 def read(path):
@@ -135,12 +140,18 @@ class Crew:
                 hosts[process.host] = hosts.get(process.host, 0) + getattr(process, what)
         return max(hosts.values(), default=0) / 1024
 
+    def freeze(self):
+        """Nobody does anything any more: what is not in its file now was not there in time."""
+        for process in self.members:
+            process.signal(signal.SIGSTOP, all_below=True)
+
     def end(self):
         """Ends all of them, last started first; those that do not listen are killed."""
         self.stop.set()
         self.sampler.join()
         for process in reversed(self.members):
             process.signal(signal.SIGTERM)
+            process.signal(signal.SIGCONT, all_below=True)
         deadline = time.monotonic() + ENDS_WITHIN_S
         for process in self.members:
             while process.code() is None and time.monotonic() < deadline:

@@ -13,8 +13,9 @@ requester was done. *CPU* is user and system time of all requesters or all owner
 clock ran; the kernel bills the network's work to whom it interrupts, so a sender's may stand with the
 receiver, or only in *machine*: everything that ran, this program, the bridge and strangers included. *peak* is the host that needed most (VmHWM, of all its processes together; in brackets what
 no file backs: a program that maps its files has them in its peak). *owners sent / size* is what left
-the owners' network ports, headers included, over the size of one copy. Every copy that counts was
-compared with its source (SHA-256) after the clock.
+the owners' network ports, headers included, over the size of one copy. When the
+clock stops all processes are frozen, and every copy that counts is compared with its source (SHA-256):
+bytes that a tool has not yet written count as wrong.
 
 Programs that stay (parvi's nodes, the BitTorrent clients) run before the clock and are given their
 order when it starts; curl, rsync and socat are started then. Owners have indexed or checked what they

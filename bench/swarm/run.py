@@ -1,7 +1,8 @@
 """One run of one tool on one workload: everything new before, everything gone after.
 
 The clock runs from the first requester's start until the last one that counts has said that it is
-done. What arrived is compared with its source after the clock, when all processes have ended.
+done. Then all processes are frozen, and what lies in the files is compared with its source: a tool
+that still keeps bytes to itself when it says that it is done has failed.
 """
 
 import os
@@ -125,6 +126,7 @@ class Run:
         tool.start(self)
         self._wait(begun)
         over = time.perf_counter() - begun
+        self.crew.freeze()
         self.crew.sample()
         figures = {
             f"cpu_{role}": round(self.crew.cpu(role) - before, 3) for role, before in cpu.items()
@@ -143,7 +145,6 @@ class Run:
         for role in cpu:
             figures[f"peak_{role}"] = round(self.crew.peak(role, "peak_kib"), 1)
             figures[f"anonymous_{role}"] = round(self.crew.peak(role, "anonymous_kib"), 1)
-        self.crew.end()
         self._check(tool)
         return figures
 
@@ -182,4 +183,4 @@ class Run:
             if host.counts and host.name in self.finished:
                 wrong = self.payload.check(tool.output(host))
                 if wrong:
-                    raise RuntimeError(f"{tool.name} said that it is done, but {wrong}")
+                    raise RuntimeError(f"{tool.name} says that it is done, but {wrong}")
