@@ -1,7 +1,8 @@
 """A BitTorrent client on libtorrent: `python3 libtorrent_client.py seed|fetch TORRENT FOLDER`.
 
 A seed begins at once; a requester begins when a line comes in on its standard input, and says `done`
-when every piece has been checked. Both serve until they are killed.
+when every piece has been checked and written: libtorrent reports the former before the latter. Both
+serve until they are killed.
 """
 
 import sys
@@ -27,7 +28,9 @@ def main():
     kind, torrent, folder = sys.argv[1:]
     known = lt.default_settings()
     settings = {name: value for name, value in UNBOUND.items() if name in known}
-    settings["alert_mask"] = int(lt.alert.category_t.status_notification)
+    settings["alert_mask"] = int(
+        lt.alert.category_t.status_notification | lt.alert.category_t.storage_notification
+    )
     session = lt.session(settings)
     wanted = lt.add_torrent_params()
     wanted.save_path = folder
@@ -40,11 +43,16 @@ def main():
         sys.stdin.readline()
     wanted.ti = lt.torrent_info(torrent)
     session.add_torrent(wanted)
+    asked = False
     while True:
         session.wait_for_alert(1000)
         for alert in session.pop_alerts():
             if isinstance(alert, lt.torrent_finished_alert) and kind == "fetch":
+                alert.handle.flush_cache()
+                asked = True
+            elif isinstance(alert, lt.cache_flushed_alert) and asked:
                 print("done", flush=True)
+                asked = False
 
 
 main()
