@@ -316,7 +316,8 @@ fn a_one_shot_whose_owner_goes_ends_as_unfinished_and_not_once_for_every_file() 
     let (alice, _) = films(&swarm);
     let out = swarm.dir.path().join("out");
     let fault = std::thread::scope(|scope| {
-        let get = scope.spawn(|| swarm.get("d", &out, Duration::from_secs(1)));
+        // Longer than a set stays while others wait for its place.
+        let get = scope.spawn(|| swarm.get("d", &out, Duration::from_secs(2)));
         until("it moves", LONG, || alice.stats().bytes_up > 512 << 10);
         stop(&swarm, alice);
         get.join().unwrap().unwrap_err()
