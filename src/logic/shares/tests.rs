@@ -313,6 +313,19 @@ mod scenarios {
         assert_eq!(shares.unowned(), []);
     }
 
+    #[test]
+    fn who_sent_the_last_item_corrupt_is_listened_to_until_he_has_called_it_stale() {
+        let mut shares = alice(2);
+        open(&mut shares, BOB, 1);
+        bring(&mut shares, NOW, BOB, 0);
+        shares.on_next(NOW, BOB, Range::one(1));
+        shares.on_chunk_begun(NOW, BOB, Range::one(1));
+        shares.on_corrupt(NOW, BOB, 1);
+        assert!(!shares.is_useless(BOB), "his word is right behind it");
+        shares.on_stale(NOW, BOB, &[range(0, 2)]);
+        assert!(shares.is_useless(BOB) && !shares.is_hopeless(&[node(1)]));
+    }
+
     /// Bob has nothing yet; carol has it all.
     fn growing() -> Shares {
         let mut shares = alice(10);

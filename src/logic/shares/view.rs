@@ -70,9 +70,17 @@ impl Shares {
         !self.orphans.is_empty()
             && self.owners.get(&owner).is_some_and(|o| {
                 !o.grows
+                    && !self.owes_a_word(&o.node)
                     && o.flying.is_empty()
                     && o.have.iter().all(|item| self.verified.contains(item))
             })
+    }
+
+    /// Whether the node sent corrupt items of which it has not said that they became stale; that word comes
+    /// right behind them, also behind the last of all.
+    fn owes_a_word(&self, node: &NodeId) -> bool {
+        let record = self.records.get(node);
+        record.is_some_and(|r| r.corrupt.iter().any(|item| !r.excused.contains(item)))
     }
 
     /// Whether nobody who is connected has anything of what is missing, or is sending it.

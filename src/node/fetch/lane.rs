@@ -206,9 +206,6 @@ impl Lane<'_> {
         }
         self.receive(len as usize, reader)?;
         fail_point!("fetch.received").map_err(LinkError::Io)?;
-        if matches!(verdict, Verdict::Unwanted) {
-            log::debug!(target: "dup", "unwanted {:?} from {}", chunk.items, self.peer.label);
-        }
         if matches!(verdict, Verdict::Take) {
             return self.keep(chunk.items);
         }
@@ -279,9 +276,6 @@ impl Lane<'_> {
         let mut state = self.fetch.state.lock();
         let (mut fresh, mut actions) = (Vec::new(), Vec::new());
         for item in &written.good {
-            if state.shares.verified().contains(*item) {
-                log::debug!(target: "dup", "twice {item} from {} missing {}", self.peer.label, state.shares.missing_bytes() >> 18);
-            }
             if !state.shares.verified().contains(*item) {
                 fresh.push(*item);
                 state.origins[*item as usize] = Some(self.peer.label.clone());
