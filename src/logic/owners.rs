@@ -27,6 +27,8 @@ const SEARCH_CALM: Duration = Duration::from_secs(15);
 /// Waits between searches while nobody is connected.
 const SEARCH_FIRST: Duration = Duration::from_secs(1);
 const SEARCH_MAX: Duration = Duration::from_secs(20);
+/// The most with those who were only heard of: whoever makes up others leaves room for true ones.
+const HEARD_MAX: usize = 128;
 /// So many owners are dialled as soon as they are heard of: enough to be busy.
 const AT_ONCE: usize = 5;
 /// Who is heard of later is dialled at a moment drawn from this time. Whoever came first would otherwise
@@ -123,8 +125,9 @@ impl Owners {
     }
 
     fn learn(&mut self, now: Time, within: Duration, peers: Vec<PeerInfo>) {
+        let most = if within.is_zero() { OWNERS_MAX } else { HEARD_MAX };
         for info in peers {
-            if self.owners.len() >= OWNERS_MAX && !self.owners.contains_key(&info.id) {
+            if self.owners.len() >= most && !self.owners.contains_key(&info.id) {
                 continue;
             }
             let few = self.owners.len() < AT_ONCE;

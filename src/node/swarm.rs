@@ -20,6 +20,9 @@ use crate::wire::{List, Message};
 /// Most runs in one `Have`.
 const HAVE_RUNS_MAX: usize = 2_048;
 
+/// Most messages about others that wait for a requester to read.
+const OUTBOX_MAX: usize = 128;
+
 /// All sets that somebody fetches from here, or that are fetched here.
 #[derive(Default)]
 pub(super) struct Swarms(Mutex<BTreeMap<SetKey, Weak<Swarm>>>);
@@ -99,11 +102,11 @@ impl Joined {
         &self.outgoing
     }
 
-    /// The requester serves what it has, at `info`: all who do hear of each other.
+    /// The requester serves what it has, at `info`: all who do hear of each other. It says so once;
+    /// what it says later is not passed on, or one could keep all others busy.
     pub(super) fn serves(&self, info: &PeerInfo) {
         let mut members = self.outgoing.swarm.members.lock();
-        let known = members.get(&self.connection).and_then(|m| m.info.as_ref());
-        if known == Some(info) {
+        if members.get(&self.connection).is_none_or(|member| member.info.is_some()) {
             return;
         }
         let mut others = Vec::new();
@@ -142,8 +145,11 @@ impl Outgoing {
         }
     }
 
+    /// Tells of others, unless the requester has not read for long: it finds them by searching, too.
     fn say(&self, messages: impl IntoIterator<Item = Message>) {
-        self.state.lock().outbox.extend(messages);
+        let mut state = self.state.lock();
+        let room = OUTBOX_MAX.saturating_sub(state.outbox.len());
+        state.outbox.extend(messages.into_iter().take(room));
         self.wake.notify_all();
     }
 
@@ -173,5 +179,54 @@ impl State {
     /// The upload's next step.
     pub(super) fn next_step(&mut self, outgoing: &Outgoing) -> Option<Step> {
         self.upload.next(&mut outgoing.swarm.spread.lock())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Bitmap;
+    use crate::logic::items::Items;
+    use crate::node::samples::peer;
+
+    fn join(swarm: &Arc<Swarm>, connection: u64) -> Joined {
+        let upload = Upload::new(Items::chunks(1_000_000), Bitmap::none(4));
+        swarm.join(Connection(connection), upload)
+    }
+
+    fn told(joined: &Joined) -> usize {
+        joined.outgoing.state.lock().outbox.len()
+    }
+
+    #[test]
+    fn those_who_serve_hear_of_each_other_once_whatever_one_of_them_says() {
+        let swarm = Swarms::default().of([1; 32], 4);
+        let [alice, bob, silent] = [1, 2, 3].map(|n| join(&swarm, n));
+        alice.serves(&peer(0));
+        bob.serves(&peer(1));
+        assert_eq!([&alice, &bob, &silent].map(told), [1, 1, 0]);
+        (0..1_000).for_each(|n| bob.serves(&PeerInfo { files: n, ..peer(1) }));
+        assert_eq!(told(&alice), 1);
+    }
+
+    #[test]
+    fn what_waits_for_a_requester_that_does_not_read_is_bounded() {
+        let swarm = Swarms::default().of([1; 32], 4);
+        let alice = join(&swarm, 0);
+        alice.serves(&peer(0));
+        (1..1_000).for_each(|n| join(&swarm, n).serves(&peer(1)));
+        assert_eq!(told(&alice), OUTBOX_MAX);
+    }
+
+    #[test]
+    fn what_arrives_here_is_told_once() {
+        let swarm = Swarms::default().of([1; 32], 4);
+        let alice = join(&swarm, 1);
+        swarm.gained(&[2, 0]);
+        swarm.gained(&[0]);
+        let mut state = alice.outgoing.state.lock();
+        let have = Have { items: List::of(vec![Range::one(0), Range::one(2)]) };
+        assert_eq!(state.next_message(), Some(have.into()));
+        assert_eq!(state.next_message(), None);
     }
 }

@@ -103,9 +103,9 @@ fn transfer(
         .and_then(|()| link.send(Opened { attempt: begun.attempt, have: have.clone() }))
         .and_then(|()| fail_point!("serve.opened").map_err(LinkError::Io));
     let swarm = owner.ctx.swarms.of(set_key(set), items.count());
-    let joined = swarm.join(begun.connection, Upload::new(items, have));
-    // What has arrived here meanwhile was told to those who had joined.
-    if let Some((have, _)) = owner.ctx.fetching.growing(&set_key(set)) {
+    let joined = swarm.join(begun.connection, Upload::new(items.clone(), have));
+    // What has arrived here meanwhile, the last of it too, was told to those who had joined.
+    if let Ok(have) = what_is_here(owner, set, &contents, &items) {
         joined.outgoing().gained(&have.iter().collect::<Vec<_>>());
     }
     let transfer = Transfer {
