@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
-SAMPLE_EVERY_S = 0.05
+SAMPLE_EVERY_S = 0.2
 ENDS_WITHIN_S = 8
 
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from .processes import Crew, Process, inside, machine_cpu
 
 LOOKS_EVERY_S = 1
+# Memory touched before a run, bytes at most.
+TOUCHED_MAX = 4 << 30
 
 
 @dataclass
@@ -119,6 +121,7 @@ class Run:
     def measure(self, tool):
         """Prepares, starts, waits; the figures of the run."""
         tool.prepare(self)
+        self._touch_memory()
         sent = self.network.counters()
         cpu = {role: self.crew.cpu(role) for role in ("seed", "requester")}
         machine = machine_cpu()
@@ -147,6 +150,19 @@ class Run:
             figures[f"anonymous_{role}"] = round(self.crew.peak(role, "anonymous_kib"), 1)
         self._check(tool)
         return figures
+
+    def _touch_memory(self):
+        """Uses and frees as much memory as the copies will take, so that the system has it at hand.
+
+        Under a hypervisor that lends memory page by page the first use of each costs ten times a
+        later one (seen: 2.0 against 0.2 s of processor time for a GiB), whichever tool comes first.
+        """
+        left = min(self.payload.size * len(self.requesters), TOUCHED_MAX)
+        zeros, path = bytes(4 << 20), self.folder / "touched"
+        with path.open("wb", buffering=0) as file:
+            path.unlink()
+            while left > 0:
+                left -= file.write(zeros)
 
     def _wait(self, begun):
         poll = select.poll()
