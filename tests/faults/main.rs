@@ -22,6 +22,7 @@ mod names;
 mod numbers;
 mod orders;
 mod partial;
+mod pretend;
 mod raw;
 mod slow;
 mod stubborn;

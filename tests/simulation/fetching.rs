@@ -20,7 +20,8 @@ use crate::event::Event;
 use crate::network::{ConnId, Purpose, Side};
 use crate::node::PATIENCE;
 use crate::store;
-use crate::tracker::{PORTS, id, ip, label, number};
+use crate::swarm::peer;
+use crate::tracker::{id, number};
 use crate::world::{Sabotage, World};
 
 /// Between two looks of a fetch's supervisor.
@@ -306,8 +307,4 @@ impl World {
         let job = self.nodes[node].process.as_mut()?.jobs.get_mut(&order)?;
         job.fetch.as_mut().filter(|_| job.run == run)
     }
-}
-
-pub fn peer(n: usize) -> PeerInfo {
-    PeerInfo { id: id(n), label: label(n), ip: ip(n), ports: PORTS, files: 1 }
 }

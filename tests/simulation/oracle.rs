@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use parvi::base::limits::CORRUPT_CHUNKS_MAX;
 use parvi::base::{Bitmap, Range};
 use parvi::logic::items::Items;
 use parvi::logic::ledger::{End, Record, SetKey};
@@ -38,6 +39,8 @@ struct Tally {
     here: u32,
     lost: u32,
     breaks: u32,
+    /// Wrong items from each liar, try by try.
+    corrupt: BTreeMap<((u64, u64), usize), u32>,
 }
 
 impl Oracle {
@@ -95,6 +98,17 @@ impl Oracle {
         if let Some(tally) = self.tallies.get_mut(&order) {
             tally.arrived += items.count;
             tally.here += fresh;
+        }
+    }
+
+    /// Wrong bytes have arrived from `owner`: after so many a requester has nothing to do with it.
+    pub fn corrupt(&mut self, order: usize, try_of_life: (u64, u64), owner: usize, items: Range) {
+        let tally = self.tallies.entry(order).or_default();
+        let wrong = tally.corrupt.entry((try_of_life, owner)).or_default();
+        *wrong += items.count;
+        let wrong = *wrong;
+        if wrong > CORRUPT_CHUNKS_MAX {
+            self.fail(format!("order {order} takes {wrong} wrong items from {owner}"));
         }
     }
 
@@ -169,7 +183,8 @@ impl World {
             }
             End::Gone => {
                 let files = self.oracle.sets.get(set).cloned().unwrap_or_default();
-                if files.iter().any(|file| self.has_file(owner, *file)) {
+                let growing = self.growing(owner, *set).is_some();
+                if growing || files.iter().any(|file| self.has_file(owner, *file)) {
                     self.oracle.fail(format!("I3: {owner} has what it says is gone"));
                 }
             }
