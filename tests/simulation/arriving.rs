@@ -80,8 +80,7 @@ impl World {
         items: Range,
     ) {
         self.trace(format_args!("{node} hears wrong bytes from {owner}"));
-        let try_of_life = (self.nodes[node].life, run);
-        self.oracle.corrupt(order, try_of_life, owner, items);
+        self.oracle.corrupt(order, owner, items);
         let local = self.local(node);
         for item in items.iter() {
             let Some(fetch) = self.fetch(node, order, run) else { return };

@@ -234,6 +234,7 @@ impl World {
     /// Stops in the middle: what is verified stays. The owners hear CANCEL with a reason only where
     /// the order is not to go on by itself.
     pub fn halt(&mut self, node: usize, order: usize, why: Option<&str>) {
+        self.withdraw(node, order);
         let cancel = why.map(|why| Cancel { reason: Text::of(why) }.into());
         self.last_word(node, order, cancel);
         let process = self.nodes[node].process.as_mut().expect("it runs");

@@ -155,7 +155,13 @@ fn a_chunk_that_is_served_before_it_is_verified_is_found() {
 }
 
 #[test]
-fn a_promise_that_is_never_let_go_is_found() {
+fn a_promise_of_a_part_that_is_lent_no_more_is_found() {
+    let failure = found(Sabotage::PromiseKept, Some(&[Kind::Disk]));
+    assert!(failure.contains("that it has not verified"), "{failure}");
+}
+
+#[test]
+fn one_who_only_talks_and_is_waited_for_is_found() {
     let failure = found(Sabotage::TalkCounts, None);
     assert!(failure.starts_with("I3: after healing"), "{failure}");
 }

@@ -39,8 +39,8 @@ struct Tally {
     here: u32,
     lost: u32,
     breaks: u32,
-    /// Wrong items from each liar, try by try.
-    corrupt: BTreeMap<((u64, u64), usize), u32>,
+    /// Wrong items from each liar in this try.
+    corrupt: BTreeMap<usize, u32>,
 }
 
 impl Oracle {
@@ -88,6 +88,7 @@ impl Oracle {
         }
         let tally = self.tallies.entry(order).or_default();
         (tally.items, tally.window) = (items.count(), u32::from(items.window()));
+        tally.corrupt.clear();
         tally.breaks += 1;
         tally.lost += tally.here.saturating_sub(have.count());
         tally.here = have.count();
@@ -102,9 +103,9 @@ impl Oracle {
     }
 
     /// Wrong bytes have arrived from `owner`: after so many a requester has nothing to do with it.
-    pub fn corrupt(&mut self, order: usize, try_of_life: (u64, u64), owner: usize, items: Range) {
+    pub fn corrupt(&mut self, order: usize, owner: usize, items: Range) {
         let tally = self.tallies.entry(order).or_default();
-        let wrong = tally.corrupt.entry((try_of_life, owner)).or_default();
+        let wrong = tally.corrupt.entry(owner).or_default();
         *wrong += items.count;
         let wrong = *wrong;
         if wrong > CORRUPT_CHUNKS_MAX {

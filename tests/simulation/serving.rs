@@ -30,6 +30,8 @@ pub struct Serving {
     here: Bitmap,
     /// What its requester does not know yet that is here.
     pub gained: Vec<u32>,
+    /// Whether it is served from the part of a fetch.
+    pub lent: bool,
     /// Whether its requester serves what it has.
     pub serves: bool,
     attempt: u32,
@@ -56,6 +58,7 @@ impl World {
             self.note(owner, record);
             return self.refuse(conn, Why::NotHere);
         };
+        let lent = !files.iter().any(|file| self.has_file(owner, *file));
         let opening = Opening {
             requester: id(requester),
             set,
@@ -88,6 +91,7 @@ impl World {
                 upload: Upload::new(items, have.clone()),
                 here: have,
                 gained: Vec::new(),
+                lent,
                 serves: false,
                 attempt: opened.attempt,
                 goes_on: opened.goes_on,

@@ -15,7 +15,7 @@ use crate::fetching::Fetch;
 use crate::network::ConnId;
 use crate::store;
 use crate::tracker::{PORTS, id, ip, label};
-use crate::world::World;
+use crate::world::{Sabotage, World};
 
 /// What an owner finds where it is about to read an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +118,25 @@ impl World {
         told.into_iter().for_each(|conn| self.pump(conn));
     }
 
+    /// The part of a fetch is lent no more: what was promised of it is taken back, since a later fetch
+    /// may find less of it.
+    pub fn withdraw(&mut self, node: usize, order: usize) {
+        if self.sabotage == Sabotage::PromiseKept {
+            return;
+        }
+        let process = self.nodes[node].process.as_ref().expect("it runs");
+        let Some(fetch) = process.jobs.get(&order).and_then(|job| job.fetch.as_ref()) else {
+            return;
+        };
+        let set = fetch.key;
+        let lent = process.serving.iter().filter(|(_, s)| s.set == set && s.lent);
+        let promised = lent.filter(|(_, serving)| !serving.upload.have().is_empty());
+        for conn in promised.map(|(conn, _)| *conn).collect::<Vec<_>>() {
+            self.stale(node, conn);
+            self.pump(conn);
+        }
+    }
+
     /// What was promised to a requester is not here any more.
     pub fn stale(&mut self, owner: usize, conn: ConnId) {
         self.trace(format_args!("{owner} has nothing more for {conn}"));
@@ -126,6 +145,7 @@ impl World {
         let all = Range { first: 0, count: serving.upload.items().count() };
         let spread = process.spreads.get_mut(&serving.set).expect("it has joined");
         serving.upload.on_stale(all, spread);
+        serving.gained.clear();
         serving.outbox.push_back(Stale { items: List::of(vec![all]) }.into());
     }
 }

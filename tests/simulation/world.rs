@@ -38,6 +38,8 @@ pub enum Sabotage {
     NoVerification,
     /// A requester serves a chunk as soon as its first bytes come.
     ServedUnverified,
+    /// What was promised of a part is still promised when that is lent no more.
+    PromiseKept,
     /// Whoever says anything is taken for one who sends.
     TalkCounts,
 }
