@@ -156,7 +156,7 @@ fn a_chunk_that_is_served_before_it_is_verified_is_found() {
 
 #[test]
 fn a_promise_of_a_part_that_is_lent_no_more_is_found() {
-    let failure = found(Sabotage::PromiseKept, Some(&[Kind::Disk]));
+    let failure = found(Sabotage::PromiseKept, Some(&[Kind::Disk, Kind::Pause]));
     assert!(failure.contains("that it has not verified"), "{failure}");
 }
 

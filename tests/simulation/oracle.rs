@@ -39,7 +39,8 @@ struct Tally {
     here: u32,
     lost: u32,
     breaks: u32,
-    /// Wrong items from each liar in this try.
+    /// Wrong items, ever, and from each liar in this try.
+    wrong: u32,
     corrupt: BTreeMap<usize, u32>,
 }
 
@@ -107,6 +108,7 @@ impl Oracle {
         let tally = self.tallies.entry(order).or_default();
         let wrong = tally.corrupt.entry(owner).or_default();
         *wrong += items.count;
+        (tally.wrong, tally.arrived) = (tally.wrong + items.count, tally.arrived + items.count);
         let wrong = *wrong;
         if wrong > CORRUPT_CHUNKS_MAX {
             self.fail(format!("order {order} takes {wrong} wrong items from {owner}"));
@@ -257,17 +259,12 @@ impl World {
         self.judge_cost();
     }
 
-    /// I8: what is sent again is bounded by what breaks. Where several owners help, one may send
-    /// what another has in flight; that is not a matter of breaks.
+    /// I8: what is sent again is bounded by what breaks; also where several owners help, though one may
+    /// send what another has in flight. Wrong bytes come besides.
     fn judge_cost(&mut self) {
         for (order, tally) in &self.oracle.tallies {
-            let file = self.plan.orders[*order].files[0];
-            let wanted = self.plan.orders.iter().filter(|order| order.files.contains(&file));
-            if self.plan.files[file].holders.len() > 1 || wanted.count() > 1 {
-                continue;
-            }
-            let most = tally.items + tally.lost + tally.breaks * (2 * tally.window + 1);
-            if tally.arrived > most {
+            let again = tally.lost + tally.wrong + tally.breaks * (2 * tally.window + 1);
+            if tally.arrived > tally.items + again {
                 let words = format!("I8: order {order} took {} items: {tally:?}", tally.arrived);
                 self.oracle.failure.get_or_insert(words);
             }
