@@ -121,7 +121,7 @@ fn what_is_not_due_yet_is_not_put_off_with_the_rest() {
 fn who_is_listed_again_is_called_soon_and_never_later_than_he_would_have_been() {
     let (mut ledger, _) = opened();
     ledger.close(at(0), Connection(1), Lost::Broken);
-    let mut called_in_vain = |ledger: &mut Ledger, second| {
+    let called_in_vain = |ledger: &mut Ledger, second| {
         assert!(knocked(ledger, second), "not called at {second}");
         ledger.answered(at(second), BOB, FILM, Answer::Away("refused".into()), u64::MAX);
     };
