@@ -2,8 +2,9 @@
 //!
 //! Invariants: what one transfer hands out counts for all of them (`logic::spread`); when this node
 //! is fetching the set itself, each of them is told what has arrived, once; those who serve what they
-//! have are told of each other as soon as they say so. Locks are taken in this order: members, a
-//! transfer's state, the spread. A set is forgotten with its last transfer and fetch.
+//! have are told of each other as soon as they say so; what was promised of a part is taken back when
+//! that is lent no more, since a later fetch may find less of it. Locks are taken in this order:
+//! members, a transfer's state, the spread. A set is forgotten with its last transfer and fetch.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
@@ -14,7 +15,7 @@ use crate::base::{PeerInfo, Range};
 use crate::logic::ledger::{Connection, SetKey};
 use crate::logic::spread::Spread;
 use crate::logic::upload::{Step, Upload};
-use crate::wire::message::transfer::{FETCHERS_MAX, Fetchers, Have};
+use crate::wire::message::transfer::{FETCHERS_MAX, Fetchers, Have, Stale};
 use crate::wire::{List, Message};
 
 /// Most runs in one `Have`.
@@ -52,6 +53,8 @@ pub(super) struct State {
     pub(super) outbox: VecDeque<Message>,
     /// What the requester does not know yet that is here.
     gained: Vec<u32>,
+    /// Whether it is served from the part of a fetch.
+    lent: bool,
     pub(super) ended: bool,
 }
 
@@ -77,10 +80,15 @@ impl Swarms {
 }
 
 impl Swarm {
-    /// A transfer begins.
-    pub(super) fn join(self: &Arc<Swarm>, connection: Connection, upload: Upload) -> Joined {
+    /// A transfer begins; `lent`: of the part of a fetch.
+    pub(super) fn join(
+        self: &Arc<Swarm>,
+        connection: Connection,
+        upload: Upload,
+        lent: bool,
+    ) -> Joined {
         let (outbox, gained, ended) = (VecDeque::new(), Vec::new(), false);
-        let state = Mutex::new(State { upload, outbox, gained, ended });
+        let state = Mutex::new(State { upload, outbox, gained, lent, ended });
         let swarm = self.clone();
         let outgoing = Arc::new(Outgoing { state, wake: Condvar::new(), swarm });
         let member = Member { outgoing: outgoing.clone(), info: None };
@@ -94,6 +102,11 @@ impl Swarm {
         if !items.is_empty() {
             self.members.lock().values().for_each(|member| member.outgoing.gained(items));
         }
+    }
+
+    /// The part of the fetch is lent no more.
+    pub(super) fn withdrawn(&self) {
+        self.members.lock().values().for_each(|member| member.outgoing.withdrawn());
     }
 }
 
@@ -145,6 +158,19 @@ impl Outgoing {
         }
     }
 
+    /// What was promised of a part is not here any more.
+    pub(super) fn withdrawn(&self) {
+        let mut state = self.state.lock();
+        if !state.lent || state.upload.have().is_empty() {
+            return;
+        }
+        let all = Range { first: 0, count: state.upload.items().count() };
+        state.upload.on_stale(all, &mut self.swarm.spread.lock());
+        state.gained.clear();
+        state.outbox.push_back(Stale { items: List::of(vec![all]) }.into());
+        self.wake.notify_all();
+    }
+
     /// Tells of others, unless the requester has not read for long: it finds them by searching, too.
     fn say(&self, messages: impl IntoIterator<Item = Message>) {
         let mut state = self.state.lock();
@@ -191,7 +217,7 @@ mod tests {
 
     fn join(swarm: &Arc<Swarm>, connection: u64) -> Joined {
         let upload = Upload::new(Items::chunks(1_000_000), Bitmap::none(4));
-        swarm.join(Connection(connection), upload)
+        swarm.join(Connection(connection), upload, true)
     }
 
     fn told(joined: &Joined) -> usize {
@@ -216,6 +242,24 @@ mod tests {
         alice.serves(&peer(0));
         (1..1_000).for_each(|n| join(&swarm, n).serves(&peer(1)));
         assert_eq!(told(&alice), OUTBOX_MAX);
+    }
+
+    #[test]
+    fn what_was_promised_of_a_part_is_taken_back_once_and_what_is_shared_is_not() {
+        let swarm = Swarms::default().of([1; 32], 4);
+        let lent = join(&swarm, 1);
+        let whole = Upload::new(Items::chunks(1_000_000), Bitmap::all(4));
+        let shared = swarm.join(Connection(2), whole, false);
+        swarm.gained(&[2]);
+        (0..2).for_each(|_| swarm.withdrawn());
+        let mut state = lent.outgoing.state.lock();
+        let all = List::of(vec![Range { first: 0, count: 4 }]);
+        assert_eq!(state.next_message(), Some(Stale { items: all }.into()));
+        assert_eq!((state.next_message(), state.upload.have().count()), (None, 0));
+        drop(state);
+        assert!(shared.outgoing.state.lock().upload.have().is_full());
+        swarm.gained(&[1]);
+        assert_eq!(lent.outgoing.state.lock().upload.have().count(), 1, "a later fetch has some");
     }
 
     #[test]

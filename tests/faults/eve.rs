@@ -13,10 +13,13 @@ use parvi::base::{Bitmap, FileEntry, Manifest, Modified, PeerInfo, Ports, Range}
 use parvi::io::link::{self, Bulk, FileSlice, Link, LinkConfig, LinkError, Phase, StaticKey};
 use parvi::io::listen::{Listener, ServeLimits, serve};
 use parvi::io::threads::{Group, StopToken};
+use parvi::node::Node;
 use parvi::wire::message::search::SearchAnswer;
 use parvi::wire::message::size::SizeAnswer;
 use parvi::wire::message::tracker::{CatalogueDelta, Register, Stamp};
-use parvi::wire::message::transfer::{Chunk, Next, Opened, Stale};
+use parvi::wire::message::transfer::{
+    Chunk, Content, Have, Next, Open, Opened, Serving, Set, Stale,
+};
 use parvi::wire::{List, Message};
 
 use super::swarm::{LONG, Swarm, name};
@@ -54,6 +57,15 @@ impl Goods {
 
     pub fn chunks(&self) -> u32 {
         chunk_count(self.entry.size)
+    }
+
+    /// Every chunk, as lists name them.
+    pub fn all<const MAX: usize>(&self) -> List<Range, MAX> {
+        List::of(vec![Range { first: 0, count: self.chunks() }])
+    }
+
+    pub fn content(&self) -> Content {
+        Content { root: self.entry.root, size: self.entry.size }
     }
 
     fn slice<'a>(&self, file: &'a File, item: u32) -> FileSlice<'a> {
@@ -133,8 +145,16 @@ impl Acts {
 pub fn transfer(
     send: impl Fn(&mut Link, &Goods, u32) -> Result<(), LinkError> + Send + Sync + 'static,
 ) -> Transfer {
+    transfer_after(|link, goods| opened(link, Bitmap::all(goods.chunks())), send)
+}
+
+/// The same with another beginning.
+pub fn transfer_after(
+    begin: impl Fn(&mut Link, &Goods) -> Result<(), LinkError> + Send + Sync + 'static,
+    send: impl Fn(&mut Link, &Goods, u32) -> Result<(), LinkError> + Send + Sync + 'static,
+) -> Transfer {
     Arc::new(move |link, goods| {
-        opened(link, Bitmap::all(goods.chunks()))?;
+        begin(link, goods)?;
         let mut wanted = BTreeSet::new();
         loop {
             let within = if wanted.is_empty() { LONG } else { Duration::from_millis(1) };
@@ -167,8 +187,13 @@ pub fn opened(link: &mut Link, have: Bitmap) -> Result<(), LinkError> {
 
 /// Says that all of the file is gone, and listens on.
 pub fn stale(link: &mut Link, goods: &Goods) -> Result<(), LinkError> {
-    let items = List::of(vec![Range { first: 0, count: goods.chunks() }]);
-    link.send(Stale { items })
+    link.send(Stale { items: goods.all() })
+}
+
+/// Says that nothing is here yet, and then that all of it is, as one does who is fetching it.
+pub fn claims_all(link: &mut Link, goods: &Goods) -> Result<(), LinkError> {
+    opened(link, Bitmap::none(goods.chunks()))?;
+    link.send(Have { items: goods.all() })
 }
 
 pub struct Eve {
@@ -176,8 +201,8 @@ pub struct Eve {
     pub ends: Arc<Mutex<Vec<String>>>,
     stop: StopToken,
     group: Group,
-    /// Kept, so that the tracker keeps her.
-    _tracker: Option<Link>,
+    /// Kept, so that the tracker, or the owner she fetches from, keeps her.
+    _known: Link,
 }
 
 /// How a peer of the test links: quick to look up, otherwise as everybody.
@@ -190,6 +215,33 @@ pub fn link_config(key: StaticKey) -> LinkConfig {
 impl Eve {
     /// An owner of `goods` at the tracker of `swarm`.
     pub fn start(swarm: &Swarm, label: &str, goods: Goods, acts: &Acts) -> Eve {
+        let entry = goods.entry.clone();
+        let known = |config: &LinkConfig, info: &PeerInfo| {
+            register(swarm, config, info, std::slice::from_ref(&entry))
+        };
+        Eve::listening(label, goods, acts, known)
+    }
+
+    /// One who fetches `goods` from `owner` and says that she serves them: whoever fetches them there,
+    /// too, hears of her. No tracker knows her.
+    pub fn fetching(owner: &Node, label: &str, goods: Goods, acts: &Acts) -> Eve {
+        let set = Set::File(goods.content());
+        let known = |config: &LinkConfig, info: &PeerInfo| {
+            let mut link = link::dial(owner.ready().chunk, info.ip, config, None).unwrap();
+            let opened = link.ask(Open { set, resumable: false });
+            assert!(matches!(opened, Ok(Message::Opened(_))), "{opened:?}");
+            link.send(Serving { label: info.label.clone(), ports: info.ports }).unwrap();
+            link
+        };
+        Eve::listening(label, goods, acts, known)
+    }
+
+    fn listening(
+        label: &str,
+        goods: Goods,
+        acts: &Acts,
+        known: impl FnOnce(&LinkConfig, &PeerInfo) -> Link,
+    ) -> Eve {
         let (stop, group, goods) = (StopToken::new(), Group::new("eve"), Arc::new(goods));
         let config = Arc::new(link_config(StaticKey::generate().unwrap()));
         let ends: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -220,8 +272,8 @@ impl Eve {
             ports,
             files: 0,
         };
-        let tracker = register(swarm, &config, &info, std::slice::from_ref(&goods.entry));
-        Eve { ends, stop, group, _tracker: Some(tracker) }
+        let known = known(&config, &info);
+        Eve { ends, stop, group, _known: known }
     }
 }
 

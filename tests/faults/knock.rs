@@ -180,8 +180,8 @@ fn one_that_says_later_is_shown_with_its_words_and_called_again() {
     assert!(row.reason.contains("the disk is full; knocks again in"), "{}", row.reason);
 }
 
-#[test]
-fn one_that_hears_a_call_and_never_answers_holds_up_no_other() {
+/// Whether bob is called, and has answered, while the call to one who never answers is under way.
+fn is_called_beside_a_mute() -> bool {
     let swarm = Swarm::new();
     let (alice, content) = alice(&swarm);
     let silence = StopToken::new();
@@ -194,12 +194,21 @@ fn one_that_hears_a_call_and_never_answers_holds_up_no_other() {
     let bob = Bob::start(&swarm, || Knocked::Done.into());
     until("alice knows both", LONG, || alice.peers().len() == 2);
     mute.opens_and_goes(&alice, content, true);
+    until("the mute one is called", LONG, || !mute.knocks().is_empty());
     bob.opens_and_goes(&alice, content, true);
-    until("both are called", LONG, || !mute.knocks().is_empty() && !bob.knocks().is_empty());
+    until("bob has been called", LONG, || alice.transfers().len() == 1 && !bob.knocks().is_empty());
     let rows = alice.transfers();
     silence.stop();
-    let knocking = |row: &TransferRow| row.reason == "knocking at the requester";
-    assert!(rows.iter().any(knocking), "only after the first call was over: {rows:?}");
+    matches!(&rows[..], [row] if row.reason == "knocking at the requester")
+}
+
+#[test]
+fn one_that_hears_a_call_and_never_answers_holds_up_no_other() {
+    // A call lasts a few seconds: on a machine that is busy it may be over before.
+    assert!(
+        (0..5).any(|_| is_called_beside_a_mute()),
+        "bob is called after the first call was over"
+    );
 }
 
 #[test]

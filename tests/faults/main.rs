@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "tests")]
 #![allow(unreachable_pub, reason = "a test crate has no outside")]
 
+mod called;
 mod child;
 mod corrupt;
 mod crowd;
@@ -22,6 +23,7 @@ mod names;
 mod numbers;
 mod orders;
 mod partial;
+mod pretend;
 mod raw;
 mod slow;
 mod stubborn;

@@ -20,7 +20,7 @@ fn a_silent_cut_is_noticed_at_both_ends_and_the_transfer_goes_on_afterwards() {
         let setting = |who: &str| {
             let (starter, ip) =
                 if who == "bob" { (wire.right(), RIGHT) } else { (wire.left(), LEFT) };
-            Setting { starter, ip, ack_timeout: ACK_TIMEOUT, ..Setting::usual(who) }
+            Setting { starter, ip: ip.into(), ack_timeout: ACK_TIMEOUT, ..Setting::usual(who) }
         };
         let mut story = Story::begin_as(setting, |_| {});
         story.reaches(dice.moments(1, FILM)[0]);

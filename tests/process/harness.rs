@@ -4,8 +4,10 @@
 //! through `until`, which fails with what it waited for.
 
 use std::fs::{self, File};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use parvi::io::clock;
@@ -38,6 +40,15 @@ pub fn until_within<T>(within: Duration, what: &str, mut look: impl FnMut() -> O
         assert!(clock::now().since(began) < within, "not within {within:?}: {what}");
         rest.wait(LOOK_EVERY);
     }
+}
+
+/// An address of this machine that no other test uses, so that a port there stays free while who has
+/// it is away: no socket that asks for any port gets that one.
+pub fn own_address() -> Ipv4Addr {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [.., third, fourth] = std::process::id().to_be_bytes();
+    let second = NEXT.fetch_add(1, Ordering::Relaxed);
+    Ipv4Addr::new(127, second, third, fourth)
 }
 
 /// A folder with a swarm in it. Declare it first: it is removed when its processes are gone.

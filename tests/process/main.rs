@@ -31,6 +31,7 @@ mod real_input;
 mod resume;
 mod settling_in;
 mod shares;
+mod shoal;
 mod story;
 mod survive;
 mod trackers;

@@ -12,7 +12,7 @@ use parvi::logic::items::Items;
 use serde_json::Value;
 
 use crate::destination::Destination;
-use crate::harness::{Daemon, MIB, Swarm, noise, pid, root, sent, until};
+use crate::harness::{Daemon, MIB, Swarm, noise, own_address, pid, root, sent, until};
 
 /// Who takes part.
 pub const ALL: [&str; 3] = ["tracker", "alice", "bob"];
@@ -31,7 +31,7 @@ pub struct Setting {
     pub starter: Vec<String>,
     pub env: Vec<(&'static str, OsString)>,
     /// Its address.
-    pub ip: &'static str,
+    pub ip: String,
     /// How long the other may be silent, seconds.
     pub ack_timeout: &'static str,
     /// Between two heartbeats, seconds.
@@ -39,13 +39,12 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// On loopback. The tracker has an address that nothing else uses, so that its port is free
-    /// while it is dead.
+    /// On loopback. The tracker's port is free while it is dead.
     pub fn usual(who: &str) -> Setting {
         Setting {
             starter: Vec::new(),
             env: Vec::new(),
-            ip: if who == "tracker" { "127.0.0.2" } else { "127.0.0.1" },
+            ip: if who == "tracker" { own_address().to_string() } else { "127.0.0.1".into() },
             ack_timeout: "2",
             heartbeat: "1",
         }

@@ -1,6 +1,6 @@
 //! Trackers come and go; the nodes carry on.
 
-use crate::harness::{Daemon, MIB, Swarm, column, noise, read, until};
+use crate::harness::{Daemon, MIB, Swarm, column, noise, own_address, read, until};
 
 fn at_port(swarm: &Swarm, name: &str, addr: &str) -> Daemon {
     swarm.start(name, &["tracker", "--listen", addr], &[])
@@ -11,7 +11,7 @@ fn nodes_find_and_fetch_from_each_other_while_the_tracker_is_dead_and_return_to_
     let swarm = Swarm::new();
     let film = noise(1, MIB);
     swarm.put("alice", "film", &film);
-    let tracker = swarm.tracker();
+    let tracker = at_port(&swarm, "tracker", &format!("{}:0", own_address()));
     let addr = tracker.addr();
     let alice = swarm.node("alice", &tracker);
     let bob = swarm.node("bob", &tracker);
@@ -39,7 +39,7 @@ fn nodes_find_and_fetch_from_each_other_while_the_tracker_is_dead_and_return_to_
 #[test]
 fn a_node_serves_before_its_tracker_is_there_and_registers_when_it_comes() {
     let swarm = Swarm::new();
-    let tracker = swarm.tracker();
+    let tracker = at_port(&swarm, "tracker", &format!("{}:0", own_address()));
     let addr = tracker.addr();
     tracker.exit();
     let alice = swarm.lone_node("alice", &["--tracker", &addr]);

@@ -86,6 +86,11 @@ pub enum Event {
         conn: ConnId,
         items: Range,
     },
+    /// A liar seems alive.
+    Talk {
+        node: usize,
+        life: u64,
+    },
     Fault {
         number: usize,
     },

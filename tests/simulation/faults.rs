@@ -119,6 +119,7 @@ impl World {
         self.after(Duration::from_secs(1), Event::Tick { node, life });
         let wait = self.dice.millis(1, 300);
         self.after(wait, Event::Beat { node, life });
+        self.begin_to_talk(node);
         for (order, paused) in store::orders(&self.nodes[node].orders) {
             let process = self.nodes[node].process.as_mut().expect("it runs");
             process.jobs.insert(order, Job { paused, run: 0, fetch: None });

@@ -20,7 +20,8 @@ use crate::event::Event;
 use crate::network::{ConnId, Purpose, Side};
 use crate::node::PATIENCE;
 use crate::store;
-use crate::tracker::{PORTS, id, ip, label, number};
+use crate::swarm::peer;
+use crate::tracker::{id, number};
 use crate::world::{Sabotage, World};
 
 /// Between two looks of a fetch's supervisor.
@@ -233,6 +234,7 @@ impl World {
     /// Stops in the middle: what is verified stays. The owners hear CANCEL with a reason only where
     /// the order is not to go on by itself.
     pub fn halt(&mut self, node: usize, order: usize, why: Option<&str>) {
+        self.withdraw(node, order);
         let cancel = why.map(|why| Cancel { reason: Text::of(why) }.into());
         self.last_word(node, order, cancel);
         let process = self.nodes[node].process.as_mut().expect("it runs");
@@ -306,8 +308,4 @@ impl World {
         let job = self.nodes[node].process.as_mut()?.jobs.get_mut(&order)?;
         job.fetch.as_mut().filter(|_| job.run == run)
     }
-}
-
-pub fn peer(n: usize) -> PeerInfo {
-    PeerInfo { id: id(n), label: label(n), ip: ip(n), ports: PORTS, files: 1 }
 }

@@ -1,19 +1,18 @@
 //! The connections of a fetch: what `node/fetch/lane` does with threads, here with events.
 
-use parvi::base::Range;
 use parvi::base::limits::HEADER_TIME_MAX;
 use parvi::logic::owners::Standing;
 use parvi::logic::shares::{Action, DropReason, OwnerKey, Verdict};
 use parvi::wire::message::tracker::{Refused, Why};
-use parvi::wire::message::transfer::{Ack, Chunk, Open, Set, Skip, Want};
+use parvi::wire::message::transfer::{Chunk, Open, Set, Skip, Want};
 use parvi::wire::{List, Message};
 
 use crate::event::Event;
 use crate::fetching::Fetch;
 use crate::network::{ConnId, Packet, Purpose, Side};
-use crate::store;
+use crate::swarm;
 use crate::tracker::id;
-use crate::world::World;
+use crate::world::{Sabotage, World};
 
 impl World {
     /// A lane has its connection.
@@ -55,6 +54,7 @@ impl World {
         packet: Packet,
     ) {
         let local = self.local(node);
+        let talk_counts = self.sabotage == Sabotage::TalkCounts;
         let Some(fetch) = self.fetch(node, order, run) else {
             return self.close(conn, Side::Dialler);
         };
@@ -65,6 +65,9 @@ impl World {
                 lane.attempt = opened.attempt;
                 fetch.owners.connected_to(id(owner));
                 let actions = fetch.shares.on_opened(local, key, id(owner), opened.have);
+                if matches!(fetch.set, Set::File(_)) {
+                    self.say(conn, Side::Dialler, swarm::serving(node));
+                }
                 self.carry_out(node, order, run, actions);
             }
             Packet::Message(Message::Refused(refused)) => {
@@ -76,17 +79,36 @@ impl World {
                 self.carry_out(node, order, run, actions);
             }
             Packet::Message(Message::Chunk(chunk)) => {
-                let verdict = fetch.begin_run(local, key, &chunk);
-                if verdict == Verdict::Violation {
-                    self.oracle
-                        .fail(format!("{node} takes the honest owner {owner} for a violator"));
+                if fetch.begin_run(local, key, &chunk) == Verdict::Violation {
+                    let words =
+                        format!("{node} takes {owner}, who keeps the rules, for a violator");
+                    self.oracle.fail(words);
+                }
+                if self.sabotage == Sabotage::ServedUnverified {
+                    self.gained_of(node, order, run, chunk.items);
                 }
             }
-            Packet::Bytes { items, len, last } => {
+            Packet::Bytes { items, len, last, right } => {
                 fetch.shares.on_bytes(local, key, len);
                 if last {
-                    self.keep(node, conn, (order, run, key), items);
+                    self.keep(node, conn, (order, run, key), (items, right));
                 }
+            }
+            Packet::Message(Message::Have(have)) => {
+                let actions = fetch.shares.on_have(local, key, &have.items);
+                if talk_counts {
+                    fetch.shares.on_bytes(local, key, 0);
+                }
+                self.carry_out(node, order, run, actions);
+            }
+            Packet::Message(Message::Fetchers(fetchers)) => {
+                let others = fetchers.nodes.into_vec();
+                let others = others.into_iter().filter(|other| other.id != id(node));
+                fetch.owners.heard(local, others.collect());
+            }
+            Packet::Message(Message::Stale(stale)) => {
+                let actions = fetch.shares.on_stale(local, key, &stale.items);
+                self.carry_out(node, order, run, actions);
             }
             Packet::Message(other) => {
                 self.oracle.fail(format!("{node} hears {:?} from {owner}", other.kind()));
@@ -104,45 +126,6 @@ impl World {
         }
     }
 
-    /// A run is here: verified, written, acknowledged.
-    fn keep(
-        &mut self,
-        node: usize,
-        conn: ConnId,
-        (order, run, key): (usize, u64, OwnerKey),
-        items: Range,
-    ) {
-        let local = self.local(node);
-        let disk = self.nodes[node].files.clone();
-        let Some(fetch) = self.fetch(node, order, run) else { return };
-        let Some(lane) = fetch.lanes.get_mut(&key) else { return };
-        let owner = lane.node;
-        let Some((began, verdict)) = lane.run.take() else { return };
-        assert_eq!(began, items, "a run ends as it began");
-        let (mut actions, mut fresh) = (Vec::new(), 0);
-        if verdict == Verdict::Take && !fetch.publishing {
-            fresh =
-                items.iter().filter(|item| !fetch.shares.verified().contains(*item)).count() as u32;
-            let place = |item: u32| match &fetch.set {
-                Set::File(_) => (fetch.files[0], item),
-                Set::Batch(_) => (fetch.files[item as usize], 0),
-            };
-            for item in items.iter() {
-                let (file, chunk) = place(item);
-                if store::write_chunk(&disk, file, chunk).is_err() {
-                    fetch.disk_error = true;
-                    let standing = Standing::Lost("the disk".into());
-                    return self.lane_over(node, conn, (order, run, key), standing);
-                }
-            }
-            fetch.owners.useful(id(owner));
-            actions = fetch.shares.on_verified(local, key, items);
-        }
-        self.oracle.arrived(order, items, fresh);
-        self.say(conn, Side::Dialler, Ack { items: List::of(vec![items]) }.into());
-        self.carry_out(node, order, run, actions);
-    }
-
     pub fn carry_out(&mut self, node: usize, order: usize, run: u64, actions: Vec<Action>) {
         for action in actions {
             let (owner, message) = match action {
@@ -152,9 +135,7 @@ impl World {
                 }
                 Action::Skip { owner, items } => (owner, Some(Skip { items }.into())),
                 Action::Drop { owner, reason } => {
-                    if reason != DropReason::Stalled {
-                        self.oracle.fail(format!("{node} drops an honest owner: {reason:?}"));
-                    }
+                    self.judge_drop(node, (order, run, owner), reason);
                     (owner, None)
                 }
             };
@@ -167,6 +148,29 @@ impl World {
                     self.lane_over(node, conn, (order, run, owner), standing);
                 }
             }
+        }
+    }
+
+    /// An owner is to be dropped: for wrong bytes only a liar is.
+    fn judge_drop(
+        &mut self,
+        node: usize,
+        (order, run, key): (usize, u64, OwnerKey),
+        reason: DropReason,
+    ) {
+        let Some(fetch) = self.fetch(node, order, run) else { return };
+        let Some(owner) = fetch.lanes.get(&key).map(|lane| lane.node) else { return };
+        if reason == DropReason::Banned {
+            fetch.owners.ban(id(owner));
+        }
+        self.trace(format_args!("{node} drops {owner}: {reason:?}"));
+        let deserved = match reason {
+            DropReason::Stalled => true,
+            DropReason::Banned => self.is_liar(owner),
+            DropReason::Violation => false,
+        };
+        if !deserved {
+            self.oracle.fail(format!("{node} drops an honest owner: {reason:?}"));
         }
     }
 

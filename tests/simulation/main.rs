@@ -15,19 +15,23 @@
 #![allow(clippy::print_stdout, clippy::expect_used, reason = "a test program")]
 #![allow(clippy::needless_pass_by_value, reason = "events give away what they carry")]
 
+mod arriving;
 mod calls;
 mod dice;
 mod event;
 mod faults;
 mod fetching;
 mod lanes;
+mod liars;
 mod network;
 mod node;
 mod oracle;
 mod plan;
 mod publishing;
+mod sending;
 mod serving;
 mod store;
+mod swarm;
 mod trace;
 mod tracker;
 mod wires;
@@ -137,6 +141,29 @@ fn an_old_attempt_that_counts_is_found() {
         found(Sabotage::NoAttemptCheck, Some(&[Kind::PausedByPerson, Kind::Partition]))
             .starts_with("I3")
     );
+}
+
+#[test]
+fn bytes_that_nobody_has_verified_are_found() {
+    assert!(found(Sabotage::NoVerification, None).starts_with("I1"));
+}
+
+#[test]
+fn a_chunk_that_is_served_before_it_is_verified_is_found() {
+    let failure = found(Sabotage::ServedUnverified, None);
+    assert!(failure.contains("that it has not verified"), "{failure}");
+}
+
+#[test]
+fn a_promise_of_a_part_that_is_lent_no_more_is_found() {
+    let failure = found(Sabotage::PromiseKept, Some(&[Kind::Disk, Kind::Pause]));
+    assert!(failure.contains("that it has not verified"), "{failure}");
+}
+
+#[test]
+fn one_who_only_talks_and_is_waited_for_is_found() {
+    let failure = found(Sabotage::TalkCounts, None);
+    assert!(failure.starts_with("I3: after healing"), "{failure}");
 }
 
 #[test]

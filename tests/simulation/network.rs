@@ -32,6 +32,8 @@ pub enum Packet {
         items: Range,
         len: u64,
         last: bool,
+        /// Whether they are what they should be.
+        right: bool,
     },
     /// The other end has closed.
     Closed,

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use parvi::base::limits::CORRUPT_CHUNKS_MAX;
 use parvi::base::{Bitmap, Range};
 use parvi::logic::items::Items;
 use parvi::logic::ledger::{End, Record, SetKey};
@@ -38,6 +39,9 @@ struct Tally {
     here: u32,
     lost: u32,
     breaks: u32,
+    /// Wrong items, ever, and from each liar in this try.
+    wrong: u32,
+    corrupt: BTreeMap<usize, u32>,
 }
 
 impl Oracle {
@@ -85,6 +89,7 @@ impl Oracle {
         }
         let tally = self.tallies.entry(order).or_default();
         (tally.items, tally.window) = (items.count(), u32::from(items.window()));
+        tally.corrupt.clear();
         tally.breaks += 1;
         tally.lost += tally.here.saturating_sub(have.count());
         tally.here = have.count();
@@ -95,6 +100,18 @@ impl Oracle {
         if let Some(tally) = self.tallies.get_mut(&order) {
             tally.arrived += items.count;
             tally.here += fresh;
+        }
+    }
+
+    /// Wrong bytes have arrived from `owner`: after so many a requester has nothing to do with it.
+    pub fn corrupt(&mut self, order: usize, owner: usize, items: Range) {
+        let tally = self.tallies.entry(order).or_default();
+        let wrong = tally.corrupt.entry(owner).or_default();
+        *wrong += items.count;
+        (tally.wrong, tally.arrived) = (tally.wrong + items.count, tally.arrived + items.count);
+        let wrong = *wrong;
+        if wrong > CORRUPT_CHUNKS_MAX {
+            self.fail(format!("order {order} takes {wrong} wrong items from {owner}"));
         }
     }
 
@@ -169,7 +186,8 @@ impl World {
             }
             End::Gone => {
                 let files = self.oracle.sets.get(set).cloned().unwrap_or_default();
-                if files.iter().any(|file| self.has_file(owner, *file)) {
+                let growing = self.growing(owner, *set).is_some();
+                if growing || files.iter().any(|file| self.has_file(owner, *file)) {
                     self.oracle.fail(format!("I3: {owner} has what it says is gone"));
                 }
             }
@@ -241,17 +259,16 @@ impl World {
         self.judge_cost();
     }
 
-    /// I8: what is sent again is bounded by what breaks. Where several owners help, one may send
-    /// what another has in flight; that is not a matter of breaks.
+    /// I8: what is sent again is bounded by what breaks. Where several owners help, one may send what
+    /// another has in flight on a line that stands still: no more than everything once.
     fn judge_cost(&mut self) {
         for (order, tally) in &self.oracle.tallies {
             let file = self.plan.orders[*order].files[0];
             let wanted = self.plan.orders.iter().filter(|order| order.files.contains(&file));
-            if self.plan.files[file].holders.len() > 1 || wanted.count() > 1 {
-                continue;
-            }
-            let most = tally.items + tally.lost + tally.breaks * (2 * tally.window + 1);
-            if tally.arrived > most {
+            let several = self.plan.files[file].holders.len() > 1 || wanted.count() > 1;
+            let twice = if several { tally.items } else { 0 };
+            let again = tally.lost + tally.wrong + tally.breaks * (2 * tally.window + 1);
+            if tally.arrived > tally.items + twice + again {
                 let words = format!("I8: order {order} took {} items: {tally:?}", tally.arrived);
                 self.oracle.failure.get_or_insert(words);
             }

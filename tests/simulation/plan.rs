@@ -2,7 +2,7 @@
 //!
 //! Invariant: all of it follows from the seed, before anything has begun.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use parvi::base::chunk::chunk_count;
@@ -12,6 +12,7 @@ use parvi::wire::message::transfer::Content;
 use parvi_wal::testing::{Operation, Trouble};
 
 use crate::dice::Dice;
+use crate::liars::{LIES, Lie};
 
 /// Everything goes wrong before this, and is well again from then on.
 pub const HEALED_AT: Time = Time::from_origin(Duration::from_secs(70));
@@ -100,6 +101,8 @@ pub struct Plan {
     pub files: Vec<FileSpec>,
     pub orders: Vec<OrderSpec>,
     pub faults: Vec<(Time, Fault)>,
+    /// Who lies about what it only fetches.
+    pub liars: BTreeMap<usize, Lie>,
     /// Which kinds of faults this run knows.
     pub kinds: Vec<Kind>,
     /// In so many of a hundred delicate moments one more goes wrong.
@@ -121,7 +124,7 @@ impl Plan {
     /// The plan of `seed` with these kinds of faults only.
     pub fn of_kinds(seed: u64, only: Option<&[Kind]>) -> Plan {
         let mut dice = Dice::new(seed);
-        let nodes = dice.within(2, 5) as usize;
+        let nodes = dice.within(2, 6) as usize;
         let (files, orders) = wishes(&mut dice, nodes);
         // Each run has its own few kinds of faults, and more of them: so they meet (swarm testing,
         // Groce et al., 2012).
@@ -135,7 +138,9 @@ impl Plan {
         let latency = (0..nodes).map(&mut row).collect();
         let up = (0..nodes).map(|_| dice.within(1 << 18, 1 << 20) << dice.below(5)).collect();
         let drift = (0..nodes).map(|_| dice.within(950, 1_050) as f64 / 1_000.0).collect();
-        Plan { nodes, files, orders, faults, kinds, malice, latency, up, drift }
+        let liar = dice.chance(30).then(|| (dice.below(nodes), LIES[dice.below(LIES.len())]));
+        let liars = liar.into_iter().collect();
+        Plan { nodes, files, orders, faults, liars, kinds, malice, latency, up, drift }
     }
 }
 

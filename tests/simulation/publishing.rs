@@ -40,6 +40,7 @@ impl World {
             }
             Err(e) => {
                 self.trace(format_args!("{node} cannot publish order {order}: step {step}: {e}"));
+                self.withdraw(node, order);
                 let cancel = Cancel { reason: Text::of("no name") };
                 self.last_word(node, order, Some(cancel.into()));
                 self.job_failed(node, order);

@@ -2,38 +2,44 @@
 //! decisions are those of `logic::upload` and `logic::ledger`, the log is `parvi_wal`.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
-use parvi::base::{Bitmap, Range, Time};
+use parvi::base::{Bitmap, Time};
 use parvi::logic::batch::set_key;
 use parvi::logic::items::Items;
 use parvi::logic::ledger::{Connection, LOG_KIND, Lost, Opening, Record, SetKey};
 use parvi::logic::spread::Spread;
-use parvi::logic::upload::{Step, Upload};
+use parvi::logic::upload::Upload;
 use parvi::wire::Message;
 use parvi::wire::message::tracker::{Refused, Why};
-use parvi::wire::message::transfer::{Chunk, Content, Next, Open, Opened, Set};
+use parvi::wire::message::transfer::{Content, Open, Opened, Set};
 
 use crate::event::Event;
-use crate::network::{ConnId, Packet, Side};
+use crate::network::{ConnId, Side};
 use crate::tracker::{id, ip};
 use crate::world::{Sabotage, World};
-
-/// Bytes travel in pieces of this.
-const PIECE: u64 = 64 * 1024;
 
 /// One open transfer.
 pub struct Serving {
     pub requester: usize,
     pub set: SetKey,
     pub connection: Connection,
-    upload: Upload,
+    /// The file of each content.
+    pub files: Vec<usize>,
+    pub upload: Upload,
+    /// What was here when it was opened.
+    here: Bitmap,
+    /// What its requester does not know yet that is here.
+    pub gained: Vec<u32>,
+    /// Whether it is served from the part of a fetch.
+    pub lent: bool,
+    /// Whether its requester serves what it has.
+    pub serves: bool,
     attempt: u32,
     goes_on: bool,
     pub heard: Time,
     pub moved: Time,
-    outbox: VecDeque<Message>,
-    writing: bool,
+    pub outbox: VecDeque<Message>,
+    pub writing: bool,
     /// The log has it, and OPENED is on its way.
     pub open: bool,
 }
@@ -42,15 +48,17 @@ impl World {
     /// A requester opens a set: the ledger decides, the log is asked to remember it.
     pub fn on_open(&mut self, owner: usize, conn: ConnId, requester: usize, open: &Open) {
         let contents = contents(&open.set);
+        let files = contents.iter().map(|content| self.file_of(content).expect("it is known"));
+        let files: Vec<usize> = files.collect();
         let items = Items::of(&open.set);
-        let have = self.what_is_here(owner, &open.set, &contents);
         let set = set_key(&open.set);
-        if have.is_empty() {
+        let Some(have) = self.what_is_here(owner, &open.set, set, &files) else {
             let process = self.nodes[owner].process.as_mut().expect("it runs");
             let record = process.ledger.gone(id(requester), set);
             self.note(owner, record);
             return self.refuse(conn, Why::NotHere);
-        }
+        };
+        let lent = !files.iter().any(|file| self.has_file(owner, *file));
         let opening = Opening {
             requester: id(requester),
             set,
@@ -79,7 +87,12 @@ impl World {
                 requester,
                 set,
                 connection,
-                upload: Upload::new(items, have),
+                files,
+                upload: Upload::new(items, have.clone()),
+                here: have,
+                gained: Vec::new(),
+                lent,
+                serves: false,
                 attempt: opened.attempt,
                 goes_on: opened.goes_on,
                 heard: now,
@@ -115,13 +128,14 @@ impl World {
         }
         serving.open = true;
         let (attempt, requester, set) = (serving.attempt, serving.requester, serving.set);
-        let have = serving.upload_have();
+        let have = serving.here.clone();
         let connection = serving.connection;
         if process.ledger.is_current(connection) {
             self.oracle.begun(owner, requester, set, attempt);
         }
         self.trace(format_args!("{owner} opens {conn} for {requester}, attempt {attempt}"));
         self.say(conn, Side::Acceptor, Opened { attempt, have }.into());
+        self.claim(owner, conn);
         self.pump(conn);
     }
 
@@ -134,23 +148,6 @@ impl World {
     fn refuse(&mut self, conn: ConnId, why: Why) {
         self.say(conn, Side::Acceptor, Refused::new(why, "no").into());
         self.close(conn, Side::Acceptor);
-    }
-
-    fn what_is_here(&self, owner: usize, set: &Set, contents: &[Content]) -> Bitmap {
-        let here = |content: &Content| {
-            self.file_of(content).is_some_and(|file| self.has_file(owner, file))
-        };
-        match set {
-            Set::File(content) if here(content) => Bitmap::all(Items::of(set).count()),
-            Set::File(_) => Bitmap::none(Items::of(set).count()),
-            Set::Batch(_) => {
-                let mut have = Bitmap::none(contents.len() as u32);
-                (0_u32..).zip(contents).filter(|(_, c)| here(c)).for_each(|(i, _)| {
-                    have.insert(i);
-                });
-                have
-            }
-        }
     }
 
     /// Appends to the log, in the order of decisions.
@@ -185,6 +182,10 @@ impl World {
                 serving.upload.on_skip(&skip, spread).is_err()
             }
             Message::Working(_) => false,
+            Message::Serving(_) => {
+                self.requester_serves(owner, conn);
+                false
+            }
             Message::Ack(ack) => match serving.upload.on_ack(&ack) {
                 Ok(bytes) => {
                     serving.moved = now;
@@ -256,74 +257,6 @@ impl World {
         let same =
             process.serving.values().filter(|s| (s.requester, s.set) == (own.requester, own.set));
         same.map(|s| s.connection).max().unwrap_or(connection)
-    }
-
-    /// The writer: sends what comes next, unless it is at it.
-    pub fn pump(&mut self, conn: ConnId) {
-        let Some(owner) = self.node_of(conn, Side::Acceptor) else { return };
-        loop {
-            let Some(process) = self.nodes[owner].process.as_mut() else { return };
-            let Some(serving) = process.serving.get_mut(&conn) else { return };
-            if serving.writing || !serving.open {
-                return;
-            }
-            if let Some(message) = serving.outbox.pop_front() {
-                self.say(conn, Side::Acceptor, message);
-                continue;
-            }
-            let spread = process.spreads.get_mut(&serving.set).expect("it has joined");
-            match serving.upload.next(spread) {
-                None => return,
-                Some(Step::Announce(items)) => {
-                    self.say(conn, Side::Acceptor, Next { items }.into());
-                }
-                Some(Step::Send(items)) => return self.send_run(owner, conn, items),
-            }
-        }
-    }
-
-    fn send_run(&mut self, owner: usize, conn: ConnId, items: Range) {
-        let (now, speed) = (self.now, self.plan.up[owner]);
-        let process = self.nodes[owner].process.as_mut().expect("it runs");
-        let Some(serving) = process.serving.get_mut(&conn) else { return };
-        serving.writing = true;
-        let len = serving.upload.items().bytes(items);
-        let begins = process.line_free.max(now);
-        let takes = |bytes: u64| Duration::from_secs_f64(bytes as f64 / speed as f64);
-        process.line_free = begins + takes(len);
-        let ends = process.line_free;
-        self.check_payload(owner, conn);
-        self.send_at(begins, conn, Side::Acceptor, Packet::Message(Chunk { items, len }.into()));
-        let mut sent = 0;
-        loop {
-            let piece = PIECE.min(len - sent);
-            sent += piece;
-            let last = sent == len;
-            let packet = Packet::Bytes { items, len: piece, last };
-            self.send_at(begins + takes(sent), conn, Side::Acceptor, packet);
-            if last {
-                break;
-            }
-        }
-        self.at(ends, Event::Sent { conn, items });
-    }
-
-    /// The last byte of a run is out.
-    pub fn on_sent(&mut self, conn: ConnId, items: Range) {
-        let now = self.now;
-        let Some(owner) = self.node_of(conn, Side::Acceptor) else { return };
-        let Some(process) = self.nodes[owner].process.as_mut() else { return };
-        let Some(serving) = process.serving.get_mut(&conn) else { return };
-        serving.upload.on_sent(items);
-        serving.moved = now;
-        serving.writing = false;
-        self.pump(conn);
-    }
-}
-
-impl Serving {
-    fn upload_have(&self) -> Bitmap {
-        self.upload.have().clone()
     }
 }
 

@@ -49,6 +49,11 @@ fn has(bytes: &[u8], file: usize, item: u32) -> bool {
     bytes.get(at..at + STAMP_LEN) == Some(&stamp(file, item)[..])
 }
 
+/// Whether a chunk of a file is right under `name`.
+pub fn is_right(disk: &MemStorage, name: &str, file: usize, item: u32) -> bool {
+    has(&disk.bytes(name), file, item)
+}
+
 /// The chunks of a file that are right under `name`.
 pub fn right(disk: &MemStorage, name: &str, file: usize, items: u32) -> Vec<u32> {
     let bytes = disk.bytes(name);
@@ -72,12 +77,26 @@ pub fn put_final(disk: &MemStorage, file: usize, items: u32) {
 
 /// Writes a verified chunk into its part.
 pub fn write_chunk(disk: &MemStorage, file: usize, item: u32) -> io::Result<()> {
+    write_stamp(disk, file, item, &stamp(file, item))
+}
+
+/// Writes other bytes in its place, as nobody does who looks at them first.
+pub fn write_wrong(disk: &MemStorage, file: usize, item: u32) -> io::Result<()> {
+    write_stamp(disk, file, item, &stamp(file + 1_000, item))
+}
+
+fn write_stamp(
+    disk: &MemStorage,
+    file: usize,
+    item: u32,
+    stamp: &[u8; STAMP_LEN],
+) -> io::Result<()> {
     let name = part(file);
     let part = match disk.names().contains(&name) {
         true => disk.open(&name)?,
         false => disk.create(&name)?,
     };
-    write_all(&*part, &stamp(file, item), u64::from(item) * STAMP_LEN as u64)
+    write_all(&*part, stamp, u64::from(item) * STAMP_LEN as u64)
 }
 
 /// Makes a part's bytes durable.

@@ -29,6 +29,7 @@ impl Trace {
             Event::Look { .. }
                 | Event::Tick { .. }
                 | Event::Beat { .. }
+                | Event::Talk { .. }
                 | Event::Dialled { .. }
                 | Event::Arrive { .. }
                 | Event::Sent { .. }

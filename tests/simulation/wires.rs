@@ -75,6 +75,17 @@ impl World {
         self.send_at(self.now, conn, from, Packet::Message(message));
     }
 
+    /// The same over a line that nothing ever slows down.
+    pub fn say_steadily(&mut self, conn: ConnId, from: Side, message: Message) {
+        let Some(known) = self.net.conns.get(&conn) else { return };
+        let (here, there) = (known.end(from), known.end(from.other()));
+        if here.open && there.open {
+            let at = self.now + self.latency(here.node, there.node);
+            let arrives = self.net.push(conn, from.other(), at, Packet::Message(message));
+            self.at(arrives, Event::Arrive { conn, side: from.other() });
+        }
+    }
+
     /// Sends something that leaves at `at`.
     pub fn send_at(&mut self, at: Time, conn: ConnId, from: Side, packet: Packet) {
         let Some(known) = self.net.conns.get(&conn) else { return };

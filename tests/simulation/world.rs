@@ -34,6 +34,14 @@ pub enum Sabotage {
     NoAttemptCheck,
     /// An upload is logged as ended when its last byte is acknowledged.
     EndOnLastAck,
+    /// Bytes are taken for a chunk's without a look at their hash.
+    NoVerification,
+    /// A requester serves a chunk as soon as its first bytes come.
+    ServedUnverified,
+    /// What was promised of a part is still promised when that is lent no more.
+    PromiseKept,
+    /// Whoever says anything is taken for one who sends.
+    TalkCounts,
 }
 
 /// Everything.
@@ -206,6 +214,7 @@ impl World {
             Event::AnswerDue { conn } => self.on_answer_due(conn),
             Event::Logged { conn } => self.on_logged(conn),
             Event::Sent { conn, items } => self.on_sent(conn, items),
+            Event::Talk { node, life } => self.on_talk(node, life),
             Event::Fault { number } => {
                 let fault = self.plan.faults[number].1.clone();
                 self.on_fault(&fault);
@@ -228,6 +237,7 @@ impl World {
         match event {
             Event::Tick { node, life }
             | Event::Beat { node, life }
+            | Event::Talk { node, life }
             | Event::Order { node, life, .. }
             | Event::Found { node, life, .. }
             | Event::Look { node, life, .. }

@@ -271,6 +271,18 @@ mod tests {
     }
 
     #[test]
+    fn a_dial_under_way_is_remembered_however_many_others_there_are() {
+        let mut budget = KnockBudget::default();
+        assert!(budget.take(at(0), VICTIM, EVE));
+        for n in 1..ADDRESSES_MAX as u32 + 10 {
+            let (now, other) = (at(n.into()), IpAddr::from(n.to_be_bytes()));
+            budget.take(now, other, EVE);
+            budget.met(now, other, EVE, Met::Nobody);
+        }
+        assert!(!budget.take(at(9_999), VICTIM, EVE), "two dials to an address at a time");
+    }
+
+    #[test]
     fn the_table_is_bounded() {
         let mut budget = KnockBudget::default();
         for n in 0..ADDRESSES_MAX as u32 + 10 {

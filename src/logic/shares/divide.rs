@@ -129,6 +129,7 @@ impl Shares {
     /// The owner announced the item: whoever would be later with it lets it go.
     pub(super) fn announced(
         &mut self,
+        now: Time,
         speeds: &Speeds,
         owner: OwnerKey,
         item: u32,
@@ -152,6 +153,7 @@ impl Shares {
         let len = self.items.len(item);
         if let Some(state) = self.owners.get_mut(&owner) {
             state.fly(item, len, Stage::Announced);
+            state.heard = now;
         }
         if !held {
             self.holders[item as usize] += 1;

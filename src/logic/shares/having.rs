@@ -1,6 +1,7 @@
 //! What an owner has changes while it is connected: it gains, or must take back.
 //!
-//! Invariant: as in `shares`; a list that names what the set does not have, or more than it has, is a
+//! Invariant: as in `shares`; words are no sign that an owner sends, or one that only talks would keep
+//! what it was asked for. A list that names what the set does not have, or more than it has, is a
 //! violation and ends the owner.
 
 use super::Shares;
@@ -16,7 +17,6 @@ impl Shares {
             self.expel(now, owner, DropReason::Violation, &mut edits);
             return self.settle(now, edits);
         }
-        state.heard = now;
         let corrupt = self.records.get(&state.node).map(|record| &record.corrupt);
         let mut unowned = Vec::new();
         for item in items.iter().flat_map(|run| run.iter()) {
@@ -42,7 +42,6 @@ impl Shares {
             self.expel(now, owner, DropReason::Violation, &mut edits);
             return self.settle(now, edits);
         }
-        state.heard = now;
         // What it takes back it does not get again: it has given the set up.
         state.grows = false;
         let mut freed = Vec::new();

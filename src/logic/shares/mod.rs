@@ -161,10 +161,9 @@ impl Shares {
             self.expel(now, owner, DropReason::Violation, &mut edits);
             return self.settle(now, edits);
         }
-        state.heard = now;
         let speeds = self.speeds(now);
         for item in items.iter() {
-            self.announced(&speeds, owner, item, &mut edits);
+            self.announced(now, &speeds, owner, item, &mut edits);
         }
         self.feed(now, owner, &mut edits);
         self.settle(now, edits)

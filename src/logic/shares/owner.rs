@@ -53,7 +53,7 @@ pub(super) struct Owner {
     pub(super) share: BTreeSet<u32>,
     pub(super) flying: BTreeMap<u32, Stage>,
     pub(super) speed: Speed,
-    /// When it last did something, or was last given something to do.
+    /// When it last sent bytes or announced what it sends, or was last given something to do.
     pub(super) heard: Time,
     share_bytes: u64,
     announced_bytes: u64,

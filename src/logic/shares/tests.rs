@@ -1,5 +1,7 @@
 //! The invariants, alice's downloads from bob, carol, dave and eve, and the bars of the design.
 
+mod talk;
+
 use proptest::prelude::*;
 
 use super::sim::{MS, Outcome, Peer, node, peer, run, runs};

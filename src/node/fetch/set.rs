@@ -261,6 +261,7 @@ impl Fetch {
     pub(super) fn halt(&self, last: Last) {
         let cancel = Cancel { reason: Text::of("stopped by the requester") }.into();
         self.part.lock().take();
+        self.swarm.withdrawn();
         self.close((last == Last::Cancel).then_some(&cancel), HALT_GRACE);
         // Lanes that still dial keep the set alive for a while; the part is free at once.
         if let Some(sink) = self.take_sink() {
@@ -273,6 +274,9 @@ impl Fetch {
         let cancel = || Cancel { reason: Text::of("could not be named at the requester") }.into();
         // What has its name is shared by now.
         self.part.lock().take();
+        if !named {
+            self.swarm.withdrawn();
+        }
         self.close(Some(&if named { Done.into() } else { cancel() }), DONE_GRACE);
     }
 

@@ -62,6 +62,7 @@ fn transfer(
     let set = &open.set;
     let (items, contents) = (Items::of(set), contents(set));
     let sure = owner.index.is_sure();
+    let lent = is_lent(owner, set);
     let have = match what_is_here(owner, set, &contents, &items) {
         Ok(have) => have,
         Err(refused) => {
@@ -103,10 +104,11 @@ fn transfer(
         .and_then(|()| link.send(Opened { attempt: begun.attempt, have: have.clone() }))
         .and_then(|()| fail_point!("serve.opened").map_err(LinkError::Io));
     let swarm = owner.ctx.swarms.of(set_key(set), items.count());
-    let joined = swarm.join(begun.connection, Upload::new(items.clone(), have));
+    let joined = swarm.join(begun.connection, Upload::new(items.clone(), have), lent);
     // What has arrived here meanwhile, the last of it too, was told to those who had joined.
-    if let Ok(have) = what_is_here(owner, set, &contents, &items) {
-        joined.outgoing().gained(&have.iter().collect::<Vec<_>>());
+    match what_is_here(owner, set, &contents, &items) {
+        Ok(have) => joined.outgoing().gained(&have.iter().collect::<Vec<_>>()),
+        Err(_) => joined.outgoing().withdrawn(),
     }
     let transfer = Transfer {
         owner,
@@ -162,6 +164,11 @@ fn contents(set: &Set) -> Vec<Content> {
         Set::File(content) => vec![*content],
         Set::Batch(list) => list.to_vec(),
     }
+}
+
+/// Whether it can only come from the part of a fetch.
+fn is_lent(owner: &Owner, set: &Set) -> bool {
+    matches!(set, Set::File(content) if owner.index.entry_of(&content.root).is_none())
 }
 
 /// Which items can be sent.

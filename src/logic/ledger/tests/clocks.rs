@@ -36,6 +36,7 @@ fn rows() -> Vec<Row> {
         row("it jumps by a day a hundred times", 5, &days(100), &[25], &[]),
         row("it goes back to the origin", 100, &[100, 0, 0, 0], &[], &[]),
         row("it goes back and forth", 0, &[0, DAY - 1, 0, DAY - 1, 0, DAY - 1], &[DAY - 1], &[]),
+        row("it goes back and on for days", 0, &[0, 29].repeat(4_000), &[29], &[]),
         row("it goes back, then on", 0, &[10, 0, 10, 19, 20], &[20], &[]),
     ]
 }

@@ -84,6 +84,56 @@ fn one_with_many_paused_sets_does_not_take_all_calls_to_the_address_he_shares_wi
     }
 }
 
+/// Whether it is asked at `second` if bob may be called, which he may not.
+fn is_asked(ledger: &mut Ledger, second: u64, answer: fn() -> Reach) -> bool {
+    let asked = std::cell::Cell::new(false);
+    let knocks = ledger.due(at(second), &|_| {
+        asked.set(true);
+        answer()
+    });
+    assert!(knocks.is_empty(), "he is called");
+    asked.get()
+}
+
+#[test]
+fn who_may_not_be_called_is_looked_at_again_and_sooner_when_that_is_for_others_at_his_address() {
+    let rows: [(fn() -> Reach, u64); 2] = [(|| Reach::Absent, 5), (|| Reach::TooOften, 1)];
+    for (answer, wait) in rows {
+        let mut ledger = Ledger::new(PATIENCE);
+        lost(&mut ledger, BOB, 1, 0);
+        assert!(is_asked(&mut ledger, 20, answer));
+        assert!((20..20 + wait).all(|second| !is_asked(&mut ledger, second, answer)), "{wait}");
+        assert!(is_asked(&mut ledger, 20 + wait, answer), "{wait}");
+    }
+}
+
+#[test]
+fn what_is_not_due_yet_is_not_put_off_with_the_rest() {
+    let mut ledger = Ledger::new(PATIENCE);
+    lost(&mut ledger, BOB, 1, 0);
+    ledger.open(opening(BOB, FILM), Connection(7));
+    ledger.close(at(1), Connection(7), Lost::Broken);
+    assert!(is_asked(&mut ledger, 20, || Reach::Absent));
+    assert!(is_asked(&mut ledger, 21, || Reach::Absent), "the film is due now");
+}
+
+#[test]
+fn who_is_listed_again_is_called_soon_and_never_later_than_he_would_have_been() {
+    let (mut ledger, _) = opened();
+    ledger.close(at(0), Connection(1), Lost::Broken);
+    let called_in_vain = |ledger: &mut Ledger, second| {
+        assert!(knocked(ledger, second), "not called at {second}");
+        ledger.answered(at(second), BOB, FILM, Answer::Away("refused".into()), u64::MAX);
+    };
+    [20, 40].into_iter().for_each(|second| called_in_vain(&mut ledger, second));
+    ledger.returned(at(41), BOB);
+    assert!(!knocked(&mut ledger, 42), "he may come by himself");
+    called_in_vain(&mut ledger, 43);
+    called_in_vain(&mut ledger, 63);
+    ledger.returned(at(102), BOB);
+    called_in_vain(&mut ledger, 103);
+}
+
 #[test]
 fn a_call_that_was_not_made_is_made_soon_and_is_no_failure() {
     let (mut ledger, _) = opened();
