@@ -20,8 +20,14 @@ pub(super) fn all(criterion: &mut Criterion) {
         ("Next", Next { items: Range::one(70_000) }.into()),
         ("Have of one", Have { items: List::of(vec![Range::one(70_000)]) }.into()),
         ("Have of 64 runs", Have { items: List::of(every_other) }.into()),
-        ("search answer of a page", SearchAnswer { files: List::of(files.collect()), more: true }.into()),
-        ("lookup answer of 500", LookupAnswer { found: List::of(found.collect()), more: true }.into()),
+        (
+            "search answer of a page",
+            SearchAnswer { files: List::of(files.collect()), more: true }.into(),
+        ),
+        (
+            "lookup answer of 500",
+            LookupAnswer { found: List::of(found.collect()), more: true }.into(),
+        ),
     ];
     for (name, message) in table {
         both_ways(criterion, name, &message);

@@ -15,8 +15,8 @@ use parvi::base::Range;
 use parvi::io::link::{
     Bulk, FileSlice, Link, LinkConfig, LinkError, Pipe, StaticKey, accept_over, dial_over,
 };
-use parvi::wire::message::transfer::{Chunk, Next};
 use parvi::wire::Message;
+use parvi::wire::message::transfer::{Chunk, Next};
 
 use super::bytes::noise;
 

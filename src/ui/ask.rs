@@ -86,7 +86,9 @@ fn busy(stats: &str) -> Option<String> {
     let (files, hashing) = (stats["files"].as_u64()?, stats["hashing"].as_u64()?);
     let looking = stats["looking"].as_bool()? || hashing > 0;
     looking.then(|| {
-        format!("looking through its folders: {files} files shared so far, {hashing} to be hashed\n")
+        format!(
+            "looking through its folders: {files} files shared so far, {hashing} to be hashed\n"
+        )
     })
 }
 

@@ -213,9 +213,11 @@ fn statistics_have_mean_and_spread() {
     let wanted = "search time        mean 2.0 ms, stdev 1.4 ms, min 1.0 ms, max 3.0 ms, of 2\n";
     assert!(text.contains(wanted), "{text}");
     assert!(text.ends_with("download speed     none yet\n"), "{text}");
-    for (hashing, looking, said) in
-        [(0, false, "0 (0 B)\n"), (0, true, "0 (0 B), still looking\n"), (7, true, ", 7 to be hashed\n")]
-    {
+    for (hashing, looking, said) in [
+        (0, false, "0 (0 B)\n"),
+        (0, true, "0 (0 B), still looking\n"),
+        (7, true, ", 7 to be hashed\n"),
+    ] {
         let text = self::text(&Outcome::Stats(Stats { hashing, looking, ..stats }));
         assert!(text.contains(said), "{text}");
     }

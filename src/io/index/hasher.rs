@@ -148,7 +148,10 @@ mod tests {
         let cut = candidate(home.path(), &vec![1; 3_000_000]);
         let file = File::options().write(true).open(&path).unwrap();
         let cut_in_the_middle = || file.set_len(5).is_err();
-        assert!(matches!(hash_one(&cut, Way::Alone(&mut [0; 4096]), &cut_in_the_middle), Outcome::Changed(_)));
+        assert!(matches!(
+            hash_one(&cut, Way::Alone(&mut [0; 4096]), &cut_in_the_middle),
+            Outcome::Changed(_)
+        ));
         let exchanged = candidate(home.path(), b"a file");
         std::fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();

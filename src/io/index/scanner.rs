@@ -169,8 +169,9 @@ impl Scanner {
                 save_to(&index, &self.cache);
             }
         };
+        let looked = Mutex::new(clock::now());
         let pause = || {
-            if self.watch.has_changed() {
+            if is_due(&looked, POLL) && self.watch.has_changed() {
                 index.report();
             }
             index.signals.lock().is_due(asked, &self.pace, None)
