@@ -133,6 +133,7 @@ impl Node {
             data: self.data.path().to_owned(),
             trackers: self.registrations.iter().map(|r| r.row()).collect(),
             hashing: status.hashing,
+            looking: self.index.is_looking(),
             files: self.list(Listing::Local),
             problems: problems.map(|p| view::Problem { path: p.path, why: p.why }).collect(),
         }
@@ -175,6 +176,8 @@ impl Node {
         Stats {
             files: status.files,
             file_bytes: status.bytes,
+            hashing: status.hashing,
+            looking: self.index.is_looking(),
             peers: self.ctx.peers.lock().all().len() as u64,
             lookups: counters.lookups.get(),
             searches_answered: counters.searches_answered.get(),

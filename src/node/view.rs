@@ -201,6 +201,8 @@ pub struct NodeStatus {
     pub trackers: Vec<TrackerRow>,
     /// Files still to be hashed.
     pub hashing: u64,
+    /// Whether it still looks through its folders for the first time: more may be found.
+    pub looking: bool,
     /// What it shares.
     pub files: Vec<FileRow>,
     /// What it cannot share.
@@ -214,6 +216,10 @@ pub struct Stats {
     pub files: u64,
     /// Bytes of them.
     pub file_bytes: u64,
+    /// Files still to be hashed.
+    pub hashing: u64,
+    /// Whether it still looks through its folders for the first time: more may be found.
+    pub looking: bool,
     /// Peers known now.
     pub peers: u64,
     /// Lookups asked by this node.

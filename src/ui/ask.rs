@@ -68,13 +68,28 @@ fn end_on_ctrl_c(client: &Client) -> Result<Arc<AtomicBool>, Fault> {
 /// Why the daemon is not well; always with exit code 1.
 pub(super) fn health(args: HealthArgs, env: Environment<'_>) -> Result<(), Fault> {
     let data = run::node_data(args.data, env)?;
-    let (code, _) = quietly(&data, &["stats"], Some(HEALTH_TIME_MAX))
+    let (code, said) = quietly(&data, &["stats"], Some(HEALTH_TIME_MAX))
         .map_err(|fault| Fault::other(fault.text))?;
     if code != 0 {
         return Err(Fault::other(format!("what runs on {} is not well", data.display())));
     }
     output::out("well\n");
+    if let Some(busy) = busy(&said) {
+        output::err(&busy);
+    }
     Ok(())
+}
+
+/// What a node that has just started is busy with, from its `stats`; a tracker never is.
+fn busy(stats: &str) -> Option<String> {
+    let stats: serde_json::Value = serde_json::from_str(stats).ok()?;
+    let (files, hashing) = (stats["files"].as_u64()?, stats["hashing"].as_u64()?);
+    let looking = stats["looking"].as_bool()? || hashing > 0;
+    looking.then(|| {
+        format!(
+            "looking through its folders: {files} files shared so far, {hashing} to be hashed\n"
+        )
+    })
 }
 
 /// Runs `words` with `--json` on the daemon of `data`; returns the exit code with the document, or
@@ -105,4 +120,21 @@ pub(super) fn quietly(
 /// The environment of this process.
 pub(super) fn process_environment(key: &str) -> Option<OsString> {
     std::env::var_os(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_says_that_it_still_looks_and_a_tracker_never_does() {
+        let node = |hashing, looking| {
+            busy(&format!("{{\"files\":3,\"hashing\":{hashing},\"looking\":{looking}}}"))
+        };
+        assert_eq!(node(0, false), None);
+        let words = "looking through its folders: 3 files shared so far, 2 to be hashed\n";
+        assert_eq!(node(2, true).as_deref(), Some(words));
+        assert!(node(0, true).is_some() && node(1, false).is_some());
+        assert_eq!(busy("{\"peers\":1,\"files\":3}"), None);
+    }
 }

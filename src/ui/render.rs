@@ -176,6 +176,9 @@ fn status_text(status: &NodeStatus) -> String {
         out.push_str(&format!("tracker  {} {state}\n", printable(&tracker.addr)));
     }
     out.push_str(&format!("shares   {} files, {}\n", status.files.len(), size(bytes)));
+    if status.looking {
+        out.push_str("looking  through its folders; more files may be found\n");
+    }
     if status.hashing > 0 {
         out.push_str(&format!("hashing  {} files to go\n", status.hashing));
     }
@@ -249,10 +252,20 @@ fn state(state: TransferState) -> &'static str {
     }
 }
 
+/// How many files, and whether there will be more.
+fn shared(s: &Stats) -> String {
+    let more = match (s.hashing, s.looking) {
+        (0, false) => String::new(),
+        (0, true) => ", still looking".into(),
+        (hashing, _) => format!(", {hashing} to be hashed"),
+    };
+    format!("{} ({}){more}", s.files, size(s.file_bytes))
+}
+
 fn stats_text(s: &Stats) -> String {
     let rows = [
         ("up for", duration(s.uptime_s)),
-        ("files shared", format!("{} ({})", s.files, size(s.file_bytes))),
+        ("files shared", shared(s)),
         ("peers", s.peers.to_string()),
         ("lookups", s.lookups.to_string()),
         ("searches answered", s.searches_answered.to_string()),

@@ -187,6 +187,7 @@ fn show_tells_the_node_its_trackers_and_its_problems() {
             reason: "connection refused; again in 4 s".into(),
         }],
         hashing: 2,
+        looking: true,
         files: Vec::new(),
         problems: vec![Problem { path: "x".into(), why: "permission denied".into() }],
     };
@@ -195,7 +196,8 @@ fn show_tells_the_node_its_trackers_and_its_problems() {
         format!(
             "node     alice\nid       {}\naddress  10.0.0.1\ndata     /data\n\
              tracker  lab:12345 not connected: connection refused; again in 4 s\n\
-             shares   0 files, 0 B\nhashing  2 files to go\nproblem  x: permission denied\n",
+             shares   0 files, 0 B\nlooking  through its folders; more files may be found\n\
+             hashing  2 files to go\nproblem  x: permission denied\n",
             "01".repeat(32)
         )
     );
@@ -211,6 +213,14 @@ fn statistics_have_mean_and_spread() {
     let wanted = "search time        mean 2.0 ms, stdev 1.4 ms, min 1.0 ms, max 3.0 ms, of 2\n";
     assert!(text.contains(wanted), "{text}");
     assert!(text.ends_with("download speed     none yet\n"), "{text}");
+    for (hashing, looking, said) in [
+        (0, false, "0 (0 B)\n"),
+        (0, true, "0 (0 B), still looking\n"),
+        (7, true, ", 7 to be hashed\n"),
+    ] {
+        let text = self::text(&Outcome::Stats(Stats { hashing, looking, ..stats }));
+        assert!(text.contains(said), "{text}");
+    }
     let json = json(&Outcome::Stats(stats));
     assert!(json.contains("\"search_ms\":{\"count\":2,\"mean\":2.0,"), "{json}");
 }

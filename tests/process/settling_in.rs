@@ -39,6 +39,11 @@ fn who_asks_an_owner_that_is_still_hashing_waits_and_is_told_why() {
         t["reason"].as_str().is_some_and(|why| why.contains(words))
     });
     assert_eq!(row["name"], "zz/film", "{row}");
+    let data = swarm.data("alice").to_str().unwrap().to_owned();
+    let health = swarm.run(&["health", "--data", &data]);
+    assert_eq!((health.code, health.out.as_str()), (0, "well\n"));
+    let busy = "looking through its folders: 0 files shared so far, 2 to be hashed\n";
+    assert_eq!(health.err, busy);
 
     // Shorter than it was when it was seen: hashing it ends.
     sparse().unwrap().set_len(0).unwrap();

@@ -8,7 +8,7 @@
 //! Fails with what the system says: a link anywhere in the path is `ELOOP` or `ENOTDIR`. Only
 //! regular files are opened, without ever waiting for the writer of a pipe.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -59,10 +59,19 @@ impl Beneath {
     /// # Errors
     /// What open says; a link anywhere in the path; anything but a regular file.
     pub fn open_file(&self, name: &Name) -> io::Result<File> {
+        self.open_and_look(name).map(|(file, _)| file)
+    }
+
+    /// The same, with the state it is in.
+    ///
+    /// # Errors
+    /// As `open_file`.
+    pub fn open_and_look(&self, name: &Name) -> io::Result<(File, Metadata)> {
         // O_NONBLOCK: opening a pipe must not wait for its writer.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = File::from(self.open_at(name, flags)?);
-        if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
+        let meta = file.metadata()?;
+        if meta.is_file() { Ok((file, meta)) } else { Err(not_regular()) }
     }
 
     /// Opens the folder `name`, or this folder itself.

@@ -54,6 +54,22 @@ pub fn hash_file(
     Manifest::fold(size, values.into_inner()).map_err(|e| HashError::Io(io::Error::other(e)))
 }
 
+/// The same on this thread alone, read through `buffer`: to a small file, a buffer of its own costs
+/// more than its hash.
+///
+/// # Errors
+/// A read that fails, a file shorter than `size`, `stop`.
+pub fn hash_file_through(
+    file: &File,
+    size: u64,
+    buffer: &mut [u8],
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Manifest, HashError> {
+    let values = (0..chunk_count(size)).map(|index| hash_chunk(file, size, index, buffer, stop));
+    let values = values.collect::<Result<Vec<_>, _>>()?;
+    Manifest::fold(size, values).map_err(|e| HashError::Io(io::Error::other(e)))
+}
+
 /// The root of a file that fits one chunk, read in one go into `buffer`.
 ///
 /// # Errors
@@ -141,6 +157,10 @@ mod tests {
             for threads in [1, 2, 5] {
                 let manifest = hash_file(&file_of(&bytes), len, threads, &|| false).unwrap();
                 assert_eq!(manifest, Manifest::of(&bytes), "{len} bytes on {threads} threads");
+            }
+            for buffer in [&mut [0; 7][..], &mut [0; 100_000]] {
+                let manifest = hash_file_through(&file_of(&bytes), len, buffer, &|| false).unwrap();
+                assert_eq!(manifest, Manifest::of(&bytes), "{len} bytes, read bit by bit");
             }
         }
     }

@@ -33,7 +33,7 @@ pub use beneath::Beneath;
 pub use datadir::{DataDir, DataDirError};
 pub use durable::make_durable;
 pub use fingerprint::Fingerprint;
-pub use hash::{HashError, hash_file, hash_small};
+pub use hash::{HashError, hash_file, hash_file_through, hash_small};
 pub use part::{PartError, PartStore};
 pub use part_file::PartFile;
 pub use publish::{PublishError, Published, existing, publish, publish_batch};

@@ -104,12 +104,15 @@ pub(super) fn decode(bytes: &[u8], state: &mut State) -> Option<usize> {
     while let Some(key) = input.bytes()? {
         let mut folders = state.folders.iter();
         let id = folders.find(|(id, f)| folder_key(**id, &f.place) == key).map(|(id, _)| *id);
+        let (mut known, mut manifests) = (Vec::new(), Vec::new());
         while let Some(name) = input.bytes()? {
             let (name, record, manifest) = take_file(name, &mut input)?;
-            if let Some(id) = id {
-                state.remember((id, name), record, manifest);
-                files += 1;
-            }
+            known.push((name, record));
+            manifests.extend(manifest);
+        }
+        if let Some(id) = id {
+            files += known.len();
+            state.remember(id, known, manifests);
         }
     }
     input.0.is_empty().then_some(files)

@@ -3,7 +3,7 @@
 //! Invariant: what is called hashed was in one state from before its first byte was read until
 //! after its last. Small files come first, so that one large file does not hold up a thousand.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -12,8 +12,8 @@ use super::problem::unreadable;
 use super::state::{FileKey, Record};
 use crate::base::{Manifest, Name};
 use crate::io::disk::fingerprint::is_executable;
-use crate::io::disk::hash::threads_max;
-use crate::io::disk::{Beneath, Fingerprint, HashError, hash_file};
+use crate::io::disk::hash::{READ_SIZE, threads_max};
+use crate::io::disk::{Beneath, Fingerprint, HashError, hash_file, hash_file_through};
 
 /// From this size on, bytes, the cores share one file.
 const LARGE: u64 = 16 * 1024 * 1024;
@@ -48,8 +48,9 @@ pub(super) fn hash_all(
     let (large, small): (Vec<_>, Vec<_>) = candidates.iter().partition(|c| c.print.size >= LARGE);
     let next = AtomicUsize::new(0);
     let work = || {
+        let mut buffer = vec![0; READ_SIZE];
         while let Some(candidate) = small.get(next.fetch_add(1, Relaxed)) {
-            done(candidate, hash_one(candidate, 1, stop));
+            done(candidate, hash_one(candidate, Way::Alone(&mut buffer), stop));
             if pause() || stop() {
                 return false;
             }
@@ -65,14 +66,21 @@ pub(super) fn hash_all(
     });
     all_small
         && large.into_iter().all(|candidate| {
-            done(candidate, hash_one(candidate, threads_max(), stop));
+            done(candidate, hash_one(candidate, Way::AllCores, stop));
             !pause() && !stop()
         })
 }
 
-fn hash_one(candidate: &Candidate, threads: usize, stop: &(dyn Fn() -> bool + Sync)) -> Outcome {
-    let read = candidate.beneath.open_file(&candidate.relative).map_err(HashError::Io);
-    match read.and_then(|file| hash_open(&file, candidate, threads, stop)) {
+/// On how many cores a file is hashed.
+enum Way<'a> {
+    /// On this one, through its buffer.
+    Alone(&'a mut [u8]),
+    AllCores,
+}
+
+fn hash_one(candidate: &Candidate, way: Way<'_>, stop: &(dyn Fn() -> bool + Sync)) -> Outcome {
+    let read = candidate.beneath.open_and_look(&candidate.relative).map_err(HashError::Io);
+    match read.and_then(|(file, meta)| hash_open(&file, &meta, candidate, way, stop)) {
         Ok(outcome) => outcome,
         Err(HashError::Stopped) => Outcome::Stopped,
         Err(HashError::Io(error)) => match error.kind() {
@@ -85,21 +93,24 @@ fn hash_one(candidate: &Candidate, threads: usize, stop: &(dyn Fn() -> bool + Sy
 
 fn hash_open(
     file: &File,
+    meta: &Metadata,
     candidate: &Candidate,
-    threads: usize,
+    way: Way<'_>,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Outcome, HashError> {
-    let meta = file.metadata()?;
-    let print = Fingerprint::new(&meta);
+    let print = Fingerprint::new(meta);
     if print != candidate.print {
         return Ok(Outcome::Changed(print));
     }
-    let manifest = hash_file(file, print.size, threads, stop)?;
+    let manifest = match way {
+        Way::Alone(buffer) => hash_file_through(file, print.size, buffer, stop)?,
+        Way::AllCores => hash_file(file, print.size, threads_max(), stop)?,
+    };
     let after = Fingerprint::of(file)?;
     if after != print {
         return Ok(Outcome::Changed(after));
     }
-    let executable = is_executable(&meta);
+    let executable = is_executable(meta);
     let record = Record { print, root: manifest.root(), executable, live: true, scan: 0 };
     Ok(Outcome::Hashed(record, Arc::new(manifest)))
 }
@@ -126,7 +137,7 @@ mod tests {
         let file = File::options().write(true).open(home.path().join("file")).unwrap();
         // Asked for between reads, so it is a moment in the middle.
         let write_in_the_middle = || file.write_all_at(b"!", 0).is_err();
-        let outcome = hash_one(&candidate, 1, &write_in_the_middle);
+        let outcome = hash_one(&candidate, Way::Alone(&mut [0; 4096]), &write_in_the_middle);
         assert!(matches!(outcome, Outcome::Changed(print) if print != candidate.print));
     }
 
@@ -137,13 +148,16 @@ mod tests {
         let cut = candidate(home.path(), &vec![1; 3_000_000]);
         let file = File::options().write(true).open(&path).unwrap();
         let cut_in_the_middle = || file.set_len(5).is_err();
-        assert!(matches!(hash_one(&cut, 1, &cut_in_the_middle), Outcome::Changed(_)));
+        assert!(matches!(
+            hash_one(&cut, Way::Alone(&mut [0; 4096]), &cut_in_the_middle),
+            Outcome::Changed(_)
+        ));
         let exchanged = candidate(home.path(), b"a file");
         std::fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
-        assert!(matches!(hash_one(&exchanged, 1, &|| false), Outcome::Failed(_)));
+        assert!(matches!(hash_one(&exchanged, Way::AllCores, &|| false), Outcome::Failed(_)));
         std::fs::remove_file(&path).unwrap();
-        assert!(matches!(hash_one(&exchanged, 1, &|| false), Outcome::Gone));
+        assert!(matches!(hash_one(&exchanged, Way::AllCores, &|| false), Outcome::Gone));
     }
 
     #[test]

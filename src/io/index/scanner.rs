@@ -11,7 +11,7 @@
 //! Invariant: the state's lock is never held while the disk is read. Ends within a few reads of a
 //! stop, keeping what was hashed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -25,14 +25,14 @@ use super::pace::Pace;
 use super::problem::{Problems, unreadable};
 use super::settling::Settling;
 use super::state::{FolderId, Kind, Place};
-use super::walk::{Unread, is_gone, walk};
+use super::walk::{Unread, Visitor, is_gone, walk};
 use super::watch::Watch;
-use crate::base::{Name, Time};
+use crate::base::{Modified, Name, Time};
 use crate::io::clock;
 use crate::io::disk::{Beneath, Fingerprint};
 
-/// How often a resting scanner looks whether it is to stop.
-const STOP_POLL: Duration = Duration::from_millis(100);
+/// How often a resting scanner looks whether it is to stop, and whether something has changed.
+const POLL: Duration = Duration::from_millis(100);
 /// From one change told to the next while files are hashed.
 const TELL_EVERY: Duration = Duration::from_millis(500);
 /// From one cache to the next while files are hashed.
@@ -51,10 +51,9 @@ pub(super) struct Scanner {
 
 impl Scanner {
     pub(super) fn new(index: Arc<Index>, cache: PathBuf, quiet: Duration) -> Scanner {
-        let reported = Arc::clone(&index);
         Scanner {
             index,
-            watch: Watch::new(move || reported.report()),
+            watch: Watch::new(),
             settling: Settling::new(quiet),
             pace: Pace::default(),
             scan: 0,
@@ -94,7 +93,7 @@ impl Scanner {
         self.scan = self.index.state.lock().begin_scan();
         let began = clock::now();
         let places = self.index.state.lock().places();
-        self.watch.follow(places.iter().map(|(_, place)| place));
+        self.watch.begin(self.scan);
         let mut fresh = Vec::new();
         for (id, place) in &places {
             let beneath = Beneath::open(&place.path).map(Arc::new);
@@ -112,6 +111,7 @@ impl Scanner {
             };
             self.index.state.lock().sweep(*id, self.scan, &unread);
         }
+        self.watch.end();
         self.settling.sweep(self.scan);
         self.pace.on_walked(began, clock::now(), clock::random_u64());
         fresh
@@ -127,18 +127,11 @@ impl Scanner {
     ) -> Unread {
         let patterns = matches!(id.kind, Kind::Shared | Kind::Share);
         let index = Arc::clone(&self.index);
-        let (now, wall) = (clock::now(), clock::unix_now());
-        let mut found = |name: Name, print: Fingerprint| {
-            let key = (id, name);
-            if index.state.lock().see(&key, &print, self.scan) {
-                self.settling.done(&key);
-            } else if self.settling.may_hash(&key, print, self.scan, now, wall)
-                && let Some(relative) = place.relative(&key.1)
-            {
-                fresh.push(Candidate { key, beneath: Arc::clone(beneath), relative, print });
-            }
-        };
-        walk(place, patterns, problems, &|| index.stop.is_stopped(), &mut found)
+        let (now, wall, scan) = (clock::now(), clock::unix_now(), self.scan);
+        let (watch, settling) = (&mut self.watch, &mut self.settling);
+        let mut look =
+            Look { index: &index, id, place, beneath, scan, now, wall, watch, settling, fresh };
+        walk(place, patterns, problems, &|| index.stop.is_stopped(), &mut look)
     }
 
     /// Hashes `fresh`; tells whether nothing of it is left. A scan that is due breaks it off: that
@@ -176,7 +169,13 @@ impl Scanner {
                 save_to(&index, &self.cache);
             }
         };
-        let pause = || index.signals.lock().is_due(asked, &self.pace, None);
+        let looked = Mutex::new(clock::now());
+        let pause = || {
+            if is_due(&looked, POLL) && self.watch.has_changed() {
+                index.report();
+            }
+            index.signals.lock().is_due(asked, &self.pace, None)
+        };
         let all = hash_all(fresh, &pause, &|| index.stop.is_stopped(), &done);
         index.hashing.store(0, Relaxed);
         all
@@ -189,7 +188,10 @@ impl Scanner {
         while !self.index.stop.is_stopped()
             && !signals.is_due(asked, &self.pace, self.settling.next())
         {
-            self.index.changed.wait_for(&mut signals, STOP_POLL);
+            self.index.changed.wait_for(&mut signals, POLL);
+            if self.watch.has_changed() {
+                signals.report();
+            }
         }
     }
 
@@ -214,8 +216,49 @@ impl Scanner {
     }
 }
 
+/// A look at one folder by one scan.
+struct Look<'a> {
+    index: &'a Index,
+    id: FolderId,
+    place: &'a Place,
+    beneath: &'a Arc<Beneath>,
+    scan: u32,
+    now: Time,
+    wall: Modified,
+    watch: &'a mut Watch,
+    settling: &'a mut Settling,
+    /// What is to be hashed.
+    fresh: &'a mut Vec<Candidate>,
+}
+
+impl Visitor for Look<'_> {
+    fn enter(&mut self, path: &Path, named: bool) {
+        self.watch.add(path, named);
+    }
+
+    fn found(&mut self, files: Vec<(Name, Fingerprint)>) {
+        let mut state = self.index.state.lock();
+        let files = files.into_iter().map(|(name, print)| ((self.id, name), print));
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            files.partition(|(key, print)| state.see(key, print, self.scan));
+        drop(state);
+        for (key, _) in &known {
+            self.settling.done(key);
+        }
+        for (key, print) in unknown {
+            if self.settling.may_hash(&key, print, self.scan, self.now, self.wall)
+                && let Some(relative) = self.place.relative(&key.1)
+            {
+                let beneath = Arc::clone(self.beneath);
+                self.fresh.push(Candidate { key, beneath, relative, print });
+            }
+        }
+        self.index.tell();
+    }
+}
+
 /// Keeps what is known; returns the edits that are in it. A failure costs work, nothing else.
-fn save_to(index: &Index, path: &std::path::Path) -> Option<u64> {
+fn save_to(index: &Index, path: &Path) -> Option<u64> {
     let edits = index.state.lock().edits;
     cache::save(path, &index.state)
         .inspect_err(|e| log::warn!("could not keep what was hashed: {e}"))

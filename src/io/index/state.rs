@@ -202,14 +202,18 @@ impl State {
         self.folders.remove(&id);
     }
 
-    /// Takes what the cache remembers; it counts once it is seen on the disk.
-    pub(super) fn remember(&mut self, key: FileKey, record: Record, manifest: Option<Manifest>) {
-        if let Some(folder) = self.folders.get_mut(&key.0) {
-            folder.files.insert(key.1, Record { live: false, ..record });
-            if let Some(manifest) = manifest {
-                self.manifests.insert(record.root, Arc::new(manifest));
-            }
-        }
+    /// Takes what the cache remembers of a folder, records that are not live; each counts once it is
+    /// seen on the disk. Ascending names are kept in half the room of others.
+    pub(super) fn remember(
+        &mut self,
+        id: FolderId,
+        files: Vec<(Name, Record)>,
+        manifests: Vec<Manifest>,
+    ) {
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        folder.files.append(&mut files.into_iter().collect());
+        let manifests = manifests.into_iter().map(|manifest| (manifest.root(), manifest.into()));
+        self.manifests.extend(manifests);
     }
 
     /// Scan number `scan` has seen the file in the state `print`. Tells whether there is nothing to
@@ -217,7 +221,8 @@ impl State {
     pub(super) fn see(&mut self, key: &FileKey, print: &Fingerprint, scan: u32) -> bool {
         let withheld = self.is_withheld(&key.1);
         let Some(folder) = self.folders.get_mut(&key.0).filter(|_| !withheld) else { return true };
-        let Some(record) = folder.files.get_mut(&key.1) else { return false };
+        let mut found = folder.files.range_mut::<Name, _>(&key.1..=&key.1);
+        let Some((name, record)) = found.next() else { return false };
         if record.print != *print {
             self.forget(key);
             return false;
@@ -230,8 +235,10 @@ impl State {
             return false;
         }
         record.live = true;
-        self.roots.insert((head(&record.root), Some(key.clone())));
-        self.refresh(&key.1);
+        // The name that is kept, not another one of the same letters.
+        let (name, root) = (name.clone(), record.root);
+        self.roots.insert((head(&root), Some((key.0, name.clone()))));
+        self.refresh(&name);
         true
     }
 

@@ -183,6 +183,28 @@ fn a_restart_hashes_nothing_and_a_damaged_cache_is_hashed_anew() {
 }
 
 #[test]
+fn many_files_in_many_folders_are_found_and_known_again() {
+    const FILES: usize = 2_345;
+    let mut world = World::new();
+    world.stop();
+    for i in 0..FILES {
+        let folder = if i < 1_234 { "one".into() } else { format!("{}/{}", i % 7, i % 3) };
+        world.put(&format!("shared/{folder}/{i}"), &format!("file {i}"));
+    }
+    world.restart();
+    let known = |world: &World| (world.index().status().hashed as usize, world.names().len());
+    assert_eq!(known(&world), (FILES, FILES));
+    let before = world.names();
+    world.restart();
+    assert_eq!(known(&world), (0, FILES));
+    assert_eq!(world.names(), before);
+    for i in [0, 999, 1_000, 1_233, 1_234, FILES - 1] {
+        let text = format!("file {i}");
+        assert_eq!(world.served(&text).unwrap(), text);
+    }
+}
+
+#[test]
 fn edited_truncated_replaced_and_deleted_files_are_noticed() {
     let world = World::new();
     for file in ["edited", "truncated", "replaced", "deleted", "kept"] {

@@ -5,6 +5,7 @@
 //! told apart from what is gone: of the former nothing is known. Where an ignore file cannot be
 //! read, nothing below its folder is found. Ends with the last folder, or when it is stopped.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{DirEntry, Metadata};
 use std::io;
 use std::path::Path;
@@ -22,6 +23,8 @@ use crate::io::disk::Fingerprint;
 
 /// Folders that could not be read and are remembered one by one; more count as all.
 const UNREAD_MAX: usize = 64;
+/// Files told at once: for so many the state is locked, less than a millisecond.
+const PAGE_FILES: usize = 1_000;
 
 /// What a walk could not look at.
 #[derive(Debug, Default)]
@@ -70,63 +73,84 @@ fn relative<'a>(place: &Place, path: &'a Path) -> Option<&'a Path> {
 /// What an ignore file that cannot be read means.
 const HIDDEN: &str = "until then, nothing of its folder is shared";
 
-/// Calls `found` for every file of `place` that can be shared: its full name and its state.
-/// `patterns` tells whether ignore files count: those in folders a person fills do, one that was
-/// downloaded does not. Ends early when `stop` says so. Tells what was not looked at.
+/// Who is told what a walk comes by.
+pub(super) trait Visitor {
+    /// The folder, or the file that is shared alone, is looked at next; `named` by a person.
+    fn enter(&mut self, path: &Path, named: bool);
+    /// Files that can be shared, at most a page: full names, ascending, and states.
+    fn found(&mut self, files: Vec<(Name, Fingerprint)>);
+}
+
+/// Tells `visitor` every file of `place` that can be shared. `patterns` tells whether ignore files
+/// count: those in folders a person fills do, one that was downloaded does not. Ends early when
+/// `stop` says so. Tells what was not looked at.
 pub(super) fn walk(
     place: &Place,
     patterns: bool,
     problems: &mut Problems,
     stop: &dyn Fn() -> bool,
-    found: &mut dyn FnMut(Name, Fingerprint),
+    visitor: &mut dyn Visitor,
 ) -> Unread {
-    let mut unread = Unread::default();
+    let (unread, page) = (Unread::default(), Vec::new());
+    let mut walk = Walk { place, problems, unread, page, visitor };
     if let Some(only) = &place.only {
-        let path = place.path.join(only.as_path());
-        match std::fs::symlink_metadata(&path) {
-            Ok(meta) => look(place, only.as_path(), &meta, problems, found),
-            Err(error) => {
-                unread.all = !is_gone(&error);
-                problems.add(&path, unreadable(&error));
-            }
-        }
-        return unread;
+        walk.look_at_one(only);
+        walk.tell();
+        return walk.unread;
     }
-    let mut walk = Walk { place, problems, unread, found };
     let mut folders = vec![(place.path.clone(), None)];
     while let Some((folder, above)) = folders.pop() {
         let Some((entries, rules)) = walk.open(&folder, above, patterns) else { continue };
-        for entry in entries {
+        for (name, entry) in entries {
             if stop() {
                 return Unread::all();
             }
-            if walk.visit(&entry, rules.as_deref()) {
+            if walk.visit(&name, &entry, rules.as_deref()) {
                 folders.push((entry.path(), rules.clone()));
             }
         }
     }
+    walk.tell();
     walk.unread
 }
+
+/// What lies in a folder, ascending by name.
+type Entries = Vec<(OsString, DirEntry)>;
 
 /// A walk under way.
 struct Walk<'a> {
     place: &'a Place,
     problems: &'a mut Problems,
     unread: Unread,
-    found: &'a mut dyn FnMut(Name, Fingerprint),
+    /// What was found and not told yet.
+    page: Vec<(Name, Fingerprint)>,
+    visitor: &'a mut dyn Visitor,
 }
 
 impl Walk<'_> {
+    /// The file that is shared alone.
+    fn look_at_one(&mut self, only: &Name) {
+        let path = self.place.path.join(only.as_path());
+        self.visitor.enter(&path, false);
+        match std::fs::symlink_metadata(&path) {
+            Ok(meta) => self.look(&path, &meta),
+            Err(error) => {
+                self.unread.all = !is_gone(&error);
+                self.problems.add(&path, unreadable(&error));
+            }
+        }
+    }
+
     /// What lies in `folder`, and the rules there; `None`: nothing of it can be shared.
     fn open(
         &mut self,
         folder: &Path,
         above: Option<Rc<Patterns>>,
         patterns: bool,
-    ) -> Option<(Vec<DirEntry>, Option<Rc<Patterns>>)> {
-        let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        let entries = entries.map_err(|error| self.failed(folder, &error)).ok()?;
-        if !patterns || !entries.iter().any(|entry| entry.file_name() == IGNORE_FILE) {
+    ) -> Option<(Entries, Option<Rc<Patterns>>)> {
+        self.visitor.enter(folder, folder == self.place.path);
+        let entries = entries(folder).map_err(|error| self.failed(folder, &error)).ok()?;
+        if !patterns || !entries.iter().any(|(name, _)| name == IGNORE_FILE) {
             return Some((entries, above));
         }
         match Patterns::read(folder, above) {
@@ -145,7 +169,7 @@ impl Walk<'_> {
     }
 
     /// Takes a file; tells whether it is a folder to walk.
-    fn visit(&mut self, entry: &DirEntry, rules: Option<&Patterns>) -> bool {
+    fn visit(&mut self, name: &OsStr, entry: &DirEntry, rules: Option<&Patterns>) -> bool {
         let path = entry.path();
         let kind = match entry.file_type() {
             Ok(kind) => kind,
@@ -154,20 +178,38 @@ impl Walk<'_> {
                 return false;
             }
         };
-        if is_left_out(entry) || rules.is_some_and(|rules| rules.leave_out(&path, kind.is_dir())) {
+        if is_left_out(name) || rules.is_some_and(|rules| rules.leave_out(&path, kind.is_dir())) {
             return false;
         }
         if kind.is_dir() {
             return true;
         }
-        match (entry.metadata(), relative(self.place, &path)) {
-            (Ok(meta), Some(relative)) => {
-                look(self.place, relative, &meta, self.problems, self.found);
-            }
-            (Err(error), _) => self.failed(&path, &error),
-            (Ok(_), None) => {}
+        match entry.metadata() {
+            Ok(meta) => self.look(&path, &meta),
+            Err(error) => self.failed(&path, &error),
         }
         false
+    }
+
+    /// One thing that is not a folder: shared, or a problem.
+    fn look(&mut self, path: &Path, meta: &Metadata) {
+        match shareable(self.place, path, meta) {
+            Ok(name) => {
+                self.page.push((name, Fingerprint::new(meta)));
+                if self.page.len() >= PAGE_FILES {
+                    self.tell();
+                }
+            }
+            Err(None) => {}
+            Err(Some(why)) => self.problems.add(path, why),
+        }
+    }
+
+    /// Tells what was found, in the order in which it is kept: neighbours are found together.
+    fn tell(&mut self) {
+        let mut page = std::mem::take(&mut self.page);
+        page.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        self.visitor.found(page);
     }
 
     /// `path` could not be looked at: it has gone meanwhile, or nothing is known of it.
@@ -182,34 +224,37 @@ impl Walk<'_> {
     }
 }
 
-/// One thing that is not a folder: shared, or a problem.
-fn look(
-    place: &Place,
-    relative: &Path,
-    meta: &Metadata,
-    problems: &mut Problems,
-    found: &mut dyn FnMut(Name, Fingerprint),
-) {
-    let path = place.path.join(relative);
+/// What lies in `folder`.
+fn entries(folder: &Path) -> io::Result<Entries> {
+    let entries = std::fs::read_dir(folder)?;
+    let mut entries = entries
+        .map(|entry| entry.map(|entry| (entry.file_name(), entry)))
+        .collect::<io::Result<Entries>>()?;
+    entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    Ok(entries)
+}
+
+/// What `path`, which is no folder, is shared as; or why it is not, unless it is our own.
+fn shareable(place: &Place, path: &Path, meta: &Metadata) -> Result<Name, Option<String>> {
     if meta.is_symlink() {
-        return problems.add(&path, "a symbolic link; links are not followed");
+        return Err(Some("a symbolic link; links are not followed".into()));
     }
     if !meta.is_file() {
-        return problems.add(&path, "not a regular file");
+        return Err(Some("not a regular file".into()));
     }
     if meta.len() > FILE_SIZE_MAX {
-        return problems.add(&path, format_args!("larger than {FILE_SIZE_MAX} bytes"));
+        return Err(Some(format!("larger than {FILE_SIZE_MAX} bytes")));
     }
+    let relative = relative(place, path).ok_or(None)?;
     match Name::from_path(relative).map(|name| place.full(name).ok_or(NameError::TooLong)) {
-        Ok(Ok(name)) => found(name, Fingerprint::new(meta)),
-        Err(NameError::Private) => {}
-        Ok(Err(why)) | Err(why) => problems.add(&path, why),
+        Ok(Ok(name)) => Ok(name),
+        Err(NameError::Private) => Err(None),
+        Ok(Err(why)) | Err(why) => Err(Some(why.to_string())),
     }
 }
 
 /// What is never shared: our own, and what programs leave while they write.
-fn is_left_out(entry: &DirEntry) -> bool {
-    let name = entry.file_name();
+fn is_left_out(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     [PRIVATE_FOLDER, IGNORE_FILE, ".git"].iter().any(|own| name == own.as_bytes())
         || name.ends_with(b".part")
@@ -231,11 +276,19 @@ fn is_out_of_files(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
+    struct Nobody;
+
+    impl Visitor for Nobody {
+        fn enter(&mut self, _: &Path, _: bool) {}
+        fn found(&mut self, _: Vec<(Name, Fingerprint)>) {}
+    }
+
     fn unread_after(errno: Errno, path: &str) -> Unread {
         let prefix = Some(Name::parse("photos").unwrap());
         let place = Place { path: "/here".into(), prefix, only: None };
-        let (problems, found) = (&mut Problems::default(), &mut |_, _| ());
-        let mut walk = Walk { place: &place, problems, unread: Unread::default(), found };
+        let (problems, visitor) = (&mut Problems::default(), &mut Nobody);
+        let (unread, page) = (Unread::default(), Vec::new());
+        let mut walk = Walk { place: &place, problems, unread, page, visitor };
         walk.failed(Path::new(path), &errno.into());
         walk.unread
     }

@@ -1,98 +1,156 @@
 //! Reports of the system that something in the folders has changed.
 //!
 //! They only make the next scan come sooner: reports get lost, and where they cannot be had (too
-//! many folders, a network file system) the scan once a minute is all there is. notify keeps a
-//! thread of its own for them, which ends with the `Watch`.
+//! many folders, a network file system) the scan once a minute is all there is.
+//!
+//! Invariant: a folder is watched before a scan reads it, so a change that the scan is too early for
+//! is reported. Every scan asks for every folder again, which tells the kernel nothing new of one
+//! that it watches already, under whatever name; so new, moved and exchanged folders need no care.
+//! There is no thread: the scanner looks for reports while it rests. Ends with the `Watch`.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::path::Path;
 
-use notify::event::{AccessKind, AccessMode, EventKind};
-use notify::{Config, ErrorKind, Event, RecommendedWatcher, RecursiveMode, Watcher};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
+use rustix::io::Errno;
 
-use super::state::Place;
+/// Reports taken out at once; as many as the kernel keeps by default. More stay for the next time.
+const REPORTS_MAX: usize = 16_384;
+/// Bytes of reports read by one call: some of the longest names.
+const BUFFER: usize = 4_096;
 
 /// What is watched.
+#[derive(Debug)]
 pub(super) struct Watch {
-    watcher: Option<RecommendedWatcher>,
-    /// Paths, and the inode each had when it was first watched.
-    watched: BTreeMap<PathBuf, u64>,
+    queue: Option<OwnedFd>,
+    /// The kernel's number of each folder, and the last scan that asked for it.
+    watched: BTreeMap<i32, u32>,
+    scan: u32,
+    /// The person knows that not all can be watched.
+    told: bool,
+    /// No more in this scan.
+    full: bool,
 }
 
 impl Watch {
-    /// Watches nothing yet; `report` is called for each change.
-    pub(super) fn new(report: impl Fn() + Send + 'static) -> Watch {
-        let on_event = move |event: notify::Result<Event>| {
-            if event.is_ok_and(|event| is_change(&event)) {
-                report();
-            }
-        };
-        let config = Config::default().with_follow_symlinks(false);
-        let watcher = RecommendedWatcher::new(on_event, config)
+    /// Watches nothing yet.
+    pub(super) fn new() -> Watch {
+        let queue = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
             .inspect_err(|e| log::warn!("changes are noticed only once a minute: {e}"))
             .ok();
-        Watch { watcher, watched: BTreeMap::new() }
+        Watch { queue, watched: BTreeMap::new(), scan: 0, told: false, full: false }
     }
 
-    /// Watches exactly `places`; one that was exchanged since is watched anew.
-    pub(super) fn follow<'a>(&mut self, places: impl Iterator<Item = &'a Place>) {
-        let Some(watcher) = &mut self.watcher else { return };
-        let mut before = std::mem::take(&mut self.watched);
-        for place in places {
-            let (path, mode) = match &place.only {
-                Some(only) => (place.path.join(only.as_path()), RecursiveMode::NonRecursive),
-                None => (place.path.clone(), RecursiveMode::Recursive),
-            };
-            let Ok(inode) = path.metadata().map(|meta| meta.ino()) else { continue };
-            let known = before.remove(&path);
-            if known == Some(inode) || watch(watcher, &path, mode, known.is_some()) {
-                self.watched.insert(path, inode);
-            } else {
-                watch_parts(watcher, path);
+    /// Scan number `scan` begins: what has changed until now it will see.
+    pub(super) fn begin(&mut self, scan: u32) {
+        self.has_changed();
+        (self.scan, self.full) = (scan, false);
+    }
+
+    /// Watches a folder, or a file that is shared alone; a link at its end is followed only where a
+    /// person named it.
+    pub(super) fn add(&mut self, path: &Path, named: bool) {
+        let Some(queue) = self.queue.as_ref().filter(|_| !self.full) else { return };
+        let flags = if named { changes() } else { changes() | WatchFlags::DONT_FOLLOW };
+        match inotify::add_watch(queue, path, flags) {
+            Ok(number) => _ = self.watched.insert(number, self.scan),
+            Err(Errno::NOSPC | Errno::NOMEM) => {
+                self.full = true;
+                if !std::mem::replace(&mut self.told, true) {
+                    log::warn!(
+                        "not all folders can be watched (fs.inotify.max_user_watches): \
+                         some changes are noticed only once a minute"
+                    );
+                }
+            }
+            // It has gone, or may not be read: the scan says so.
+            Err(error) => log::debug!("{} is not watched: {error}", path.display()),
+        }
+    }
+
+    /// The scan ends: what it did not ask for is not watched any more.
+    pub(super) fn end(&mut self) {
+        let Some(queue) = &self.queue else { return };
+        let scan = self.scan;
+        self.watched.retain(|number, last| {
+            if *last != scan {
+                // The kernel has let go of a folder that is gone.
+                inotify::remove_watch(queue, *number).unwrap_or_default();
+            }
+            *last == scan
+        });
+    }
+
+    /// Whether something was reported since this was last asked.
+    pub(super) fn has_changed(&self) -> bool {
+        let Some(queue) = &self.queue else { return false };
+        let mut buffer = [MaybeUninit::uninit(); BUFFER];
+        let mut reports = Reader::new(queue, &mut buffer);
+        let mut changed = false;
+        for _ in 0..REPORTS_MAX {
+            match reports.next() {
+                // That a watch has ended, perhaps by us, is no change of its own.
+                Ok(report) => changed |= report.events() != ReadFlags::IGNORED,
+                Err(Errno::INTR) => {}
+                Err(_) => break,
             }
         }
-        for path in before.keys() {
-            // It may be gone with its folder, which is as good.
-            watcher.unwatch(path).unwrap_or_default();
-        }
+        changed
     }
 }
 
-/// Tells whether there is nothing more to try: a folder that may not be read ends the watching of
-/// all that comes behind it.
-fn watch(watcher: &mut RecommendedWatcher, path: &Path, mode: RecursiveMode, again: bool) -> bool {
-    if again {
-        watcher.unwatch(path).unwrap_or_default();
-    }
-    let Err(error) = watcher.watch(path, mode) else { return true };
-    let denied =
-        matches!(&error.kind, ErrorKind::Io(e) if e.kind() == io::ErrorKind::PermissionDenied);
-    if !denied {
-        log::warn!("changes in {} are noticed only once a minute: {error}", path.display());
-    }
-    !denied
+/// After which a file may differ. Reading is none: our own scans would wake us.
+fn changes() -> WatchFlags {
+    let inside = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVE;
+    let bytes = WatchFlags::MODIFY | WatchFlags::ATTRIB | WatchFlags::CLOSE_WRITE;
+    inside | bytes | WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF
 }
 
-/// Watches one by one the folders that may be read. Done at every scan, which is how new ones come
-/// in; what is watched already stays so.
-fn watch_parts(watcher: &mut RecommendedWatcher, path: PathBuf) {
-    let mut folders = vec![path];
-    while let Some(folder) = folders.pop() {
-        if watcher.watch(&folder, RecursiveMode::NonRecursive).is_ok() {
-            let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-            let below = entries.filter(|e| e.file_type().is_ok_and(|kind| kind.is_dir()));
-            folders.extend(below.map(|entry| entry.path()));
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Whether a file may differ afterwards. Reading is none: our own scans would wake us.
-fn is_change(event: &Event) -> bool {
-    match event.kind {
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
-        EventKind::Access(_) => event.need_rescan(),
-        _ => true,
+    /// One scan that asks for `folders`.
+    fn scan(watch: &mut Watch, number: u32, folders: &[&Path]) {
+        watch.begin(number);
+        folders.iter().for_each(|folder| watch.add(folder, false));
+        watch.end();
+    }
+
+    #[test]
+    fn a_change_in_a_watched_folder_is_reported_once_and_reading_is_none() {
+        let home = tempfile::tempdir().unwrap();
+        let mut watch = Watch::new();
+        scan(&mut watch, 1, &[home.path()]);
+        assert!(!watch.has_changed());
+        std::fs::write(home.path().join("a"), "text").unwrap();
+        assert!(watch.has_changed() && !watch.has_changed());
+        assert_eq!(std::fs::read(home.path().join("a")).unwrap(), b"text");
+        assert!(!watch.has_changed(), "reading woke it");
+        std::fs::write(home.path().join("a"), "other").unwrap();
+        scan(&mut watch, 2, &[home.path()]);
+        assert!(!watch.has_changed(), "that scan has seen it");
+    }
+
+    #[test]
+    fn a_folder_that_moves_stays_watched_and_one_not_asked_for_does_not() {
+        let home = tempfile::tempdir().unwrap();
+        let (old, new) = (home.path().join("old"), home.path().join("new"));
+        std::fs::create_dir_all(old.join("deep")).unwrap();
+        let mut watch = Watch::new();
+        scan(&mut watch, 1, &[&old, &old.join("deep")]);
+        std::fs::rename(&old, &new).unwrap();
+        assert!(watch.has_changed());
+        scan(&mut watch, 2, &[&new, &new.join("deep")]);
+        std::fs::write(new.join("deep/a"), "text").unwrap();
+        assert!(watch.has_changed());
+        scan(&mut watch, 3, &[&new]);
+        assert!(!watch.has_changed(), "the end of a watch counts as a change");
+        std::fs::write(new.join("deep/b"), "text").unwrap();
+        assert!(!watch.has_changed(), "what no scan asks for is still watched");
+        std::fs::remove_dir_all(new.join("deep")).unwrap();
+        assert!(watch.has_changed());
     }
 }
