@@ -26,7 +26,7 @@ use rustix::io::Errno;
 use super::fingerprint::Fingerprint;
 use super::hash::hash_small;
 use super::part::{PART_MODE, PartError, PartStore, RACES_MAX, unique};
-use super::publish::dress;
+use super::publish::{dress, set_time};
 use super::sync;
 use crate::base::chunk::chunk_count;
 use crate::base::{FileEntry, Modified, Root};
@@ -256,7 +256,11 @@ impl Batch {
             fail_point!("small.write")?;
             file.write_all(bytes)?;
             fail_point!("small.dress")?;
-            dress(&file, wanted.modified, wanted.executable)?;
+            // A new file is as plain as it was made.
+            match wanted.executable {
+                true => dress(&file, wanted.modified, true)?,
+                false => set_time(&file, wanted.modified)?,
+            }
             Fingerprint::of(&file)
         };
         match write() {

@@ -26,8 +26,8 @@ use rustix::io::Errno;
 use super::beneath::Beneath;
 use super::is_disk_full;
 use super::part_file::PartFile;
-use crate::base::limits::CHUNK_SIZE_MAX;
 use crate::base::Root;
+use crate::base::limits::CHUNK_SIZE_MAX;
 use crate::io::failpoint::fail_point;
 
 /// Less the umask it becomes the final file's mode.
@@ -116,7 +116,10 @@ impl PartStore {
     /// `Busy` when another download has it open; `DiskFull`; what the system says.
     pub fn open_part(&self, root: &Root, size: u64) -> Result<PartFile, PartError> {
         let path = part_name(root, size);
-        let io = |what| { let path = &path; move |source| self.failed(what, path, size, source) };
+        let io = |what| {
+            let path = &path;
+            move |source| self.failed(what, path, size, source)
+        };
         for _ in 0..RACES_MAX {
             let opened = fail_point!("part.open").and_then(|()| self.open_regular(root, size));
             let file = opened.map_err(io("open"))?;

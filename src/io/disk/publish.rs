@@ -181,12 +181,14 @@ pub(super) fn open_anew(folder: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 /// Sets mode and time. The part was made with the umask applied, so what it left readable may
 /// become executable.
 pub(super) fn dress(file: &File, modified: Modified, executable: bool) -> io::Result<()> {
-    let now = file.metadata()?.permissions().mode() & 0o777;
-    let plain = now & 0o666;
+    let plain = file.metadata()?.permissions().mode() & 0o666;
     let mode = if executable { plain | (plain & 0o444) >> 2 } else { plain };
-    if mode != now {
-        file.set_permissions(Permissions::from_mode(mode))?;
-    }
+    file.set_permissions(Permissions::from_mode(mode))?;
+    set_time(file, modified)
+}
+
+/// Sets the time of the last change of the bytes.
+pub(super) fn set_time(file: &File, modified: Modified) -> io::Result<()> {
     file.set_times(FileTimes::new().set_modified(clamped(modified)))
 }
 
@@ -215,7 +217,12 @@ pub(super) fn after_naming(
 
 /// What was named. Of the state afterwards only ctime is taken, which the renaming itself changes:
 /// should somebody have written meanwhile, the print does not fit the file, and the index sees it.
-pub(super) fn published(into: &Beneath, name: &Name, dressed: Fingerprint, named: &Fingerprint) -> Published {
+pub(super) fn published(
+    into: &Beneath,
+    name: &Name,
+    dressed: Fingerprint,
+    named: &Fingerprint,
+) -> Published {
     let print = Fingerprint { changed: named.changed, ..dressed };
     Published { path: final_path(into, name), print }
 }
@@ -228,7 +235,12 @@ pub(super) fn damaged(into: &Beneath, name: &Name) -> PublishError {
     PublishError::Damaged { path: final_path(into, name) }
 }
 
-pub(super) fn error(into: &Beneath, name: &Name, what: &'static str, source: io::Error) -> PublishError {
+pub(super) fn error(
+    into: &Beneath,
+    name: &Name,
+    what: &'static str,
+    source: io::Error,
+) -> PublishError {
     let path = final_path(into, name);
     match Errno::from_io_error(&source) {
         _ if is_disk_full(&source) => PublishError::DiskFull { path },

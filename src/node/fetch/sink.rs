@@ -111,7 +111,9 @@ impl Sink {
                 let mut rest = bytes;
                 for index in items.iter() {
                     let at = index as usize;
-                    let Some((content, dress)) = contents.get(at).zip(dresses.get(at)) else { break };
+                    let Some((content, dress)) = contents.get(at).zip(dresses.get(at)) else {
+                        break;
+                    };
                     let (file, after) = rest.split_at(rest.len().min(content.size as usize));
                     rest = after;
                     if Root::of(file) == content.root {
