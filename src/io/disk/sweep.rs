@@ -43,7 +43,7 @@ impl PartStore {
             if !is_old(&File::from(folder.try_clone()?).metadata()?, now) {
                 return Ok(());
             }
-            self.remove_from(folder, &|_| true).map(|gone| {
+            remove_from(folder, &|_| true).map(|gone| {
                 log::info!("removed {gone} small files that nobody continues");
             })
         })
@@ -75,19 +75,10 @@ impl PartStore {
             failed = failed.or(went.err());
         }
         let small = self.each_left(|folder| {
-            removed.gone += self.remove_from(folder, unwanted)?;
+            removed.gone += remove_from(folder, unwanted)?;
             Ok(())
         });
         failed.or(small.err()).map_or(Ok(removed), Err)
-    }
-
-    /// Removes what `goes` of the small files of a batch; tells how many went.
-    fn remove_from(&self, folder: &OwnedFd, goes: &dyn Fn(&Root) -> bool) -> io::Result<usize> {
-        let files = files_in(folder)?.into_iter().filter(|(_, root)| goes(root));
-        files.into_iter().try_fold(0, |gone, (name, _)| {
-            rustix::fs::unlinkat(folder, &name, AtFlags::empty())?;
-            Ok(gone + 1)
-        })
     }
 
     /// Removes what `goes`; what is locked is in use, and stays.
@@ -110,6 +101,15 @@ impl PartStore {
         }
         Ok(())
     }
+}
+
+/// Removes what `goes` of the small files of a batch; tells how many went.
+fn remove_from(folder: &OwnedFd, goes: &dyn Fn(&Root) -> bool) -> io::Result<usize> {
+    let files = files_in(folder)?.into_iter().filter(|(_, root)| goes(root));
+    files.into_iter().try_fold(0, |gone, (name, _)| {
+        rustix::fs::unlinkat(folder, &name, AtFlags::empty())?;
+        Ok(gone + 1)
+    })
 }
 
 /// By ctime: mtime becomes that of the sender's file when a part is published, which may fail.

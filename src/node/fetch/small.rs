@@ -3,7 +3,7 @@
 //! Invariant: what cannot be had does not keep the rest from its names; each name has its own result.
 //! Ends with one result a file, or `Halt::Stopped`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::file::{
     Known, Results, Settled, Tally, begin, disk_full, last, order, settle, take_turn, wait_for_room,
@@ -219,25 +219,29 @@ pub(super) fn make_empty(run: &Run<'_>, files: &[Wanted]) -> Result<Results, Hal
 }
 
 fn name_empty(run: &Run<'_>, files: &[Wanted]) -> Result<Vec<Named>, Halt> {
-    let entries: Vec<FileEntry> = files.iter().map(|w| w.entry.clone()).collect();
+    let empty = Root::of(&[]);
+    let right = files.iter().map(|w| &w.entry).filter(|entry| entry.root == empty);
+    let entries: Vec<FileEntry> = right.cloned().collect();
     let batch = open_batch(run)?;
-    let mut seen = BTreeSet::new();
-    for entry in entries.iter().filter(|entry| seen.insert(entry.root)) {
-        if let Err(e) = batch.write(&entry.root, &[], Dress::of(entry)) {
-            let unnamed = || match &e {
-                PartError::DiskFull { .. } => {
-                    Unnamed::Full(Fault::new(FaultKind::DiskFull, e.to_string()))
-                }
-                _ => Unnamed::Other(Fault::other(e.to_string())),
-            };
-            return Ok(files.iter().map(|_| Err(unnamed())).collect());
-        }
+    let made = entries.first().map(|first| batch.write(&empty, &[], Dress::of(first)));
+    if let Some(Err(e)) = made {
+        let unnamed = || match &e {
+            PartError::DiskFull { .. } => {
+                Unnamed::Full(Fault::new(FaultKind::DiskFull, e.to_string()))
+            }
+            _ => Unnamed::Other(Fault::other(e.to_string())),
+        };
+        return Ok(files.iter().map(|_| Err(unnamed())).collect());
     }
-    let put = run.place.put_batch(&batch, &entries);
-    let name = |(entry, put): (&FileEntry, Result<_, Unnamed>)| {
-        put.map(|path| run.report(entry, path, Vec::new()))
+    let mut put = run.place.put_batch(&batch, &entries).into_iter();
+    let name = |entry: &FileEntry| match (entry.root == empty).then(|| put.next()).flatten() {
+        Some(put) => put.map(|path| run.report(entry, path, Vec::new())),
+        None => {
+            let words = format!("{} is said to be empty, but its hash is another's", entry.name);
+            Err(Unnamed::Other(Fault::new(FaultKind::Integrity, words)))
+        }
     };
-    Ok(entries.iter().zip(put).map(name).collect())
+    Ok(files.iter().map(|w| &w.entry).map(name).collect())
 }
 
 /// Which contents are here: left behind by an earlier try, or among this node's own files.
