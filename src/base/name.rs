@@ -99,6 +99,11 @@ impl Name {
         self.0.strip_prefix(&*folder.0).is_some_and(|rest| rest.starts_with('/'))
     }
 
+    /// The folder above; `None` at the top.
+    pub fn parent(&self) -> Option<Name> {
+        self.0.rsplit_once('/').and_then(|(above, _)| Name::parse(above).ok())
+    }
+
     /// Whether a question for `wanted` means this file: it is it, or lies below it.
     pub fn answers(&self, wanted: &Name) -> bool {
         self == wanted || self.is_below(wanted)

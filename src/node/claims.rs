@@ -93,6 +93,8 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::base::Modified;
+    use crate::io::disk::Dress;
     use crate::node::view::From;
 
     fn job(id: u64, name: &str) -> std::sync::Arc<Job> {
@@ -110,7 +112,8 @@ mod tests {
         let claims = Claims::new(parts.clone());
         let [film, song] = [b"film", b"song"].map(|bytes| Root::of(bytes));
         for root in [film, song] {
-            parts.write_small(&root, b"bytes").unwrap();
+            let dress = Dress { modified: Modified::default(), executable: false };
+            parts.new_batch().unwrap().write(&root, b"bytes", dress).unwrap();
             drop(parts.open_part(&root, 9).unwrap());
         }
         let jobs = [(job(7, "film"), film), (job(8, "song"), song)];

@@ -183,7 +183,8 @@ fn ask_tracker(
             Message::LookupAnswer(page) => {
                 owners.extend(page.found.iter().flat_map(|f: &Found| f.owners.iter().copied()));
                 after = page.found.last().map(|f| f.entry.name.clone());
-                if !page.more || after.is_none() || owners.len() >= UNNAMED_MAX {
+                let all = || ctx.peers.lock().all().iter().all(|p| owners.contains(&p.info.id));
+                if !page.more || after.is_none() || owners.len() >= UNNAMED_MAX || all() {
                     return Ok(owners);
                 }
             }

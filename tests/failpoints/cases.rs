@@ -19,8 +19,10 @@ pub enum Scenario {
     Film,
     /// The same, its bytes bare on the wire, in small steps.
     Clear,
-    /// A folder of small files.
+    /// A folder of small files, two of them the same.
     Notes,
+    /// The same, of which a first bob got all and was killed before one had its name.
+    NotesAgain,
     /// A file without bytes.
     Empty,
     /// The film, which bob has under another name.
@@ -100,7 +102,9 @@ const fn bob(scenario: Scenario, point: &'static str) -> Case {
     case(Who::Requester, scenario, point)
 }
 
-use Scenario::{Checkpoint, Clear, CutBack, Empty, Film, Knock, Notes, Reopen, Resume, Twin};
+use Scenario::{
+    Checkpoint, Clear, CutBack, Empty, Film, Knock, Notes, NotesAgain, Reopen, Resume, Twin,
+};
 
 /// Makes two tests of each case, and the list of them.
 macro_rules! cases {
@@ -132,6 +136,9 @@ cases! {
     part_room: bob(Film, "part.room").full();
     part_copy: bob(Twin, "part.copy");
     part_verify: bob(Resume, "part.verify").told();
+    small_folder: bob(Notes, "small.folder").full();
+    small_left: bob(NotesAgain, "small.left").nth(2);
+    small_left_full: bob(NotesAgain, "small.left").nth(2).full();
     fetch_dial: bob(Film, "fetch.dial");
     fetch_open: bob(Film, "fetch.open");
     // The owner begins.
@@ -178,12 +185,11 @@ cases! {
     part_written: bob(Film, "part.written").nth(2).told();
     small_create: bob(Notes, "small.create").nth(2).full();
     small_write: bob(Notes, "small.write").nth(2).full();
-    small_rename: bob(Notes, "small.rename").nth(2).full();
+    small_dress: bob(Notes, "small.dress").nth(2).full();
     fetch_ack: bob(Film, "fetch.ack").nth(2);
     serve_ack: alice(Film, "serve.ack").nth(2);
     serve_acked: alice(Film, "serve.acked").nth(2);
     empty_write: bob(Empty, "small.write").full();
-    empty_copy: bob(Empty, "small.create").nth(2).full();
     // A final name.
     publish_dress: bob(Film, "publish.dress").full();
     publish_sync: bob(Film, "publish.sync").told().anew();
@@ -193,12 +199,10 @@ cases! {
     publish_named: bob(Film, "publish.named").told();
     publish_above: bob(Film, "publish.above").told();
     publish_durable: bob(Film, "publish.durable").told();
-    batch_read: bob(Notes, "batch.read").told();
-    batch_copy: bob(Notes, "small.create").nth(6).full();
-    batch_dress: bob(Notes, "batch.dress").nth(2).full();
+    small_twin: bob(Notes, "small.twin").full();
+    batch_copy: bob(Notes, "small.create").nth(5).full();
     batch_sync: bob(Notes, "batch.sync").full();
     batch_rename: bob(Notes, "batch.rename").nth(2).full();
-    batch_remove: bob(Notes, "batch.remove").nth(2);
     batch_named: bob(Notes, "batch.named").nth(2).told();
     batch_folders: bob(Notes, "batch.folders").told();
     index_arrived: bob(Film, "index.arrived");

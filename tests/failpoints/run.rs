@@ -67,10 +67,10 @@ fn run(case: &Case, what: &str, then: Then) {
 /// Puts alice's files there; returns what bob is to ask for, and what he gets.
 fn lay_out(swarm: &Swarm, scenario: Scenario) -> (&'static str, Vec<(PathBuf, Vec<u8>)>) {
     let (name, files) = match scenario {
-        Scenario::Notes => {
+        Scenario::Notes | Scenario::NotesAgain => {
             let note = |n: u8| noise(n, 2 * KIB + usize::from(n));
-            let at = ["notes/a", "notes/b", "notes/deep/c", "notes/deep/d"];
-            ("notes", at.into_iter().zip((1..).map(note)).collect::<Vec<_>>())
+            let at = ["notes/a", "notes/b", "notes/deep/c", "notes/deep/d", "notes/deep/twin"];
+            ("notes", at.into_iter().zip([1, 2, 3, 4, 1].map(note)).collect::<Vec<_>>())
         }
         Scenario::Empty => ("nothing", vec![("nothing", Vec::new())]),
         _ => ("film", vec![("film", noise(9, FILM))]),
@@ -94,6 +94,7 @@ fn plans(case: &Case, plan: String) -> (Vec<String>, Vec<String>) {
             (Vec::new(), Vec::new())
         }
         Scenario::Resume => (Vec::new(), first("part.written@3=crash")),
+        Scenario::NotesAgain => (Vec::new(), first("batch.rename@1=crash")),
         Scenario::Knock => (Vec::new(), first("fetch.done@1=crash")),
         Scenario::Reopen => (first("serve.sent@2=crash"), Vec::new()),
         Scenario::Checkpoint => return (with("wal.sync@2=EIO", plan), Vec::new()),

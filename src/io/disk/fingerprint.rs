@@ -5,7 +5,10 @@
 
 use std::fs::{File, Metadata};
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
+
+use rustix::fs::AtFlags;
 
 use crate::base::Modified;
 
@@ -39,6 +42,20 @@ impl Fingerprint {
     /// What fstat says.
     pub fn of(file: &File) -> io::Result<Fingerprint> {
         Ok(Fingerprint::new(&file.metadata()?))
+    }
+
+    /// The state of the file `name` in `folder`; a link is not followed.
+    ///
+    /// # Errors
+    /// What fstatat says.
+    pub fn at(folder: BorrowedFd<'_>, name: &str) -> io::Result<Fingerprint> {
+        let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(Fingerprint {
+            size: stat.st_size.cast_unsigned(),
+            modified: moment(stat.st_mtime, stat.st_mtime_nsec.cast_signed()),
+            changed: moment(stat.st_ctime, stat.st_ctime_nsec.cast_signed()),
+            inode: stat.st_ino,
+        })
     }
 
     /// Whether the bytes are the same as far as size, mtime and inode tell: ctime changes too when

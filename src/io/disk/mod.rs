@@ -10,12 +10,13 @@
 //! hash         manifests of files, on all cores
 //! part         files that are still arriving, in `.parvi/parts`     part_file   one of them, open
 //! verify       which chunks of a part are already right
+//! batch        small files that are still arriving     publish_batch   these -> final names
 //! publish      part -> final name, never over another file         durable    what has its name already
 //! sweep        what goes from the parts that nobody wants or continues
-//! staging      who gives small files their names now
 //! sync         one sync for many files
 //! ```
 
+pub mod batch;
 pub mod beneath;
 pub mod datadir;
 pub mod durable;
@@ -24,11 +25,12 @@ pub mod hash;
 pub mod part;
 pub mod part_file;
 pub mod publish;
-mod staging;
+pub mod publish_batch;
 pub mod sweep;
 mod sync;
 pub mod verify;
 
+pub use batch::{Batch, Dress};
 pub use beneath::Beneath;
 pub use datadir::{DataDir, DataDirError};
 pub use durable::make_durable;
@@ -36,7 +38,8 @@ pub use fingerprint::Fingerprint;
 pub use hash::{HashError, hash_file, hash_file_through, hash_small};
 pub use part::{PartError, PartStore};
 pub use part_file::PartFile;
-pub use publish::{PublishError, Published, existing, publish, publish_batch};
+pub use publish::{PublishError, Published, existing, publish};
+pub use publish_batch::publish_batch;
 pub use sweep::Removed;
 pub use verify::verify_part;
 

@@ -5,10 +5,8 @@
 //! one name, and whatever else is found under its path is put away, never followed.
 //!
 //! ```text
-//! <root>.<size>.part      a file that arrives by itself: preallocated, filled in any order, locked
-//! <root>.small            a small file of a batch: complete, of any download that wants it
-//! <root>.<pid>-<n>.stage  one download's copy of that, which gets the final name
-//! <name>.<pid>-<n>.new    either of these two being written
+//! <root>.<size>.part   a file that arrives by itself: preallocated, filled in any order, locked
+//! <pid>-<n>.batch/     the small files of a batch (`batch`)
 //! ```
 //!
 //! Ends in `publish`, in `remove`, or stays for the next attempt.
@@ -21,24 +19,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use parking_lot::Mutex;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::beneath::Beneath;
-use super::hash::hash_small;
 use super::is_disk_full;
 use super::part_file::PartFile;
-use super::staging;
+use crate::base::Root;
 use crate::base::limits::CHUNK_SIZE_MAX;
-use crate::base::{Root, chunk::chunk_count};
 use crate::io::failpoint::fail_point;
 
 /// Less the umask it becomes the final file's mode.
-const PART_MODE: Mode = Mode::from_raw_mode(0o666);
+pub(super) const PART_MODE: Mode = Mode::from_raw_mode(0o666);
 /// How often a part that vanishes under our hands is opened anew.
-const RACES_MAX: usize = 8;
-/// What a small file being written is called at its end.
-const NEW_SUFFIX: &str = ".new";
+pub(super) const RACES_MAX: usize = 8;
 
 /// Why a part cannot be opened or written.
 #[derive(Debug, thiserror::Error)]
@@ -71,21 +66,23 @@ pub enum PartError {
 
 /// The folder of parts. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct PartStore(Arc<Beneath>);
+pub struct PartStore(Arc<Folder>);
+
+#[derive(Debug)]
+struct Folder {
+    beneath: Beneath,
+    /// Held by who looks through the batches that are over.
+    left: Mutex<()>,
+}
 
 impl PartStore {
-    /// Opens the folder `dir`, made if it is missing, and clears what a killed process left half
-    /// written.
+    /// Opens the folder `dir`, made if it is missing.
     ///
     /// # Errors
     /// What mkdir and open say.
     pub fn open(dir: &Path) -> io::Result<PartStore> {
         parvi_wal::make_dir_durable(dir, 0o700)?;
-        let store = PartStore(Arc::new(Beneath::open(dir)?));
-        let alone = staging::alone(store.folder());
-        let staged = |name: &str| alone.is_some() && name.ends_with(".stage");
-        store.sweep(|name, _| name.ends_with(NEW_SUFFIX) || staged(name))?;
-        Ok(store)
+        Ok(PartStore(Arc::new(Folder { beneath: Beneath::open(dir)?, left: Mutex::new(()) })))
     }
 
     /// Whether a chunk has room here, found by writing one that nobody sees.
@@ -100,7 +97,7 @@ impl PartStore {
 
     /// The folder.
     pub fn path(&self) -> &Path {
-        self.0.path()
+        self.0.beneath.path()
     }
 
     /// Removes the folder of parts and the folder around it, where they are empty.
@@ -118,7 +115,11 @@ impl PartStore {
     /// # Errors
     /// `Busy` when another download has it open; `DiskFull`; what the system says.
     pub fn open_part(&self, root: &Root, size: u64) -> Result<PartFile, PartError> {
-        let io = |what| move |source| self.failed(what, root, size, source);
+        let path = part_name(root, size);
+        let io = |what| {
+            let path = &path;
+            move |source| self.failed(what, path, size, source)
+        };
         for _ in 0..RACES_MAX {
             let opened = fail_point!("part.open").and_then(|()| self.open_regular(root, size));
             let file = opened.map_err(io("open"))?;
@@ -136,109 +137,33 @@ impl PartStore {
         Err(PartError::Busy { root: *root })
     }
 
-    /// Keeps the bytes of a small file, replacing what is there. Not synced: `publish_batch` is.
-    ///
-    /// # Errors
-    /// `DiskFull`; what the system says.
-    pub fn write_small(&self, root: &Root, bytes: &[u8]) -> Result<(), PartError> {
-        self.write_as(&small_name(root), bytes)
-            .map(drop)
-            .map_err(|source| self.failed("write", root, bytes.len() as u64, source))
-    }
-
-    /// Whether the small file is there, whole and right.
-    ///
-    /// # Errors
-    /// What the system says, but for a part that is missing.
-    pub fn has_small(&self, root: &Root, size: u64) -> io::Result<bool> {
-        match self.read_small(root, size) {
-            Ok(read) => Ok(read.is_some()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Forgets a part that nobody has open. Tells whether there was one.
     ///
     /// # Errors
     /// `Busy` when a download has it open; what unlink says.
     pub fn remove(&self, root: &Root, size: u64) -> Result<bool, PartError> {
-        let path = self.path().join(part_name(root, size));
-        let io = |what| move |source| self.failed(what, root, size, source);
-        if !path.try_exists().map_err(io("look at"))? {
+        let name = part_name(root, size);
+        let io = |what| {
+            let name = &name;
+            move |source| self.failed(what, name, size, source)
+        };
+        if !self.path().join(&name).try_exists().map_err(io("look at"))? {
             return Ok(false);
         }
         let part = self.open_regular(root, size).map_err(io("open"))?;
         if let Err(TryLockError::WouldBlock) = part.try_lock() {
             return Err(PartError::Busy { root: *root });
         }
-        self.unlink(&part_name(root, size)).map_err(io("remove"))?;
+        self.unlink(&name).map_err(io("remove"))?;
         Ok(true)
     }
 
     pub(super) fn folder(&self) -> BorrowedFd<'_> {
-        self.0.folder()
+        self.0.beneath.folder()
     }
 
-    /// The bytes of the small file, if they are those of `root`.
-    pub(super) fn read_small(&self, root: &Root, size: u64) -> io::Result<Option<Vec<u8>>> {
-        let name = small_name(root);
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match rustix::fs::openat(self.folder(), name, flags, Mode::empty()) {
-            Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => return Ok(None),
-            other => File::from(other?),
-        };
-        let meta = file.metadata()?;
-        if !meta.is_file() || meta.nlink() != 1 || meta.len() != size || chunk_count(size) != 1 {
-            return Ok(None);
-        }
-        let mut bytes = Vec::new();
-        let right = hash_small(&file, size, &mut bytes)? == *root;
-        Ok(right.then_some(bytes))
-    }
-
-    /// Writes `bytes` under `name` in one step: what stands there is always whole.
-    fn write_as(&self, name: &str, bytes: &[u8]) -> io::Result<File> {
-        let new = format!("{name}.{}{NEW_SUFFIX}", unique());
-        fail_point!("small.create")?;
-        let mut file = self.create_locked(&new, || ())?;
-        let mut write = || {
-            fail_point!("small.write")?;
-            file.write_all(bytes)?;
-            self.put_away_folder(name)?;
-            fail_point!("small.rename")?;
-            Ok(rustix::fs::renameat(self.folder(), &new, self.folder(), name)?)
-        };
-        write().inspect_err(|_| self.unlink(&new).unwrap_or_default()).map(|()| file)
-    }
-
-    /// Makes the file `new`, locked while it is written: an unlocked one was left by a killed process,
-    /// for which another may take it before, and remove it. `unlocked` is run then, for tests.
-    fn create_locked(&self, new: &str, unlocked: impl Fn()) -> io::Result<File> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        for _ in 0..RACES_MAX {
-            let file = File::from(rustix::fs::openat(self.folder(), new, flags, PART_MODE)?);
-            unlocked();
-            file.lock()?;
-            if self.has_name(&file, new)? {
-                return Ok(file);
-            }
-        }
-        Err(io::Error::other("it is removed again and again"))
-    }
-
-    /// Writes `bytes` under a name nobody else has; returns that and the file.
-    pub(super) fn stage(&self, root: &Root, bytes: &[u8]) -> io::Result<(String, File)> {
-        let name = format!("{root}.{}.stage", unique());
-        self.write_as(&name, bytes).map(|file| (name, file))
-    }
-
-    /// Forgets a small file that has its final name; another download may have done so before.
-    ///
-    /// # Errors
-    /// What unlink says.
-    pub fn remove_small(&self, root: &Root) -> io::Result<()> {
-        self.unlink(&small_name(root))
+    pub(super) fn left(&self) -> &Mutex<()> {
+        &self.0.left
     }
 
     /// Opens the part for writing, made if it is missing. Anything but a regular file with this
@@ -289,7 +214,7 @@ impl PartStore {
         self.has_name(file, &part_name(root, size))
     }
 
-    fn has_name(&self, file: &File, name: &str) -> io::Result<bool> {
+    pub(super) fn has_name(&self, file: &File, name: &str) -> io::Result<bool> {
         let meta = file.metadata()?;
         match rustix::fs::statat(self.folder(), name, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => Ok(false),
@@ -297,24 +222,26 @@ impl PartStore {
         }
     }
 
-    fn failed(&self, what: &'static str, root: &Root, size: u64, source: io::Error) -> PartError {
+    /// The error for the part called `name`, of `size` bytes.
+    pub(super) fn failed(
+        &self,
+        what: &'static str,
+        name: &str,
+        size: u64,
+        source: io::Error,
+    ) -> PartError {
         if is_disk_full(&source) {
             PartError::DiskFull { folder: self.path().to_owned(), size }
         } else {
-            PartError::Io { what, path: self.path().join(part_name(root, size)), source }
+            PartError::Io { what, path: self.path().join(name), source }
         }
     }
 }
 
 /// What nobody else puts into a name.
-fn unique() -> String {
+pub(super) fn unique() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed))
-}
-
-/// The file name of a small file of a batch.
-fn small_name(root: &Root) -> String {
-    format!("{root}.small")
 }
 
 /// The file name of a part: who lies about a size touches nothing of the true one.

@@ -4,7 +4,7 @@ use crate::base::chunk::{chunk_size, chunk_span};
 use crate::base::{Bitmap, Manifest};
 use crate::io::clock;
 use crate::io::disk::sweep::{PART_AGE_MAX, Removed};
-use crate::io::disk::verify_part;
+use crate::io::disk::{Dress, verify_part};
 use std::os::unix::fs::{FileExt, symlink};
 use std::time::Duration;
 
@@ -118,10 +118,6 @@ fn a_link_a_folder_or_a_pipe_in_place_of_a_part_is_put_away_not_followed() {
     rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
     fill();
     assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
-    symlink(&victim, store.path().join(small_name(&Root::of(b"small")))).unwrap();
-    assert!(!store.has_small(&Root::of(b"small"), 5).unwrap());
-    store.write_small(&Root::of(b"small"), b"small").unwrap();
-    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
 }
 
 #[test]
@@ -214,42 +210,18 @@ fn a_part_that_is_given_back_holds_what_it_received_and_no_more() {
 }
 
 #[test]
-fn small_files_are_whole_or_not_there() {
-    let (_home, store) = store();
-    let root = Root::of(b"hello");
-    assert!(!store.has_small(&root, 5).unwrap());
-    store.write_small(&root, b"hellO").unwrap();
-    assert!(!store.has_small(&root, 5).unwrap(), "wrong bytes were taken for right");
-    store.write_small(&root, b"hello").unwrap();
-    assert!(store.has_small(&root, 5).unwrap());
-    assert!(!store.has_small(&root, 6).unwrap());
-}
-
-#[test]
-fn what_a_killed_process_left_half_written_is_swept() {
-    let (_home, store) = store();
-    let stale = store.path().join(format!("{}.1-1{NEW_SUFFIX}", part_name(&Root::of(b"a"), 4)));
-    let busy = store.path().join(format!("{}.1-2{NEW_SUFFIX}", part_name(&Root::of(b"a"), 4)));
-    std::fs::write(&stale, "half").unwrap();
-    let writer = File::create(&busy).unwrap();
-    writer.lock().unwrap();
-    let staged = store.stage(&Root::of(b"b"), b"b").unwrap().0;
-    let publishing = staging::publishing(store.folder());
-    PartStore::open(store.path()).unwrap();
-    assert!(!stale.exists());
-    assert!(busy.exists(), "somebody writes it");
-    assert!(store.path().join(&staged).exists(), "somebody is about to name it");
-    drop(publishing);
-    PartStore::open(store.path()).unwrap();
-    assert!(!store.path().join(&staged).exists());
-}
-
-#[test]
 fn parts_that_nobody_continues_are_removed_unless_they_are_open() {
     let (_home, store) = store();
     let (left, manifest) = whole(&store, &bytes(2 * CHUNK));
     drop(left);
-    store.write_small(&Root::of(b"small"), b"small").unwrap();
+    let mut batches = Vec::new();
+    for bytes in [&b"small"[..], b"in use"] {
+        let batch = store.new_batch().unwrap();
+        let dress = Dress { modified: Modified::default(), executable: false };
+        batch.write(&Root::of(bytes), bytes, dress).unwrap();
+        batches.push(batch);
+    }
+    drop(batches.remove(0));
     let open = store.open_part(&Root::of(b"open"), 4).unwrap();
     std::fs::write(store.path().join("not ours"), "").unwrap();
     let after = |age: Duration| {
@@ -258,10 +230,10 @@ fn parts_that_nobody_continues_are_removed_unless_they_are_open() {
         store.forget_older(now).unwrap();
         std::fs::read_dir(store.path()).unwrap().count()
     };
-    assert_eq!(after(PART_AGE_MAX - Duration::from_secs(60)), 4);
+    assert_eq!(after(PART_AGE_MAX - Duration::from_secs(60)), 5);
     PartStore::open(store.path()).unwrap();
-    assert_eq!(after(Duration::ZERO), 4, "opening alone removes no part");
-    assert_eq!(after(PART_AGE_MAX + Duration::from_secs(60)), 2, "what is open and not ours");
+    assert_eq!(after(Duration::ZERO), 5, "opening alone removes no part");
+    assert_eq!(after(PART_AGE_MAX + Duration::from_secs(60)), 3, "what is open and not ours");
     assert!(path_of(&store, &open.root(), 4).exists());
     assert!(!path_of(&store, &manifest.root(), 2 * CHUNK as u64).exists());
 }
@@ -281,30 +253,16 @@ fn a_full_disk_is_told_by_its_type_and_gives_back_what_it_took() {
     let big = store.open_part(&Root::of(b"big"), 8 << 20);
     let left = std::fs::read_dir(store.path()).unwrap().count();
     let fits = store.open_part(&Root::of(b"fits"), 900 << 10);
-    let small = store.write_small(&Root::of(b"small"), &bytes(CHUNK));
+    let batch = store.new_batch().unwrap();
+    let dress = Dress { modified: Modified::default(), executable: false };
+    let small = batch.write(&Root::of(b"small"), &bytes(CHUNK), dress);
+    drop(batch);
+    let kept = std::fs::read_dir(store.path()).unwrap().count();
     drop(fits.unwrap());
     drop(store);
     assert!(run("umount", &["-l"]), "the tmpfs is still mounted");
     assert!(matches!(big, Err(PartError::DiskFull { .. })), "{big:?}");
     assert_eq!(left, 0, "the part that did not fit was left");
     assert!(matches!(small, Err(PartError::DiskFull { .. })), "{small:?}");
-}
-
-#[test]
-fn a_small_file_that_another_process_takes_for_a_left_one_is_made_anew() {
-    let (_home, store) = store();
-    let opened = std::cell::Cell::new(0);
-    let open_another = || {
-        opened.set(opened.get() + 1);
-        if opened.get() == 1 {
-            PartStore::open(store.path()).unwrap();
-        }
-    };
-    let file = store.create_locked("one.new", open_another).unwrap();
-    assert!(store.has_name(&file, "one.new").unwrap(), "it is written without a name");
-    assert_eq!(opened.get(), 2);
-    PartStore::open(store.path()).unwrap();
-    assert!(store.has_name(&file, "one.new").unwrap(), "it is locked now");
-    let without_end = || drop(PartStore::open(store.path()).unwrap());
-    store.create_locked("two.new", without_end).unwrap_err();
+    assert_eq!(kept, 1, "what there was no room for was left");
 }

@@ -4,17 +4,13 @@
 //! no other file is ever replaced, not even one that appears at the same moment.
 //!
 //! ```text
-//! one      mode, mtime -> sync file -> make folders -> rename without replacing -> sync folders
-//! a batch  a copy, mode, mtime of each -> one syncfs -> the renames -> sync each folder once
+//! mode, mtime -> sync file -> make folders -> rename without replacing -> sync folders
 //! ```
 //!
 //! On failure the part stays, and nothing has the final name; a part that could not be synced is
-//! removed, since what is in memory says nothing of the disk then. The kernel tells a failed
-//! write-back once to each open file (errseq_t): a descriptor that many batches share would tell it
-//! to one of them only. So each batch opens its own, before it writes. What one sync is worth on
-//! which kernel: `sync`.
+//! removed, since what is in memory says nothing of the disk then. The small files of a batch:
+//! `publish_batch`.
 
-use std::collections::BTreeSet;
 use std::fs::{File, FileTimes, Permissions};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -29,10 +25,9 @@ use super::beneath::{Beneath, rename_noreplace};
 use super::fingerprint::Fingerprint;
 use super::hash::{HashError, hash_file, threads_max};
 use super::is_disk_full;
-use super::part::{PartStore, part_name};
+use super::part::part_name;
 use super::part_file::PartFile;
-use super::{staging, sync};
-use crate::base::{FileEntry, Modified, Name, Root};
+use crate::base::{Modified, Name, Root};
 use crate::io::failpoint::fail_point;
 
 /// Times that file systems can keep, seconds since 1970: 1901 to 2446.
@@ -70,9 +65,8 @@ pub enum PublishError {
         /// The final path.
         path: PathBuf,
     },
-    /// The small file is not kept any more, since another download has just published it: fetch it
-    /// again.
-    #[error("another download has taken the part of {}; ask again", .path.display())]
+    /// The small file is not among the parts any more: fetch it again.
+    #[error("the part of {} was taken away; ask again", .path.display())]
     Missing {
         /// The final path.
         path: PathBuf,
@@ -146,52 +140,6 @@ pub fn publish(
     Ok(published(into, name, print, &named))
 }
 
-/// Gives small files of a batch, kept by `PartStore::write_small`, their names. Each is hashed
-/// once more on the way, and copied: what is kept may be wanted by other downloads, under other
-/// names. It is removed once it is published. The answers are in the order of `files`.
-pub fn publish_batch(
-    store: &PartStore,
-    into: &Beneath,
-    files: &[FileEntry],
-    fsync: bool,
-) -> Vec<Result<Published, PublishError>> {
-    if files.is_empty() {
-        return Vec::new();
-    }
-    let all_failed = |source: io::Error| {
-        let failed = |file: &FileEntry| Err(error(into, &file.name, "sync", again(&source)));
-        files.iter().map(failed).collect()
-    };
-    let _publishing = staging::publishing(store.folder());
-    // Opened before anything is written: it is told of every failure from here on.
-    let watches = match fsync.then(|| Watches::open(store, into)).transpose() {
-        Ok(watches) => watches,
-        Err(source) => return all_failed(source),
-    };
-    let staged: Vec<_> = files.iter().map(|file| stage(store, into, file)).collect();
-    let sync = |watches: &Watches| {
-        fail_point!("batch.sync")?;
-        let parts = staged.iter().flatten().map(|staged| staged.part.as_str());
-        sync::written_since(&watches.parts, || sync::each_in(store.folder(), parts))
-    };
-    if let Some(Err(source)) = watches.as_ref().map(sync) {
-        staged.iter().flatten().for_each(|staged| discard(store, staged));
-        return all_failed(source);
-    }
-    let mut named: Vec<_> = files
-        .iter()
-        .zip(staged)
-        .map(|(file, staged)| staged.and_then(|staged| name_staged(store, into, file, &staged)))
-        .collect();
-    if let Some(Err(source)) = watches.map(|watches| sync_folders(into, &watches.into, files)) {
-        for (file, outcome) in files.iter().zip(&mut named).filter(|(_, n)| n.is_ok()) {
-            *outcome =
-                Err(after_naming(into, &file.name, "sync the folders above", again(&source)));
-        }
-    }
-    named
-}
-
 /// Removes a part whose sync has failed: memory may still have what the disk has lost, and the
 /// next attempt would believe it.
 fn forget(part: &PartFile) {
@@ -224,117 +172,23 @@ pub fn existing(
     }
 }
 
-/// Descriptors of one batch, to sync the file systems of the parts and of the final names.
-struct Watches {
-    parts: OwnedFd,
-    into: OwnedFd,
-}
-
-impl Watches {
-    fn open(store: &PartStore, into: &Beneath) -> io::Result<Watches> {
-        Ok(Watches { parts: open_anew(store.folder())?, into: open_anew(into.folder())? })
-    }
-}
-
 /// The same folder as a new open file; a duplicate would share what the kernel has told already.
 pub(super) fn open_anew(folder: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(folder, ".", flags, Mode::empty())?)
 }
 
-/// A small file that is ready but for its name.
-struct Staged {
-    part: String,
-    print: Fingerprint,
-}
-
-/// Checks what is kept of `file`, and makes and dresses a copy.
-fn stage(store: &PartStore, into: &Beneath, file: &FileEntry) -> Result<Staged, PublishError> {
-    let failed = |what| move |source| error(into, &file.name, what, source);
-    let read = fail_point!("batch.read").and_then(|()| store.read_small(&file.root, file.size));
-    let bytes = match read {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(PublishError::Missing { path: final_path(into, &file.name) });
-        }
-        other => other.map_err(failed("read the part of"))?,
-    };
-    let bytes = bytes.ok_or_else(|| damaged(into, &file.name))?;
-    into.create_parents(&file.name).map_err(failed("make the folders above"))?;
-    let (part, open) = store.stage(&file.root, &bytes).map_err(failed("copy the part of"))?;
-    let dressed = fail_point!("batch.dress")
-        .and_then(|()| dress(&open, file.modified, file.executable))
-        .and_then(|()| Fingerprint::of(&open));
-    match dressed {
-        Ok(print) => Ok(Staged { part, print }),
-        Err(source) => {
-            store.unlink(&part).unwrap_or_default();
-            Err(failed("set time and mode of")(source))
-        }
-    }
-}
-
-/// Removes a copy that did not get its name; one that stays is swept at a later start.
-fn discard(store: &PartStore, staged: &Staged) {
-    if let Err(error) = store.unlink(&staged.part) {
-        log::warn!("could not remove the part {}: {error}", staged.part);
-    }
-}
-
-fn name_staged(
-    store: &PartStore,
-    into: &Beneath,
-    file: &FileEntry,
-    staged: &Staged,
-) -> Result<Published, PublishError> {
-    let failed = |what| move |source| error(into, &file.name, what, source);
-    fail_point!("batch.rename")
-        .and_then(|()| {
-            // Opened again: a batch may have more files than this process may have open.
-            let folder = into.create_parents(&file.name)?;
-            rename_noreplace(store.folder(), &staged.part, &folder, file.name.file_name())
-        })
-        .inspect_err(|_| discard(store, staged))
-        .map_err(failed("name"))?;
-    let removed = fail_point!("batch.remove").and_then(|()| store.remove_small(&file.root));
-    if let Err(error) = removed {
-        log::warn!("could not remove the part of {}: {error}", file.root);
-    }
-    let failed = |what| move |source| after_naming(into, &file.name, what, source);
-    fail_point!("batch.named").map_err(failed("look at"))?;
-    let open = into.open_file(&file.name).map_err(failed("look at"))?;
-    let named = Fingerprint::of(&open).map_err(failed("look at"))?;
-    Ok(published(into, &file.name, staged.print, &named))
-}
-
-/// Syncs every folder on the way to `files` once; `watch` is the outermost, opened for this batch.
-fn sync_folders(into: &Beneath, watch: &OwnedFd, files: &[FileEntry]) -> io::Result<()> {
-    fail_point!("batch.folders")?;
-    let above = |file: &FileEntry| file.name.as_str().rsplit_once('/').map(|(a, _)| a.to_owned());
-    let folders: BTreeSet<String> = files.iter().filter_map(above).collect();
-    let each = || sync_each_folder(into, watch, &folders);
-    if folders.len() > SYNCS_MAX { sync::written_since(watch, each) } else { each() }
-}
-
-fn sync_each_folder(into: &Beneath, watch: &OwnedFd, folders: &BTreeSet<String>) -> io::Result<()> {
-    rustix::fs::fsync(watch)?;
-    for folder in folders {
-        let Ok(name) = Name::parse(folder) else { continue };
-        into.sync_above(&name)?;
-        match into.open_folder(Some(&name)) {
-            // Never made: every file in it has failed already.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            other => rustix::fs::fsync(other?)?,
-        }
-    }
-    Ok(())
-}
-
 /// Sets mode and time. The part was made with the umask applied, so what it left readable may
 /// become executable.
-fn dress(file: &File, modified: Modified, executable: bool) -> io::Result<()> {
+pub(super) fn dress(file: &File, modified: Modified, executable: bool) -> io::Result<()> {
     let plain = file.metadata()?.permissions().mode() & 0o666;
     let mode = if executable { plain | (plain & 0o444) >> 2 } else { plain };
     file.set_permissions(Permissions::from_mode(mode))?;
+    set_time(file, modified)
+}
+
+/// Sets the time of the last change of the bytes.
+pub(super) fn set_time(file: &File, modified: Modified) -> io::Result<()> {
     file.set_times(FileTimes::new().set_modified(clamped(modified)))
 }
 
@@ -352,7 +206,7 @@ fn clamped(modified: Modified) -> SystemTime {
 }
 
 /// An error once the name is there: whatever it is, trying again would find the name taken.
-fn after_naming(
+pub(super) fn after_naming(
     into: &Beneath,
     name: &Name,
     what: &'static str,
@@ -361,28 +215,32 @@ fn after_naming(
     PublishError::Io { what, path: final_path(into, name), source }
 }
 
-/// The same error, for every file that it concerns: a full disk is still known as one.
-fn again(source: &io::Error) -> io::Error {
-    let same = source.raw_os_error().map(io::Error::from_raw_os_error);
-    same.unwrap_or_else(|| io::Error::new(source.kind(), source.to_string()))
-}
-
 /// What was named. Of the state afterwards only ctime is taken, which the renaming itself changes:
 /// should somebody have written meanwhile, the print does not fit the file, and the index sees it.
-fn published(into: &Beneath, name: &Name, dressed: Fingerprint, named: &Fingerprint) -> Published {
+pub(super) fn published(
+    into: &Beneath,
+    name: &Name,
+    dressed: Fingerprint,
+    named: &Fingerprint,
+) -> Published {
     let print = Fingerprint { changed: named.changed, ..dressed };
     Published { path: final_path(into, name), print }
 }
 
-fn final_path(into: &Beneath, name: &Name) -> PathBuf {
+pub(super) fn final_path(into: &Beneath, name: &Name) -> PathBuf {
     into.path().join(Path::new(name.as_str()))
 }
 
-fn damaged(into: &Beneath, name: &Name) -> PublishError {
+pub(super) fn damaged(into: &Beneath, name: &Name) -> PublishError {
     PublishError::Damaged { path: final_path(into, name) }
 }
 
-fn error(into: &Beneath, name: &Name, what: &'static str, source: io::Error) -> PublishError {
+pub(super) fn error(
+    into: &Beneath,
+    name: &Name,
+    what: &'static str,
+    source: io::Error,
+) -> PublishError {
     let path = final_path(into, name);
     match Errno::from_io_error(&source) {
         _ if is_disk_full(&source) => PublishError::DiskFull { path },

@@ -1,4 +1,5 @@
 use super::*;
+use crate::io::disk::PartStore;
 use std::os::unix::fs::{MetadataExt, symlink};
 
 struct World {
@@ -39,11 +40,6 @@ impl World {
 
 fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
-}
-
-fn entry(text: &str, bytes: &[u8]) -> FileEntry {
-    let (size, root) = (bytes.len() as u64, Root::of(bytes));
-    FileEntry { name: name(text), size, root, modified: WHEN, executable: text.ends_with(".sh") }
 }
 
 #[test]
@@ -138,76 +134,6 @@ fn of_eight_that_want_one_name_exactly_one_gets_it() {
         assert_eq!(won, 1, "round {round}");
         assert_eq!(world.parts_left(), 7);
     }
-}
-
-#[test]
-fn a_batch_gets_its_names_twins_included() {
-    let world = World::new();
-    std::fs::write(world.path("taken"), "before").unwrap();
-    let files = [
-        entry("a/one", b"one"),
-        entry("a/b/two.sh", b"two"),
-        entry("twin", b"one"),
-        entry("a/empty", b""),
-        entry("a/empty too", b""),
-        entry("taken", b"taken"),
-        entry("never", b"never written"),
-        entry("wrong", b"right"),
-    ];
-    for bytes in [&b"one"[..], b"two", b"", b"taken"] {
-        world.store.write_small(&Root::of(bytes), bytes).unwrap();
-    }
-    world.store.write_small(&Root::of(b"right"), b"wrong").unwrap();
-    let outcomes = publish_batch(&world.store, &world.into, &files, true);
-    for (file, outcome) in files.iter().zip(&outcomes) {
-        match file.name.as_str() {
-            "taken" => assert!(matches!(outcome, Err(PublishError::Exists { .. }))),
-            "never" => assert!(matches!(outcome, Err(PublishError::Missing { .. }))),
-            "wrong" => assert!(matches!(outcome, Err(PublishError::Damaged { .. }))),
-            _ => {
-                let published = outcome.as_ref().unwrap();
-                let meta = published.path.metadata().unwrap();
-                assert_eq!(Root::of(&std::fs::read(&published.path).unwrap()), file.root);
-                assert_eq!(meta.mode() & 0o100 != 0, file.executable);
-                assert_eq!((meta.mtime(), meta.nlink()), (WHEN.secs, 1));
-                assert_eq!(published.print, Fingerprint::new(&meta));
-            }
-        }
-    }
-    assert_eq!(std::fs::read(world.path("taken")).unwrap(), b"before");
-    assert!(!world.path("never").exists() && !world.path("wrong").exists());
-    assert_eq!(world.parts_left(), 2, "what is kept of `taken` and `wrong`");
-}
-
-#[test]
-fn downloads_that_share_a_small_content_do_not_break_each_other() {
-    let world = World::new();
-    let root = Root::of(b"shared");
-    let [one, two] = ["one", "two"].map(|text| [entry(text, b"shared")]);
-    world.store.write_small(&root, b"shared").unwrap();
-    let part = world.part(b"shared");
-    let staged = stage(&world.store, &world.into, &one[0]).unwrap();
-    assert!(publish_batch(&world.store, &world.into, &two, true)[0].is_ok());
-    assert!(name_staged(&world.store, &world.into, &one[0], &staged).is_ok());
-    let again = publish_batch(&world.store, &world.into, &[entry("three", b"shared")], false);
-    assert!(matches!(again[0], Err(PublishError::Missing { .. })), "{again:?}");
-    publish(part, &world.into, &name("alone"), WHEN, false, false).unwrap();
-    for name in ["one", "two", "alone"] {
-        assert_eq!(std::fs::read(world.path(name)).unwrap(), b"shared");
-        assert_eq!(world.path(name).metadata().unwrap().nlink(), 1);
-    }
-    assert_eq!(world.parts_left(), 0);
-}
-
-#[test]
-fn a_batch_over_many_folders_is_published() {
-    let world = World::new();
-    let files: Vec<_> = (0..100_u8).map(|i| entry(&format!("{i}/file"), &[i])).collect();
-    for i in 0..100 {
-        world.store.write_small(&Root::of(&[i]), &[i]).unwrap();
-    }
-    assert!(publish_batch(&world.store, &world.into, &files, true).iter().all(Result::is_ok));
-    assert_eq!(world.parts_left(), 0);
 }
 
 #[test]

@@ -1,15 +1,16 @@
-//! What goes from the folder of parts: what nobody wants, what nobody continues, and what a killed
-//! process has left half written.
+//! What goes from the folder of parts: what nobody wants, and what nobody continues.
 //!
 //! Invariant: nothing goes that is not ours by its name, and nothing that somebody has locked.
 
 use std::fs::{File, Metadata};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 
+use super::batch::files_in;
 use super::part::{PartError, PartStore};
 use crate::base::{Modified, Root};
 use crate::io::clock;
@@ -37,7 +38,15 @@ impl PartStore {
     }
 
     pub(super) fn forget_older(&self, now: Modified) -> io::Result<()> {
-        self.sweep(|name, meta| is_ours(name) && meta.is_file() && is_old(meta, now))
+        self.sweep(|name, meta| name.ends_with(".part") && meta.is_file() && is_old(meta, now))?;
+        self.each_left(|folder| {
+            if !is_old(&File::from(folder.try_clone()?).metadata()?, now) {
+                return Ok(());
+            }
+            remove_from(folder, &|_| true).map(|gone| {
+                log::info!("removed {gone} small files that nobody continues");
+            })
+        })
     }
 
     /// Forgets what is kept of the contents that `unwanted` names, but for what somebody has open.
@@ -53,22 +62,23 @@ impl PartStore {
             };
             let Some(root) = stem.parse().ok().filter(unwanted) else { continue };
             let size = suffix.strip_suffix(".part").and_then(|size| size.parse().ok());
-            let went = match (suffix, size) {
-                (_, Some(size)) => match self.remove(&root, size) {
-                    Err(PartError::Busy { .. }) => {
-                        removed.in_use.push(root);
-                        continue;
-                    }
-                    Err(PartError::Io { source, .. }) => Err(source),
-                    other => other.map_err(|error| io::Error::other(error.to_string())),
-                },
-                ("small", None) => self.remove_small(&root).map(|()| true),
-                _ => continue,
+            let Some(size) = size else { continue };
+            let went = match self.remove(&root, size) {
+                Err(PartError::Busy { .. }) => {
+                    removed.in_use.push(root);
+                    continue;
+                }
+                Err(PartError::Io { source, .. }) => Err(source),
+                other => other.map_err(|error| io::Error::other(error.to_string())),
             };
             removed.gone += usize::from(went.as_ref().is_ok_and(|gone| *gone));
             failed = failed.or(went.err());
         }
-        failed.map_or(Ok(removed), Err)
+        let small = self.each_left(|folder| {
+            removed.gone += remove_from(folder, unwanted)?;
+            Ok(())
+        });
+        failed.or(small.err()).map_or(Ok(removed), Err)
     }
 
     /// Removes what `goes`; what is locked is in use, and stays.
@@ -93,9 +103,13 @@ impl PartStore {
     }
 }
 
-/// Whether a file of that name is a part.
-fn is_ours(name: &str) -> bool {
-    [".part", ".small", ".stage"].iter().any(|suffix| name.ends_with(suffix))
+/// Removes what `goes` of the small files of a batch; tells how many went.
+fn remove_from(folder: &OwnedFd, goes: &dyn Fn(&Root) -> bool) -> io::Result<usize> {
+    let files = files_in(folder)?.into_iter().filter(|(_, root)| goes(root));
+    files.into_iter().try_fold(0, |gone, (name, _)| {
+        rustix::fs::unlinkat(folder, &name, AtFlags::empty())?;
+        Ok(gone + 1)
+    })
 }
 
 /// By ctime: mtime becomes that of the sender's file when a part is published, which may fail.

@@ -204,21 +204,20 @@ impl Index {
         self.tell();
     }
 
-    /// Takes a file in that was just verified and published into `downloaded/`, unread.
+    /// Takes files in that were just verified and published into `downloaded/`, unread; a file of
+    /// several chunks comes alone, with its manifest.
     pub fn publish_downloaded(
         &self,
-        entry: &FileEntry,
-        manifest: Option<Arc<Manifest>>,
-        published: &Published,
+        files: &[(&FileEntry, &Published)],
+        manifest: Option<&Arc<Manifest>>,
     ) {
-        let record = Record {
-            print: published.print,
-            root: entry.root,
-            executable: entry.executable,
-            live: true,
-            scan: 0,
-        };
-        self.state.lock().insert(&(DOWNLOADED, entry.name.clone()), record, manifest);
+        let mut state = self.state.lock();
+        for (entry, published) in files {
+            let FileEntry { root, executable, .. } = **entry;
+            let record = Record { print: published.print, root, executable, live: true, scan: 0 };
+            state.insert(&(DOWNLOADED, entry.name.clone()), record, manifest.cloned());
+        }
+        drop(state);
         self.tell();
     }
 

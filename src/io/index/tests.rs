@@ -538,7 +538,7 @@ fn a_published_download_is_served_without_being_read_again() {
         executable: true,
     };
     let published = publish(part, &into, &entry.name, entry.modified, true, false).unwrap();
-    world.index().publish_downloaded(&entry, None, &published);
+    world.index().publish_downloaded(&[(&entry, &published)], None);
     assert_eq!(world.served("just arrived").unwrap(), "just arrived");
     assert_eq!(world.index().find(&entry.name, None).0, [entry]);
     world.settle();

@@ -127,7 +127,12 @@ impl Run<'_> {
     fn look_around(&self, wanted: Vec<Wanted>) -> Result<(Results, Vec<Wanted>), Halt> {
         self.progress().set(TransferState::Preparing, "looking at what is here already");
         let (mut results, mut missing, mut here) = (Vec::new(), Vec::new(), Vec::new());
+        let mut absent = Absent::default();
         for w in wanted {
+            if absent.covers(&w.entry.name, self.place) {
+                missing.push(w);
+                continue;
+            }
             match self.place.look(&w.entry, &|| self.stopped()) {
                 There::Stopped => return Err(Halt::Stopped),
                 There::Nothing => missing.push(w),
@@ -154,6 +159,28 @@ impl Run<'_> {
             results.push(Ok(self.report(entry, path, Vec::new())));
         }
         Ok((results, missing))
+    }
+}
+
+/// A folder that is not there: nothing below it is looked for. Files come sorted by their names.
+#[derive(Default)]
+struct Absent {
+    /// The folder above the last file.
+    above: Option<Name>,
+    missing: Option<Name>,
+}
+
+impl Absent {
+    fn covers(&mut self, name: &Name, place: &Place) -> bool {
+        if self.missing.as_ref().is_some_and(|folder| name.is_below(folder)) {
+            return true;
+        }
+        let above = name.parent();
+        if above != self.above {
+            self.missing = above.as_ref().and_then(|above| place.missing(above));
+            self.above = above;
+        }
+        self.missing.is_some()
     }
 }
 

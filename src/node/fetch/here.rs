@@ -6,7 +6,7 @@
 
 use super::place::Place;
 use crate::base::{Manifest, Root};
-use crate::io::disk::{self, PartFile};
+use crate::io::disk::{self, Batch, Dress, PartFile};
 use crate::io::index::Served;
 use crate::wire::message::transfer::Content;
 
@@ -24,15 +24,15 @@ pub(super) fn copy_large(place: &Place, part: &PartFile, stop: &dyn Fn() -> bool
     }
 }
 
-/// Keeps a small file that is here; tells whether it is kept now.
-pub(super) fn copy_small(place: &Place, content: Content) -> bool {
+/// Keeps a small file that is here for `batch`; tells whether it is kept now.
+pub(super) fn copy_small(place: &Place, batch: &Batch, content: Content, dress: Dress) -> bool {
     let Some(served) = own(place, &content.root, content.size) else { return false };
     let mut bytes = Vec::new();
     let right = disk::hash_small(&served.file, content.size, &mut bytes);
     if !right.is_ok_and(|root| root == content.root) {
         return false;
     }
-    let kept = place.parts.write_small(&content.root, &bytes);
+    let kept = batch.write(&content.root, &bytes, dress);
     kept.inspect_err(|e| log::info!(target: "fetch", "{} is not copied: {e}", content.root)).is_ok()
 }
 

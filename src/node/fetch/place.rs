@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base::{Fault, FaultKind, FileEntry, Manifest, Name};
-use crate::io::disk::{self, Beneath, PartFile, PartStore, PublishError, Published};
+use crate::io::disk::{self, Batch, Beneath, PartFile, PartStore, PublishError, Published};
 use crate::io::failpoint::fail_point;
 use crate::io::index::Index;
 use crate::node::claims::Claims;
@@ -49,7 +49,7 @@ pub(in crate::node) enum Unput {
 
 /// Why a small file that has arrived has no name.
 pub(in crate::node) enum Unnamed {
-    /// Another download of the same content has taken what was kept of it: have it again.
+    /// What was kept of it was taken away: have it again.
     Taken(Fault),
     /// There is no room for it; passes when there is.
     Full(Fault),
@@ -82,6 +82,15 @@ impl Place {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => There::Stopped,
             Err(e) => There::Other(e.to_string()),
         }
+    }
+
+    /// The outermost of `folder` and the folders above it that is not there.
+    pub(in crate::node) fn missing(&self, folder: &Name) -> Option<Name> {
+        let gone = |e: io::Error| e.kind() == io::ErrorKind::NotFound;
+        if !self.into.open_folder(Some(folder)).is_err_and(gone) {
+            return None;
+        }
+        folder.parent().and_then(|above| self.missing(&above)).or_else(|| Some(folder.clone()))
     }
 
     /// Makes files that are here, and the folders above them, durable, unless that is not wanted.
@@ -122,7 +131,7 @@ impl Place {
             }
         }
         let published = put.map_err(|e| Unput::Fault(fault(&entry.name, &e)))?;
-        self.arrived(entry, Some(manifest), &published);
+        self.arrived(&[(entry, &published)], Some(manifest));
         Ok(published.path)
     }
 
@@ -132,11 +141,7 @@ impl Place {
         self.make_durable(std::slice::from_ref(name)).map_err(|e| {
             Fault::other(format!("{name} is here already, but could not be synced: {e}"))
         })?;
-        let removed = match self.parts.remove(root, *size) {
-            Ok(_) => self.parts.remove_small(root).map_err(|e| e.to_string()),
-            Err(e) => Err(e.to_string()),
-        };
-        if let Err(e) = removed {
+        if let Err(e) = self.parts.remove(root, *size) {
             log::info!(target: "fetch", "what was kept of {name} stays: {e}");
         }
         Ok(self.path_of(name))
@@ -146,13 +151,18 @@ impl Place {
     /// file, in their order.
     pub(in crate::node) fn put_batch(
         &self,
+        batch: &Batch,
         entries: &[FileEntry],
     ) -> Vec<Result<PathBuf, Unnamed>> {
-        let results = disk::publish_batch(&self.parts, &self.into, entries, self.fsync);
+        let results = disk::publish_batch(batch, &self.into, entries, self.fsync);
+        let arrived: Vec<_> =
+            entries.iter().zip(&results).filter_map(|(e, r)| Some((e, r.as_ref().ok()?))).collect();
+        self.arrived(&arrived, None);
         let named = |(entry, result): (&FileEntry, Result<Published, PublishError>)| {
             if let Err(PublishError::Exists { .. }) = result
                 && let There::Same = self.look(entry, &|| false)
             {
+                batch.forget(&entry.root);
                 return self.put_before(entry).map_err(Unnamed::Other);
             }
             let published = result.map_err(|e| match e {
@@ -160,18 +170,17 @@ impl Place {
                 PublishError::DiskFull { .. } => Unnamed::Full(fault(&entry.name, &e)),
                 _ => Unnamed::Other(fault(&entry.name, &e)),
             })?;
-            self.arrived(entry, None, &published);
             Ok(published.path)
         };
         entries.iter().zip(results).map(named).collect()
     }
 
-    fn arrived(&self, entry: &FileEntry, manifest: Option<&Manifest>, published: &Published) {
+    fn arrived(&self, files: &[(&FileEntry, &Published)], manifest: Option<&Manifest>) {
         // The scanner finds what the index was not told of.
         if let Some(index) = &self.index
             && fail_point!("index.arrived").is_ok()
         {
-            index.publish_downloaded(entry, manifest.cloned().map(Arc::new), published);
+            index.publish_downloaded(files, manifest.cloned().map(Arc::new).as_ref());
         }
     }
 }
@@ -192,6 +201,7 @@ fn fault(name: &Name, error: &PublishError) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::disk::Dress;
     use crate::node::samples::hit;
 
     fn place(home: &std::path::Path) -> Place {
@@ -211,8 +221,9 @@ mod tests {
 
     fn put_small(place: &Place, content: &[u8]) -> Result<PathBuf, Unnamed> {
         let entry = hit("film", content, &[]).entry;
-        place.parts.write_small(&entry.root, content).unwrap();
-        place.put_batch(&[entry]).pop().unwrap()
+        let batch = place.parts.new_batch().unwrap();
+        batch.write(&entry.root, content, Dress::of(&entry)).unwrap();
+        place.put_batch(&batch, &[entry]).pop().unwrap()
     }
 
     #[test]

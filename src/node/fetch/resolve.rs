@@ -130,6 +130,9 @@ fn one_root_each(wanted: Vec<Wanted>) -> Vec<Wanted> {
 }
 
 fn rank(mut sizes: Vec<Wanted>) -> Option<Wanted> {
+    if sizes.len() == 1 {
+        return sizes.pop();
+    }
     let mut says: BTreeMap<_, usize> = BTreeMap::new();
     for peer in sizes.iter().flat_map(|w| &w.owners) {
         *says.entry(peer.id).or_default() += 1;
@@ -152,6 +155,10 @@ fn rank(mut sizes: Vec<Wanted>) -> Option<Wanted> {
 
 /// Refuses to guess between two contents of one name.
 fn one_content_each(wanted: Vec<Wanted>) -> Result<Vec<Wanted>, Fault> {
+    let names = wanted.iter().map(|w| &w.entry.name);
+    if names.clone().zip(names.skip(1)).all(|(a, b)| a < b) {
+        return Ok(wanted);
+    }
     let mut by_name: BTreeMap<&Name, Vec<(&Root, &Wanted)>> = BTreeMap::new();
     for w in &wanted {
         by_name.entry(&w.entry.name).or_default().push((&w.entry.root, w));

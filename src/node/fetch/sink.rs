@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::base::chunk::chunk_span;
 use crate::base::{Manifest, Range, Root};
-use crate::io::disk::{self, PartError, PartFile, PartStore};
+use crate::io::disk::{self, Batch, Dress, PartError, PartFile};
 use crate::wire::message::transfer::Content;
 
 /// What became of a run of bytes.
@@ -62,9 +62,11 @@ pub(super) enum Sink {
     /// Small files, each of them whole.
     Batch {
         /// Where.
-        store: PartStore,
+        batch: Batch,
         /// What each file must hash to.
         contents: Vec<Content>,
+        /// What each of them gets beside its bytes.
+        dresses: Vec<Dress>,
     },
 }
 
@@ -105,14 +107,17 @@ impl Sink {
                     written.corrupt.push(index);
                 }
             }
-            Sink::Batch { store, contents } => {
+            Sink::Batch { batch, contents, dresses } => {
                 let mut rest = bytes;
                 for index in items.iter() {
-                    let Some(content) = contents.get(index as usize) else { break };
+                    let at = index as usize;
+                    let Some((content, dress)) = contents.get(at).zip(dresses.get(at)) else {
+                        break;
+                    };
                     let (file, after) = rest.split_at(rest.len().min(content.size as usize));
                     rest = after;
                     if Root::of(file) == content.root {
-                        store.write_small(&content.root, file)?;
+                        batch.write(&content.root, file, *dress)?;
                         written.good.push(index);
                     } else {
                         written.corrupt.push(index);

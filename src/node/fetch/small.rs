@@ -3,7 +3,7 @@
 //! Invariant: what cannot be had does not keep the rest from its names; each name has its own result.
 //! Ends with one result a file, or `Halt::Stopped`.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::file::{
     Known, Results, Settled, Tally, begin, disk_full, last, order, settle, take_turn, wait_for_room,
@@ -15,8 +15,8 @@ use super::run::{Halt, Run};
 use super::set::{Fetch, Last};
 use super::sink::Sink;
 use crate::base::limits::BATCH_FILES_MAX;
-use crate::base::{Bitmap, Fault, FaultKind, FileEntry};
-use crate::io::disk::{self, PartError};
+use crate::base::{Bitmap, Fault, FaultKind, FileEntry, Modified, Root};
+use crate::io::disk::{Batch, Dress, PartError};
 use crate::logic::batch::set_key;
 use crate::node::view::{DownloadReport, TransferState};
 use crate::wire::List;
@@ -100,10 +100,13 @@ fn try_batch(
 ) -> Result<Vec<Named>, Halt> {
     let set = Set::Batch(List::of(contents.to_vec()));
     let _turn = take_turn(run, &set)?;
+    let items = Items::of(contents, files);
     loop {
-        let have = check_small(run, contents)?;
+        let batch = open_batch(run)?;
+        let have = check_small(run, &batch, contents, &items.dresses)?;
         tally.found(run, have.iter().map(|i| contents[i as usize].size).sum());
-        let sink = Sink::Batch { store: run.place.parts.clone(), contents: contents.to_vec() };
+        let (contents, dresses) = (contents.to_vec(), items.dresses.clone());
+        let sink = Sink::Batch { batch, contents, dresses };
         let fetch = begin(run, set.clone(), sink, have, files);
         let end = fetch.run(&order(run, files));
         tally.fetched(&fetch);
@@ -122,12 +125,12 @@ fn try_batch(
         };
         let work = run.progress().works();
         run.progress().set(TransferState::Finishing, "");
-        fetch.take_sink();
+        let Some(Sink::Batch { batch, .. }) = fetch.take_sink() else { return Err(Halt::Stopped) };
         let fault = match &missing {
             Some(Halt::Fault(fault) | Halt::All(fault)) => Some(fault),
             _ => None,
         };
-        let results = name_batch(run, &fetch, contents, files, fault);
+        let results = name_batch(run, &fetch, &batch, (&items, files), fault);
         drop(work);
         let named = results.iter().all(Result::is_ok);
         if named {
@@ -141,22 +144,54 @@ fn try_batch(
     }
 }
 
+/// Which item of a set each file is, and what the items get beside their bytes.
+struct Items {
+    of: BTreeMap<Root, u32>,
+    dresses: Vec<Dress>,
+}
+
+impl Items {
+    /// An item is dressed as the first file that it is; a twin is a copy.
+    fn of(contents: &[Content], files: &[Wanted]) -> Items {
+        let of: BTreeMap<Root, u32> = contents.iter().map(|c| c.root).zip(0..).collect();
+        let plain = Dress { modified: Modified::default(), executable: false };
+        let mut dresses = vec![plain; contents.len()];
+        for file in files.iter().rev() {
+            if let Some(at) = of.get(&file.entry.root) {
+                dresses[*at as usize] = Dress::of(&file.entry);
+            }
+        }
+        Items { of, dresses }
+    }
+}
+
+/// The folder in which a batch arrives. Who may wait waits for room.
+fn open_batch(run: &Run<'_>) -> Result<Batch, Halt> {
+    loop {
+        match run.place.parts.new_batch() {
+            Ok(batch) => return Ok(batch),
+            Err(e @ PartError::DiskFull { .. }) => disk_full(run, &e.to_string())?,
+            Err(e) => return Err(Fault::other(e.to_string()).into()),
+        }
+    }
+}
+
 /// Names what has arrived of a batch; `missing` is why the rest has not.
 fn name_batch(
     run: &Run<'_>,
     fetch: &Fetch,
-    contents: &[Content],
-    files: &[Wanted],
+    batch: &Batch,
+    (items, files): (&Items, &[Wanted]),
     missing: Option<&Fault>,
 ) -> Vec<Named> {
-    let item = |w: &Wanted| contents.iter().position(|c| c.root == w.entry.root);
-    let is_here = |w: &Wanted| item(w).is_some_and(|i| fetch.has(i as u32));
+    let item = |w: &Wanted| items.of.get(&w.entry.root).copied();
+    let is_here = |w: &Wanted| item(w).is_some_and(|i| fetch.has(i));
     let here = files.iter().filter(|w| is_here(w));
     let entries: Vec<FileEntry> = here.map(|w| w.entry.clone()).collect();
-    let mut put = run.place.put_batch(&entries).into_iter();
+    let mut put = run.place.put_batch(batch, &entries).into_iter();
     let name = |wanted: &Wanted| match is_here(wanted).then(|| put.next()).flatten() {
         Some(put) => {
-            let sources = item(wanted).map(|i| fetch.sources_of(i as u32)).unwrap_or_default();
+            let sources = item(wanted).map(|i| fetch.sources_of(i)).unwrap_or_default();
             put.map(|path| run.report(&wanted.entry, path, sources))
         }
         None => {
@@ -176,44 +211,59 @@ pub(super) fn make_empty(run: &Run<'_>, files: &[Wanted]) -> Result<Results, Hal
             if run.stopped() {
                 return Err(Halt::Stopped);
             }
-            named.append(&mut name_empty(run, piece));
+            named.append(&mut name_empty(run, piece)?);
         }
         Ok(named)
     };
     had_again(&[], files, attempt, |fault| room(run, fault))
 }
 
-fn name_empty(run: &Run<'_>, files: &[Wanted]) -> Vec<Named> {
-    let entries: Vec<FileEntry> = files.iter().map(|w| w.entry.clone()).collect();
-    let roots: BTreeSet<_> = entries.iter().map(|entry| entry.root).collect();
-    for root in &roots {
-        if let Err(e) = run.place.parts.write_small(root, &[]) {
-            let unnamed = || match &e {
-                PartError::DiskFull { .. } => {
-                    Unnamed::Full(Fault::new(FaultKind::DiskFull, e.to_string()))
-                }
-                _ => Unnamed::Other(Fault::other(e.to_string())),
-            };
-            return files.iter().map(|_| Err(unnamed())).collect();
-        }
+fn name_empty(run: &Run<'_>, files: &[Wanted]) -> Result<Vec<Named>, Halt> {
+    let empty = Root::of(&[]);
+    let right = files.iter().map(|w| &w.entry).filter(|entry| entry.root == empty);
+    let entries: Vec<FileEntry> = right.cloned().collect();
+    let batch = open_batch(run)?;
+    let made = entries.first().map(|first| batch.write(&empty, &[], Dress::of(first)));
+    if let Some(Err(e)) = made {
+        let unnamed = || match &e {
+            PartError::DiskFull { .. } => {
+                Unnamed::Full(Fault::new(FaultKind::DiskFull, e.to_string()))
+            }
+            _ => Unnamed::Other(Fault::other(e.to_string())),
+        };
+        return Ok(files.iter().map(|_| Err(unnamed())).collect());
     }
-    let put = run.place.put_batch(&entries);
-    let name = |(entry, put): (&FileEntry, Result<_, Unnamed>)| {
-        put.map(|path| run.report(entry, path, Vec::new()))
+    let mut put = run.place.put_batch(&batch, &entries).into_iter();
+    let name = |entry: &FileEntry| match (entry.root == empty).then(|| put.next()).flatten() {
+        Some(put) => put.map(|path| run.report(entry, path, Vec::new())),
+        None => {
+            let words = format!("{} is said to be empty, but its hash is another's", entry.name);
+            Err(Unnamed::Other(Fault::new(FaultKind::Integrity, words)))
+        }
     };
-    entries.iter().zip(put).map(name).collect()
+    Ok(files.iter().map(|w| &w.entry).map(name).collect())
 }
 
-fn check_small(run: &Run<'_>, contents: &[Content]) -> Result<Bitmap, Halt> {
+/// Which contents are here: left behind by an earlier try, or among this node's own files.
+fn check_small(
+    run: &Run<'_>,
+    batch: &Batch,
+    contents: &[Content],
+    dresses: &[Dress],
+) -> Result<Bitmap, Halt> {
     let _work = run.progress().works();
+    let dressed = contents.iter().zip(dresses);
+    let wanted = dressed.clone().map(|(c, dress)| ((c.root, c.size), *dress)).collect();
+    if let Err(e) = batch.take_left(&wanted) {
+        log::warn!(target: "fetch", "small files that were left are fetched again: {e}");
+    }
     let mut have = Bitmap::none(contents.len() as u32);
-    for (index, content) in (0_u32..).zip(contents) {
-        match run.place.parts.has_small(&content.root, content.size) {
-            Ok(true) => have.insert(index),
-            Ok(false) => here::copy_small(run.place, *content) && have.insert(index),
-            Err(e) if disk::is_disk_full(&e) => false,
-            Err(e) => return Err(Fault::other(format!("could not look at a part: {e}")).into()),
-        };
+    for (index, (content, dress)) in (0_u32..).zip(dressed) {
+        if batch.has(&content.root, content.size)
+            || here::copy_small(run.place, batch, *content, *dress)
+        {
+            have.insert(index);
+        }
     }
     Ok(have)
 }

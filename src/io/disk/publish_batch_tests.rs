@@ -1,0 +1,155 @@
+use super::*;
+use crate::base::Modified;
+use crate::io::disk::{Dress, PartStore, publish};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+struct World {
+    home: tempfile::TempDir,
+    store: PartStore,
+    into: Beneath,
+}
+
+const WHEN: Modified = Modified { secs: 1_000_000_000, nanos: 123_456_789 };
+
+impl World {
+    fn new() -> World {
+        let home = tempfile::tempdir().unwrap();
+        let store = PartStore::open(&home.path().join(".parvi/parts")).unwrap();
+        std::fs::create_dir(home.path().join("downloaded")).unwrap();
+        let into = Beneath::open(&home.path().join("downloaded")).unwrap();
+        World { home, store, into }
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.home.path().join("downloaded").join(below)
+    }
+
+    /// A batch to which each of these has come once.
+    fn batch(&self, contents: &[&[u8]]) -> Batch {
+        let batch = self.store.new_batch().unwrap();
+        for bytes in contents {
+            let dress = Dress { modified: WHEN, executable: false };
+            batch.write(&Root::of(bytes), bytes, dress).unwrap();
+        }
+        batch
+    }
+
+    /// Files among the parts, however deep.
+    fn parts_left(&self) -> usize {
+        let folders = std::fs::read_dir(self.store.path()).unwrap();
+        folders.map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap().count()).sum()
+    }
+}
+
+fn entry(text: &str, bytes: &[u8]) -> FileEntry {
+    let (name, size, root) = (text.parse().unwrap(), bytes.len() as u64, Root::of(bytes));
+    FileEntry { name, size, root, modified: WHEN, executable: text.ends_with(".sh") }
+}
+
+#[test]
+fn a_batch_gets_its_names_twins_included() {
+    let world = World::new();
+    std::fs::write(world.path("taken"), "before").unwrap();
+    let files = [
+        entry("a/one", b"one"),
+        entry("a/b/two.sh", b"two"),
+        entry("twin", b"one"),
+        entry("a/twin.sh", b"one"),
+        entry("a/empty", b""),
+        entry("a/empty too", b""),
+        entry("taken", b"taken"),
+        entry("never", b"never written"),
+    ];
+    let batch = world.batch(&[b"one", b"two", b"", b"taken"]);
+    let outcomes = publish_batch(&batch, &world.into, &files, true);
+    for (file, outcome) in files.iter().zip(&outcomes) {
+        match file.name.as_str() {
+            "taken" => assert!(matches!(outcome, Err(PublishError::Exists { .. }))),
+            "never" => assert!(matches!(outcome, Err(PublishError::Missing { .. }))),
+            _ => {
+                let published = outcome.as_ref().unwrap();
+                let meta = published.path.metadata().unwrap();
+                assert_eq!(Root::of(&std::fs::read(&published.path).unwrap()), file.root);
+                assert_eq!(meta.mode() & 0o100 != 0, file.executable, "{}", file.name);
+                assert_eq!((meta.mtime(), meta.nlink()), (WHEN.secs, 1));
+                assert_eq!(published.print, Fingerprint::new(&meta));
+            }
+        }
+    }
+    assert_eq!(std::fs::read(world.path("taken")).unwrap(), b"before");
+    assert!(!world.path("never").exists());
+    assert_eq!(world.parts_left(), 1, "what is kept of `taken`");
+    batch.forget(&Root::of(b"taken"));
+    drop(batch);
+    assert_eq!(std::fs::read_dir(world.store.path()).unwrap().count(), 0, "an empty folder stays");
+}
+
+#[test]
+fn a_small_file_is_the_very_file_that_was_written_when_it_arrived() {
+    let world = World::new();
+    let batch = world.batch(&[b"one"]);
+    let written = batch.take(&Root::of(b"one"), 3).unwrap();
+    let inode = written.print.inode;
+    batch.keep(&Root::of(b"one"), written);
+    let named = publish_batch(&batch, &world.into, &[entry("a/one", b"one")], false);
+    assert_eq!(named[0].as_ref().unwrap().print.inode, inode);
+}
+
+#[test]
+fn a_twin_of_a_part_that_was_changed_has_no_name() {
+    let world = World::new();
+    let batch = world.batch(&[b"right"]);
+    let kept = batch.take(&Root::of(b"right"), 5).unwrap();
+    let folder = std::fs::read_dir(world.store.path()).unwrap().next().unwrap().unwrap().path();
+    std::fs::write(folder.join(&kept.name), "wrong").unwrap();
+    batch.keep(&Root::of(b"right"), kept);
+    let outcome = publish_batch(&batch, &world.into, &[entry("copy.sh", b"right")], false);
+    assert!(matches!(outcome[0], Err(PublishError::Damaged { .. })), "{outcome:?}");
+    assert!(!world.path("copy.sh").exists());
+}
+
+#[test]
+fn downloads_that_share_a_small_content_do_not_break_each_other() {
+    let world = World::new();
+    let part = world.store.open_part(&Root::of(b"shared"), 6).unwrap();
+    part.write_at(0, b"shared").unwrap();
+    let [one, two] =
+        ["one", "two"].map(|text| (world.batch(&[b"shared"]), [entry(text, b"shared")]));
+    for (batch, files) in [&two, &one] {
+        assert!(publish_batch(batch, &world.into, files, true)[0].is_ok());
+    }
+    publish(part, &world.into, &"alone".parse().unwrap(), WHEN, false, false).unwrap();
+    for name in ["one", "two", "alone"] {
+        assert_eq!(std::fs::read(world.path(name)).unwrap(), b"shared");
+        assert_eq!(world.path(name).metadata().unwrap().nlink(), 1);
+    }
+    drop((one, two));
+    assert_eq!(std::fs::read_dir(world.store.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn of_many_batches_that_want_one_name_exactly_one_gets_it() {
+    let world = World::new();
+    let won = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8_u8)
+            .map(|i| {
+                let (batch, into) = (world.batch(&[&[i]]), &world.into);
+                scope.spawn(move || publish_batch(&batch, into, &[entry("a/b", &[i])], false).pop())
+            })
+            .collect();
+        let outcomes = threads.into_iter().map(|t| t.join().unwrap().unwrap());
+        outcomes.filter(Result::is_ok).count()
+    });
+    assert_eq!((won, world.parts_left()), (1, 7));
+}
+
+#[test]
+fn a_batch_over_many_folders_is_published() {
+    let world = World::new();
+    let contents: Vec<[u8; 1]> = (0..100_u8).map(|i| [i]).collect();
+    let files: Vec<_> = contents.iter().map(|c| entry(&format!("{}/file", c[0]), c)).collect();
+    let batch = world.batch(&contents.iter().map(|c| &c[..]).collect::<Vec<_>>());
+    assert!(publish_batch(&batch, &world.into, &files, true).iter().all(Result::is_ok));
+    assert_eq!(world.parts_left(), 0);
+}
