@@ -4,7 +4,9 @@
 use parvi::base::{PeerInfo, Range};
 use parvi::logic::owners::Standing;
 use parvi::logic::shares::{Action, DropReason, OwnerKey, Verdict};
-use parvi::wire::message::transfer::{Ack, Content, Open, Serving, Set, Skip, Want};
+use parvi::wire::message::transfer::{
+    Ack, BUSY_NAMES_MAX, Content, Open, Serving, Set, Skip, Want,
+};
 use parvi::wire::{List, Message};
 
 use crate::net::{Event, Piece};
@@ -60,10 +62,10 @@ impl World {
     /// A dial brought no transfer.
     pub(crate) fn refused(&mut self, dial: Dial, why: Refusal) {
         self.outcome.busy += u64::from(why == Refusal::Busy);
-        if why == Refusal::Busy && self.plan.busy_tells {
+        if why == Refusal::Busy {
             let members = &self.nodes[dial.owner].members;
             let first = self.dice.below(members.len());
-            let told = members.values().cycle().skip(first).take(members.len().min(LANES_MAX));
+            let told = members.values().cycle().skip(first).take(members.len().min(BUSY_NAMES_MAX));
             let told: Vec<PeerInfo> = told.flatten().cloned().collect();
             self.found(dial.requester, told, false);
         }

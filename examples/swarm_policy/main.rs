@@ -55,9 +55,6 @@ struct Args {
     /// Seeds; one run each.
     #[arg(long, value_delimiter = ',', default_value = "1")]
     seeds: Vec<u64>,
-    /// What if an owner that is busy named some of those whom it serves?
-    #[arg(long)]
-    busy_tells: bool,
     /// Also every kind of message.
     #[arg(long)]
     kinds: bool,
@@ -120,7 +117,6 @@ fn plans(args: &Args) -> Result<Vec<Plan>, Failure> {
                         latency: Duration::from_secs_f64(millis / 1e3),
                         piece: args.piece * 1024,
                         seed: *seed,
-                        busy_tells: args.busy_tells,
                     });
                 }
             }

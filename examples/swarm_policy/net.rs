@@ -37,6 +37,8 @@ pub(crate) enum Event {
     LostOwner(ConnId),
     /// The owner hears that its requester is gone.
     LostRequester(ConnId),
+    /// The writer of a connection looks whether it is its turn.
+    Turn(ConnId),
     /// A node's uplink has a piece out.
     Out(usize),
     /// Bytes of a run are at the requester.

@@ -12,6 +12,7 @@ use parvi::logic::items::Items;
 use parvi::logic::owners::Owners;
 use parvi::logic::shares::{OwnerKey, Shares, Verdict};
 use parvi::logic::spread::Spread;
+use parvi::logic::turns::Turns;
 use parvi::logic::upload::Upload;
 use parvi::wire::message::transfer::Have;
 use parvi::wire::{List, Message};
@@ -70,6 +71,7 @@ pub(crate) struct Node {
     pub(crate) begun: Time,
     pub(crate) done: Option<Time>,
     pub(crate) spread: Spread,
+    pub(crate) turns: Turns,
     /// Who fetches from it, and where each of them serves.
     pub(crate) members: BTreeMap<ConnId, Option<PeerInfo>>,
     /// Bytes that were here already when they had arrived.
@@ -97,6 +99,7 @@ impl Node {
             begun: Time::ZERO,
             done: None,
             spread: Spread::new(items),
+            turns: Turns::default(),
             members: BTreeMap::new(),
             twice: 0,
         })
@@ -138,6 +141,8 @@ pub(crate) struct Conn {
     pub(crate) is_queued: bool,
     /// When the last that the owner has said or sent arrives: one stream has one order.
     pub(crate) arrives: Time,
+    /// When its writer looks whether it is its turn.
+    pub(crate) looks: Time,
     /// What is arriving, and what is to be done with it.
     pub(crate) taking: Option<(Range, Verdict)>,
 }
@@ -153,6 +158,7 @@ impl Conn {
             in_flight: 0,
             is_queued: false,
             arrives: Time::ZERO,
+            looks: Time::ZERO,
             taking: None,
         }
     }

@@ -55,8 +55,6 @@ pub(crate) struct Plan {
     /// Bytes that a line sends at a time.
     pub(crate) piece: u64,
     pub(crate) seed: u64,
-    /// What if an owner that is busy named some of those whom it serves? The production does not.
-    pub(crate) busy_tells: bool,
 }
 
 impl Plan {

@@ -101,6 +101,7 @@ impl World {
             Event::ToOwner(conn, message) => self.owner_hears(conn, &message),
             Event::LostOwner(conn) => self.owner_lost(conn),
             Event::LostRequester(conn) => self.requester_lost(conn),
+            Event::Turn(conn) => self.write(conn),
             Event::Out(n) => self.out(n),
             Event::Piece(piece) => self.piece(piece),
         }
@@ -270,7 +271,10 @@ impl World {
             self.queue.push(at, Event::Piece(Piece { conn: id, requester, bytes, last }));
             if last {
                 conn.upload.on_sent(run);
+                let bytes = self.items.bytes(run);
+                self.nodes[n].turns.over(self.queue.now, id as u64, bytes);
                 self.write(id);
+                self.wake_granted(n);
             } else {
                 self.enqueue(id);
             }

@@ -1,7 +1,8 @@
 //! The owner's side, as `node::serve` and `node::swarm` have it: who may open, what its writer says
 //! next, who hears of whom.
 
-use parvi::base::{Bitmap, PeerInfo};
+use parvi::base::{Bitmap, PeerInfo, Time};
+use parvi::logic::turns::Turn;
 use parvi::logic::upload::Step;
 use parvi::wire::message::transfer::{Chunk, FETCHERS_MAX, Fetchers, Next, Opened};
 use parvi::wire::{List, Message};
@@ -123,11 +124,12 @@ impl World {
                 self.tell_requester(id, message);
                 continue;
             }
-            let mut spread = std::mem::take(&mut self.nodes[owner].spread);
-            let step = self.conn(id).and_then(|conn| conn.upload.next(&mut spread));
-            self.nodes[owner].spread = spread;
+            let step = self.next_step(id, owner);
             match step {
-                None => return,
+                None => {
+                    self.wake_granted(owner);
+                    return;
+                }
                 Some(Step::Announce(items)) => self.tell_requester(id, Next { items }.into()),
                 Some(Step::Send(items)) => {
                     let len = self.items.bytes(items);
@@ -142,6 +144,49 @@ impl World {
         }
     }
 
+    /// The upload's next step, when its turn has come.
+    fn next_step(&mut self, id: ConnId, owner: usize) -> Option<Step> {
+        let now = self.queue.now;
+        let mut spread = std::mem::take(&mut self.nodes[owner].spread);
+        let crowded = spread.is_crowded();
+        let run = self.conn(id).and_then(|conn| conn.upload.has_step(&spread));
+        let turns = &mut self.nodes[owner].turns;
+        let turn = match run.filter(|_| crowded) {
+            Some(bytes) => turns.ask(now, id as u64, bytes),
+            None => {
+                turns.over(now, id as u64, 0);
+                Turn::Yours
+            }
+        };
+        let step = match turn {
+            Turn::Yours => self.conn(id).and_then(|conn| conn.upload.next(&mut spread)),
+            Turn::Later(at) => {
+                self.look_again(id, at);
+                None
+            }
+        };
+        self.nodes[owner].spread = spread;
+        step
+    }
+
+    /// A writer that waits for its turn looks at `at`, too.
+    fn look_again(&mut self, id: ConnId, at: Time) {
+        let now = self.queue.now;
+        if let Some(conn) = self.conn(id)
+            && (conn.looks <= now || at < conn.looks)
+        {
+            conn.looks = at;
+            self.queue.push(at, Event::Turn(id));
+        }
+    }
+
+    /// Those whose turn has come go.
+    pub(crate) fn wake_granted(&mut self, owner: usize) {
+        for conn in self.nodes[owner].turns.granted() {
+            self.queue.push(self.queue.now, Event::Turn(conn as ConnId));
+        }
+    }
+
     /// The requester of a connection is done, or gone.
     pub(crate) fn requester_lost(&mut self, id: ConnId) {
         let Some(mut conn) = self.disconnect(id) else { return };
@@ -149,5 +194,7 @@ impl World {
         owner.members.remove(&id);
         conn.upload.leave(&mut owner.spread);
         owner.spread.leave();
+        owner.turns.over(self.queue.now, id as u64, 0);
+        self.wake_granted(conn.dial.owner);
     }
 }

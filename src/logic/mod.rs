@@ -10,5 +10,6 @@ pub mod peers;
 pub mod registry;
 pub mod shares;
 pub mod spread;
+pub mod turns;
 pub mod upload;
 mod window;

@@ -12,6 +12,9 @@
 //! Invariant: an item's count is how often it was announced and neither skipped, nor taken back, nor
 //! lost with its connection. How it ends: with the last transfer of the set.
 
+use super::turns::TURNS;
+use super::upload::READY_MAX;
+
 /// Copies of each item that were handed out, and how many requesters there are.
 #[derive(Debug, Default)]
 pub struct Spread {
@@ -38,6 +41,17 @@ impl Spread {
     /// Whether there is nobody to weigh one requester against.
     pub fn is_alone(&self) -> bool {
         self.requesters <= 1
+    }
+
+    /// Whether so many want the set that they take turns.
+    pub fn is_crowded(&self) -> bool {
+        self.requesters as usize > TURNS
+    }
+
+    /// How many runs are announced before they are sent: one who waits for its turn is not told what it
+    /// gets, since that is chosen as late as can be.
+    pub fn ahead(&self) -> usize {
+        if self.is_crowded() { 1 } else { READY_MAX }
     }
 
     /// How often an item was handed out.

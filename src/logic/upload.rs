@@ -177,7 +177,7 @@ impl Upload {
 
     /// What to do next; `None` until a WANT, an ACK or a SKIP changes that.
     pub fn next(&mut self, spread: &mut Spread) -> Option<Step> {
-        if self.ready.len() < READY_MAX
+        if self.ready.len() < spread.ahead()
             && let Some(run) = self.choose(spread)
         {
             run.iter().for_each(|item| {
@@ -199,6 +199,18 @@ impl Upload {
         }
         self.open_count += run.count;
         Some(Step::Send(run))
+    }
+
+    /// Whether `next` would have something to do, and how many bytes at most.
+    pub fn has_step(&self, spread: &Spread) -> Option<u64> {
+        let blocked =
+            |run: &Range| self.open_count > 0 && self.open_count + run.count > self.window;
+        match self.ready.front() {
+            Some(run) if !blocked(run) => Some(self.items.bytes(*run)),
+            Some(_) if self.ready.len() >= spread.ahead() => None,
+            _ if self.open_count > 0 && self.open_count >= self.window => None,
+            _ => self.wanted.first().map(|item| self.items.len(*item)),
+        }
     }
 
     /// Whether nothing is wanted, announced or waiting for its ACK.

@@ -9,13 +9,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::base::{PeerInfo, Range};
+use crate::base::{PeerInfo, Range, Time};
+use crate::io::clock;
 use crate::logic::ledger::{Connection, SetKey};
 use crate::logic::spread::Spread;
+use crate::logic::turns::{Turn, Turns};
 use crate::logic::upload::{Step, Upload};
-use crate::wire::message::transfer::{FETCHERS_MAX, Fetchers, Have, Stale};
+use crate::wire::message::transfer::{BUSY_NAMES_MAX, FETCHERS_MAX, Fetchers, Have, Stale};
 use crate::wire::{List, Message};
 
 /// Most runs in one `Have`.
@@ -31,6 +33,7 @@ pub(super) struct Swarms(Mutex<BTreeMap<SetKey, Weak<Swarm>>>);
 /// One set.
 pub(super) struct Swarm {
     spread: Mutex<Spread>,
+    turns: Mutex<Turns>,
     members: Mutex<BTreeMap<Connection, Member>>,
 }
 
@@ -44,6 +47,7 @@ struct Member {
 pub(super) struct Outgoing {
     pub(super) state: Mutex<State>,
     pub(super) wake: Condvar,
+    connection: Connection,
     swarm: Arc<Swarm>,
 }
 
@@ -56,6 +60,17 @@ pub(super) struct State {
     /// Whether it is served from the part of a fetch.
     lent: bool,
     pub(super) ended: bool,
+}
+
+/// What a transfer's writer does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ahead {
+    /// A step of the upload.
+    Step(Step),
+    /// Nothing, until it is woken.
+    Idle,
+    /// Others are served before: it looks again when it is woken, or at this time.
+    Queued(Time),
 }
 
 /// A transfer's place among those of its set, until it is dropped.
@@ -73,9 +88,17 @@ impl Swarms {
         }
         all.retain(|_, swarm| swarm.strong_count() > 0);
         let spread = Mutex::new(Spread::new(count));
-        let swarm = Arc::new(Swarm { spread, members: Mutex::default() });
+        let (turns, members) = (Mutex::default(), Mutex::default());
+        let swarm = Arc::new(Swarm { spread, turns, members });
         all.insert(key, Arc::downgrade(&swarm));
         swarm
+    }
+
+    /// Some of those who fetch the set `key` from here and serve what they have: for one who finds no
+    /// place here. `draw` says which, so that many who come are not all sent to the same.
+    pub(super) fn some_of(&self, key: &SetKey, draw: u64) -> Vec<PeerInfo> {
+        let swarm = self.0.lock().get(key).and_then(Weak::upgrade);
+        swarm.map_or_else(Vec::new, |swarm| swarm.some(draw))
     }
 }
 
@@ -90,11 +113,31 @@ impl Swarm {
         let (outbox, gained, ended) = (VecDeque::new(), Vec::new(), false);
         let state = Mutex::new(State { upload, outbox, gained, lent, ended });
         let swarm = self.clone();
-        let outgoing = Arc::new(Outgoing { state, wake: Condvar::new(), swarm });
+        let outgoing = Arc::new(Outgoing { state, wake: Condvar::new(), connection, swarm });
         let member = Member { outgoing: outgoing.clone(), info: None };
         self.members.lock().insert(connection, member);
         self.spread.lock().join();
         Joined { connection, outgoing }
+    }
+
+    fn some(&self, draw: u64) -> Vec<PeerInfo> {
+        let members = self.members.lock();
+        let all: Vec<&PeerInfo> = members.values().filter_map(|one| one.info.as_ref()).collect();
+        let first = draw.checked_rem(all.len() as u64).unwrap_or(0) as usize;
+        let (before, onwards) = all.split_at(first);
+        onwards.iter().chain(before).take(BUSY_NAMES_MAX).map(|info| (*info).clone()).collect()
+    }
+
+    /// Wakes those whose turn has come. Call it without a transfer's lock.
+    fn wake_granted(&self) -> bool {
+        let granted = self.turns.lock().granted();
+        for who in &granted {
+            let members = self.members.lock();
+            let outgoing = members.get(&Connection(*who)).map(|member| member.outgoing.clone());
+            drop(members);
+            outgoing.iter().for_each(|outgoing| outgoing.nudge());
+        }
+        !granted.is_empty()
     }
 
     /// Items have arrived here: whoever fetches the set from this node may have them.
@@ -144,6 +187,14 @@ impl Drop for Joined {
         let mut spread = swarm.spread.lock();
         state.upload.leave(&mut spread);
         spread.leave();
+        swarm.turns.lock().over(clock::now(), self.connection.0, 0);
+        let crowded = spread.is_crowded();
+        drop((state, spread));
+        swarm.wake_granted();
+        if !crowded {
+            // Those who are left need no turns any more.
+            swarm.members.lock().values().for_each(|member| member.outgoing.nudge());
+        }
     }
 }
 
@@ -179,6 +230,29 @@ impl Outgoing {
         self.wake.notify_all();
     }
 
+    /// The last byte of a run is out.
+    pub(super) fn sent(&self, items: Range) {
+        let bytes = {
+            let mut state = self.state.lock();
+            state.upload.on_sent(items);
+            state.upload.items().bytes(items)
+        };
+        self.swarm.turns.lock().over(clock::now(), self.connection.0, bytes);
+        self.swarm.wake_granted();
+    }
+
+    /// Its writer looks again what there is to do.
+    fn nudge(&self) {
+        // Whoever has looked and not yet begun to wait has the lock.
+        drop(self.state.lock());
+        self.wake.notify_all();
+    }
+
+    /// Wakes those whose turn has come, the own lock being free meanwhile; tells whether there were any.
+    pub(super) fn wake_granted(&self, state: &mut MutexGuard<'_, State>) -> bool {
+        MutexGuard::unlocked(state, || self.swarm.wake_granted())
+    }
+
     /// Does something with the transfer and with what was handed out of its set.
     pub(super) fn with_spread<T>(&self, act: impl FnOnce(&mut State, &mut Spread) -> T) -> T {
         act(&mut self.state.lock(), &mut self.swarm.spread.lock())
@@ -202,9 +276,19 @@ impl State {
         Some(Have { items: List::of(runs) }.into())
     }
 
-    /// The upload's next step.
-    pub(super) fn next_step(&mut self, outgoing: &Outgoing) -> Option<Step> {
-        self.upload.next(&mut outgoing.swarm.spread.lock())
+    /// The upload's next step, when its turn has come.
+    pub(super) fn next_step(&mut self, outgoing: &Outgoing, now: Time) -> Ahead {
+        let mut spread = outgoing.swarm.spread.lock();
+        let mut turns = outgoing.swarm.turns.lock();
+        let who = outgoing.connection.0;
+        match self.upload.has_step(&spread).filter(|_| spread.is_crowded()) {
+            None => turns.over(now, who, 0),
+            Some(bytes) => match turns.ask(now, who, bytes) {
+                Turn::Later(at) => return Ahead::Queued(at),
+                Turn::Yours => {}
+            },
+        }
+        self.upload.next(&mut spread).map_or(Ahead::Idle, Ahead::Step)
     }
 }
 
@@ -213,7 +297,9 @@ mod tests {
     use super::*;
     use crate::base::Bitmap;
     use crate::logic::items::Items;
+    use crate::logic::turns::TURNS;
     use crate::node::samples::peer;
+    use crate::wire::message::transfer::Want;
 
     fn join(swarm: &Arc<Swarm>, connection: u64) -> Joined {
         let upload = Upload::new(Items::chunks(1_000_000), Bitmap::none(4));
@@ -260,6 +346,49 @@ mod tests {
         assert!(shared.outgoing.state.lock().upload.have().is_full());
         swarm.gained(&[1]);
         assert_eq!(lent.outgoing.state.lock().upload.have().count(), 1, "a later fetch has some");
+    }
+
+    #[test]
+    fn who_finds_no_place_hears_of_some_who_serve_that_set_and_of_nobody_else() {
+        let (swarms, key) = (Swarms::default(), [1; 32]);
+        assert!(swarms.some_of(&key, 7).is_empty());
+        let swarm = swarms.of(key, 4);
+        let members: Vec<Joined> = (0..40).map(|n| join(&swarm, n)).collect();
+        assert!(swarms.some_of(&key, 7).is_empty(), "none of them has said that it serves");
+        let served = |n: u32| PeerInfo { files: n, ..peer(0) };
+        (0..20).for_each(|n| members[n as usize].serves(&served(n)));
+        let told: Vec<u32> = swarms.some_of(&key, 15).iter().map(|one| one.files).collect();
+        assert_eq!(told, [15, 16, 17, 18, 19, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        assert!(swarms.some_of(&[2; 32], 0).is_empty());
+        drop(members);
+        assert!(swarms.some_of(&key, 7).is_empty());
+    }
+
+    #[test]
+    fn a_few_of_many_are_served_at_a_time_and_whoever_leaves_makes_room() {
+        let swarm = Swarms::default().of([1; 32], 4);
+        let mut members: Vec<Joined> = (0..10).map(|n| join(&swarm, n)).collect();
+        let want = Want {
+            add: List::of(vec![Range { first: 0, count: 4 }]),
+            remove: List::default(),
+            window: 8,
+        };
+        for member in &members {
+            let mut state = member.outgoing.state.lock();
+            state.upload.on_gained(&[0, 1, 2, 3]);
+            state.upload.on_want(&want).unwrap();
+        }
+        let now = clock::now();
+        let goes = |one: &Joined| {
+            let ahead = one.outgoing.state.lock().next_step(&one.outgoing, now);
+            matches!(ahead, Ahead::Step(_))
+        };
+        let first: Vec<bool> = members.iter().map(goes).collect();
+        assert_eq!(first.iter().filter(|went| **went).count(), TURNS);
+        drop(members.remove(0));
+        assert!(goes(&members[TURNS - 1]) && !goes(&members[TURNS]));
+        members.truncate(TURNS);
+        assert!(members.iter().all(goes), "those who are left need no turns");
     }
 
     #[test]

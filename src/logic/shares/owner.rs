@@ -91,9 +91,10 @@ impl Owner {
     }
 
     /// How many items of its share it is probably announcing just now: what is taken from it then comes
-    /// twice. One that is silent for longer than a message takes has none.
+    /// twice. One that is silent for longer than a message takes has none; nor has one that fetches the
+    /// set itself, since many want of it what it has: it chooses only when their turn has come (`turns`).
     pub(super) fn promised(&self, now: Time) -> usize {
-        if now.since(self.heard) > CROSSING_TIME {
+        if self.grows || now.since(self.heard) > CROSSING_TIME {
             return 0;
         }
         let announced = self.flying.values().filter(|stage| **stage == Stage::Announced).count();

@@ -16,7 +16,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::set::Fetch;
 use super::sink::Written;
-use crate::base::limits::WORKING_EVERY;
+use crate::base::limits::{HEADER_TIME_MAX, WORKING_EVERY};
 use crate::base::{Bitmap, PeerInfo, Range};
 use crate::io::clock;
 use crate::io::failpoint::fail_point;
@@ -27,7 +27,7 @@ use crate::logic::shares::{Action, OwnerKey, Verdict};
 use crate::node::dial::bind_for;
 use crate::node::throttle::Bounds;
 use crate::wire::message::tracker::{Refused, Why};
-use crate::wire::message::transfer::{Ack, Chunk, Open, Serving, Set, Working};
+use crate::wire::message::transfer::{Ack, BUSY_NAMES_MAX, Chunk, Open, Serving, Set, Working};
 use crate::wire::{List, Message};
 
 /// Largest run of small files taken in one piece, bytes; owners send less at a time.
@@ -102,6 +102,15 @@ fn open(fetch: &Fetch, link: &mut Link) -> Result<Bitmap, LinkError> {
             fail_point!("fetch.opened").map_err(LinkError::Io)?;
             fetch.progress.opened(opened.attempt);
             Ok(opened.have)
+        }
+        // It is too busy, and says who else may be asked.
+        Message::Fetchers(fetchers) => {
+            let named = fetchers.nodes.into_vec().into_iter().take(BUSY_NAMES_MAX);
+            fetch.found(named.collect());
+            match link.recv(HEADER_TIME_MAX)? {
+                Message::Refused(refused) => Err(LinkError::Refused(refused)),
+                other => Err(LinkError::Unexpected(other.kind())),
+            }
         }
         other => Err(LinkError::Unexpected(other.kind())),
     }

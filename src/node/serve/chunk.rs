@@ -7,6 +7,8 @@
 //! writer is joined before the reader returns. A requester may take what is sent as slowly as it likes,
 //! since it may keep to a rate: as long as it says WORKING it lives.
 
+use std::time::Duration;
+
 use super::crowd::Place;
 use super::transfer::{Owner, Transfer};
 use super::{knock, upload};
@@ -18,11 +20,14 @@ use crate::io::link::{Closer, Link, LinkError, Phase};
 use crate::io::threads;
 use crate::logic::batch::set_key;
 use crate::logic::items::Items;
-use crate::logic::ledger::{Lost, Opening};
+use crate::logic::ledger::{Lost, Opening, SetKey};
 use crate::logic::upload::Upload;
-use crate::wire::Message;
 use crate::wire::message::tracker::{Refused, Why};
-use crate::wire::message::transfer::{Content, Open, Opened, Set};
+use crate::wire::message::transfer::{Content, Fetchers, Open, Opened, Set};
+use crate::wire::{List, Message};
+
+/// One who is refused for want of room has so long to say what it wanted.
+const OPEN_TIME: Duration = Duration::from_millis(500);
 
 /// One connection.
 pub(in crate::node) fn serve(mut link: Link, owner: &Owner) {
@@ -34,6 +39,10 @@ pub(in crate::node) fn serve(mut link: Link, owner: &Owner) {
     let Some(place) = place else {
         log::info!(target: "upload", "{remote} {}: there is no place left for it", peer.short());
         let refused = Refused::new(Why::Busy, "there are too many connections here, or of yours");
+        // Which set it wants is said right behind the handshake.
+        if let Ok(Message::Open(open)) = link.recv(OPEN_TIME) {
+            name_others(&mut link, owner, &set_key(&open.set));
+        }
         link.send(refused).unwrap_or_default();
         return;
     };
@@ -49,6 +58,16 @@ pub(in crate::node) fn serve(mut link: Link, owner: &Owner) {
     match end {
         Ok(()) => log::debug!(target: "upload", "{remote} {}: done", peer.short()),
         Err(e) => log::debug!(target: "upload", "{remote} {}: {e}", peer.short()),
+    }
+}
+
+/// Who is refused for want of room may ask those who are served, as they may ask each other.
+fn name_others(link: &mut Link, owner: &Owner, set: &SetKey) {
+    let mut nodes = owner.ctx.swarms.some_of(set, clock::random_u64());
+    nodes.retain(|info| info.id != link.peer);
+    if !nodes.is_empty() {
+        // What it does not hear costs it a while.
+        link.send(Fetchers { nodes: List::of(nodes) }).unwrap_or_default();
     }
 }
 
@@ -75,6 +94,7 @@ fn transfer(
     };
     let moved = |upload| owner.uploads.last_moved(upload);
     if !place.opens(clock::now(), owner.ctx.up.uploads(), set_key(set), &moved) {
+        name_others(&mut link, owner, &set_key(set));
         return link.send(Refused::new(Why::Busy, "other uploads use all that --up allows"));
     }
     let closer = link.closer();

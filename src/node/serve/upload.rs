@@ -11,10 +11,12 @@ use std::sync::Arc;
 use super::transfer::Transfer;
 use crate::base::chunk::chunk_span;
 use crate::base::{Range, Root};
+use crate::io::clock;
 use crate::io::failpoint::fail_point;
 use crate::io::index::{OpenError, Served};
 use crate::io::link::{FileSlice, LinkError, LinkWriter};
 use crate::logic::upload::Step;
+use crate::node::swarm::Ahead;
 use crate::node::throttle::Bounds;
 use crate::wire::message::transfer::{Chunk, Next, Stale};
 use crate::wire::{List, Message};
@@ -54,10 +56,16 @@ fn next(transfer: &Transfer<'_>) -> ControlFlow<(), Work> {
         if let Some(message) = state.next_message() {
             return ControlFlow::Continue(Work::Say(message));
         }
-        if let Some(step) = state.next_step(outgoing) {
-            return ControlFlow::Continue(Work::Step(step));
+        let now = clock::now();
+        let ahead = state.next_step(outgoing, now);
+        let others_went = outgoing.wake_granted(&mut state);
+        match ahead {
+            // Something may have come while the lock was free.
+            Ahead::Idle | Ahead::Queued(_) if others_went => {}
+            Ahead::Step(step) => return ControlFlow::Continue(Work::Step(step)),
+            Ahead::Idle => outgoing.wake.wait(&mut state),
+            Ahead::Queued(at) => drop(outgoing.wake.wait_for(&mut state, at.since(now))),
         }
-        outgoing.wake.wait(&mut state);
     }
 }
 
@@ -197,7 +205,7 @@ fn send_run(
     }
     sent?;
     fail_point!("serve.sent").map_err(LinkError::Io)?;
-    transfer.outgoing().state.lock().upload.on_sent(items);
+    transfer.outgoing().sent(items);
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! requester                 owner
 //! Open               ->
-//!                    <-     Opened            or Refused
+//!                    <-     Opened            or Refused, before which a busy owner may say Fetchers
 //! Want, Want, …      ->                       edits what the owner may choose from
 //!                    <-     Next, Chunk+bytes the next is announced while this one is on the wire
 //! Skip               ->                       silence is consent
@@ -131,6 +131,9 @@ pub struct Serving {
 
 /// Most nodes in one `Fetchers`.
 pub const FETCHERS_MAX: usize = 64;
+
+/// Most nodes that an owner names who is too busy to serve: as many as a requester asks at once.
+pub const BUSY_NAMES_MAX: usize = 16;
 
 /// Others who fetch the set and serve what they have of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
