@@ -1,11 +1,16 @@
 //! Nodes that fetch the same file serve each other what they have of it.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use parvi::base::{Rate, Root};
+use parvi::io::link::{self, Link, StaticKey};
 use parvi::node::view::From;
 use parvi::node::{Node, NodeConfig};
+use parvi::wire::Message;
+use parvi::wire::message::transfer::{Content, Open, Set};
 
+use super::eve::link_config;
 use super::swarm::{LONG, Swarm, bytes, name, until};
 
 const SIZE: usize = 12 << 20;
@@ -69,6 +74,30 @@ fn what_is_here_of_a_file_is_served_while_its_first_owner_is_away() {
     for (node, id) in [bob, carol] {
         comes(&node, id, &film);
     }
+}
+
+/// The next messages from an owner, up to one of which `is_it`.
+fn hears(link: &mut Link, is_it: fn(&Message) -> bool) {
+    while !is_it(&link.recv(LONG).expect("the owner says more")) {}
+}
+
+#[test]
+fn what_was_promised_of_a_part_is_taken_back_when_its_download_stands_still() {
+    let swarm = Swarm::new();
+    let (_alice, film) = film(&swarm);
+    let (bob, id) = requesters(&swarm, &["bob"]).remove(0);
+    let config = link_config(StaticKey::generate().unwrap());
+    let set = Set::File(Content { root: Root::of(&film), size: SIZE as u64 });
+    until("bob fetches it", LONG, || bob.stats().bytes_down > 0);
+    let here = Ipv4Addr::LOCALHOST.into();
+    let mut link = link::dial(bob.ready().chunk, here, &config, None).unwrap();
+    assert!(matches!(link.ask(Open { set, resumable: false }), Ok(Message::Opened(_))));
+    hears(&mut link, |message| matches!(message, Message::Have(_)));
+    bob.pause(id).unwrap();
+    hears(&mut link, |message| matches!(message, Message::Stale(_)));
+    bob.resume(id).unwrap();
+    hears(&mut link, |message| matches!(message, Message::Have(_)));
+    comes(&bob, id, &film);
 }
 
 #[test]
