@@ -23,7 +23,7 @@ SMALL_BYTES = 4096
 TINY_BYTES = 1024
 MANY = 200
 NODE = "127.0.0.51"
-ASK_EVERY_S = 0.005
+ASK_EVERY_S = 0.01
 INDEXED_WITHIN_S = 600
 # Files that were written within the last second are left alone by a node.
 SETTLED_AFTER_S = 1.5
