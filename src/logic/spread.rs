@@ -12,8 +12,10 @@
 //! Invariant: an item's count is how often it was announced and neither skipped, nor taken back, nor
 //! lost with its connection. How it ends: with the last transfer of the set.
 
-use super::turns::TURNS;
 use super::upload::READY_MAX;
+
+/// Up to so many requesters are served all at once: nobody waits long for its first chunk then.
+pub const CROWD: u32 = 8;
 
 /// Copies of each item that were handed out, and how many requesters there are.
 #[derive(Debug, Default)]
@@ -45,7 +47,7 @@ impl Spread {
 
     /// Whether so many want the set that they take turns.
     pub fn is_crowded(&self) -> bool {
-        self.requesters as usize > TURNS
+        self.requesters > CROWD
     }
 
     /// How many runs are announced before they are sent: one who waits for its turn is not told what it

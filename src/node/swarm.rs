@@ -297,6 +297,7 @@ mod tests {
     use super::*;
     use crate::base::Bitmap;
     use crate::logic::items::Items;
+    use crate::logic::spread::CROWD;
     use crate::logic::turns::TURNS;
     use crate::node::samples::peer;
     use crate::wire::message::transfer::Want;
@@ -367,7 +368,7 @@ mod tests {
     #[test]
     fn a_few_of_many_are_served_at_a_time_and_whoever_leaves_makes_room() {
         let swarm = Swarms::default().of([1; 32], 4);
-        let mut members: Vec<Joined> = (0..10).map(|n| join(&swarm, n)).collect();
+        let mut members: Vec<Joined> = (0..12).map(|n| join(&swarm, n)).collect();
         let want = Want {
             add: List::of(vec![Range { first: 0, count: 4 }]),
             remove: List::default(),
@@ -387,7 +388,7 @@ mod tests {
         assert_eq!(first.iter().filter(|went| **went).count(), TURNS);
         drop(members.remove(0));
         assert!(goes(&members[TURNS - 1]) && !goes(&members[TURNS]));
-        members.truncate(TURNS);
+        members.truncate(CROWD as usize);
         assert!(members.iter().all(goes), "those who are left need no turns");
     }
 
