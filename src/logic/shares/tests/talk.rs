@@ -2,11 +2,10 @@
 
 use super::*;
 
-/// bob has been asked for both items; carol comes later.
+/// bob, who has both items, has been asked for both; carol comes later.
 fn promised() -> Shares {
     let mut shares = alice(2);
-    shares.on_opened(NOW, BOB, node(1), Bitmap::none(2));
-    shares.on_have(NOW, BOB, &[range(0, 2)]);
+    open(&mut shares, BOB, 1);
     assert_eq!(open(&mut shares, CAROL, 2), [], "both may be announced by now");
     shares
 }
