@@ -129,15 +129,18 @@ impl Swarm {
     }
 
     /// Wakes those whose turn has come. Call it without a transfer's lock.
-    fn wake_granted(&self) -> bool {
+    fn wake_granted(&self) {
         let granted = self.turns.lock().granted();
-        for who in &granted {
+        self.wake(&granted);
+    }
+
+    fn wake(&self, granted: &[u64]) {
+        for who in granted {
             let members = self.members.lock();
             let outgoing = members.get(&Connection(*who)).map(|member| member.outgoing.clone());
             drop(members);
             outgoing.iter().for_each(|outgoing| outgoing.nudge());
         }
-        !granted.is_empty()
     }
 
     /// Items have arrived here: whoever fetches the set from this node may have them.
@@ -248,9 +251,15 @@ impl Outgoing {
         self.wake.notify_all();
     }
 
-    /// Wakes those whose turn has come, the own lock being free meanwhile; tells whether there were any.
+    /// Wakes those whose turn has come. Tells whether there were any: the own lock was free meanwhile
+    /// then, and only then, so who would have waited must look again what there is to do.
     pub(super) fn wake_granted(&self, state: &mut MutexGuard<'_, State>) -> bool {
-        MutexGuard::unlocked(state, || self.swarm.wake_granted())
+        let granted = self.swarm.turns.lock().granted();
+        if granted.is_empty() {
+            return false;
+        }
+        MutexGuard::unlocked(state, || self.swarm.wake(&granted));
+        true
     }
 
     /// Does something with the transfer and with what was handed out of its set.
