@@ -303,8 +303,11 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
     use super::*;
     use crate::base::Bitmap;
+    use crate::io::threads;
     use crate::logic::items::Items;
     use crate::logic::spread::CROWD;
     use crate::logic::turns::TURNS;
@@ -399,6 +402,35 @@ mod tests {
         assert!(goes(&members[TURNS - 1]) && !goes(&members[TURNS]));
         members.truncate(CROWD as usize);
         assert!(members.iter().all(goes), "those who are left need no turns");
+    }
+
+    #[test]
+    fn one_that_has_nobody_to_wake_keeps_its_lock_so_that_no_request_comes_unheard() {
+        let swarm = Swarms::default().of([1; 32], 4);
+        let alice = join(&swarm, 1);
+        let outgoing = alice.outgoing();
+        let (begun, over) = (AtomicBool::new(false), AtomicBool::new(false));
+        let mut state = outgoing.state.lock();
+        let gets_in = || {
+            begun.store(true, Relaxed);
+            while !over.load(Relaxed) {
+                if outgoing.state.try_lock().is_some() {
+                    return true;
+                }
+            }
+            false
+        };
+        let got_in = std::thread::scope(|scope| {
+            let other = threads::spawn_scoped(scope, "other", gets_in).unwrap();
+            while !begun.load(Relaxed) {
+                std::hint::spin_loop();
+            }
+            let woken = (0..100_000).any(|_| outgoing.wake_granted(&mut state));
+            over.store(true, Relaxed);
+            assert!(!woken);
+            other.join().unwrap()
+        });
+        assert!(!got_in);
     }
 
     #[test]
