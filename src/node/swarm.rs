@@ -3,8 +3,9 @@
 //! Invariants: what one transfer hands out counts for all of them (`logic::spread`); when this node
 //! is fetching the set itself, each of them is told what has arrived, once; those who serve what they
 //! have are told of each other as soon as they say so; what was promised of a part is taken back when
-//! that is lent no more, since a later fetch may find less of it. Locks are taken in this order:
-//! members, a transfer's state, the spread. A set is forgotten with its last transfer and fetch.
+//! that is lent no more, since a later fetch may find less of it; whoever waits for its turn is woken
+//! when that has come (`logic::turns`). Locks are taken in this order: members, a transfer's state,
+//! the spread, the turns. A set is forgotten with its last transfer and fetch.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
