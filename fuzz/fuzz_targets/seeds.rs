@@ -49,9 +49,9 @@ fn write_all(folder: &Path) -> io::Result<()> {
     )?;
     for choice in 0..8 {
         // A preamble, then messages of the lengths that the handshake has.
-        let preamble = [b'P', b'A', b'R', b'V', 1, 0, choice & 1, 0];
+        let preamble = [b'P', b'A', b'R', b'V', 2, 0, choice & 1, 0];
         let first = [&[32, 0], [9; 32].as_slice()].concat();
-        let second = [&[97, 0], [9; 97].as_slice()].concat();
+        let second = [&[105, 0], [9; 105].as_slice()].concat();
         let seed = [&[choice], &preamble[..], &first, &second].concat();
         write(folder, "handshake", choice.into(), &seed)?;
     }

@@ -29,7 +29,7 @@ use crate::wire::message::tracker::{Found, LookupQuestion, PeersQuestion};
 /// A whole lookup, trackers and peers.
 const LOOKUP_TIME_MAX: Duration = Duration::from_secs(6);
 /// For peers that no index named, once those that were named have answered.
-const STRAGGLERS_WAIT: Duration = Duration::from_millis(300);
+const STRAGGLERS_WAIT: Duration = Duration::from_millis(100);
 /// For the trackers, where peers are known without them.
 const TRACKER_WAIT: Duration = Duration::from_millis(1_500);
 /// Peers asked at the same time.

@@ -12,6 +12,7 @@ mod corrupt;
 mod crowd;
 mod cut;
 mod disk;
+mod early;
 mod edited;
 mod endless;
 mod eve;

@@ -11,7 +11,7 @@ use snow::{Builder, HandshakeState, StatelessTransportState};
 
 use super::swarm::LONG;
 
-pub const PREAMBLE: [u8; 8] = *b"PARV\x01\x00\x00\x00";
+pub const PREAMBLE: [u8; 8] = *b"PARV\x02\x00\x00\x00";
 pub const POLL: Duration = Duration::from_millis(5);
 
 /// A bare TCP connection to `addr`.

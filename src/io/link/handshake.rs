@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! dialler                        listener
-//! preamble             ->
-//!                      <-        preamble: fine, or why not
-//! e                    ->                                    with a swarm key: psk0
-//!                      <-        e, ee, s, es   {bulk}
+//! preamble; e          ->                                    with a swarm key: psk0
+//!                      <-        preamble: fine, or why not, and then nothing more
+//!                      <-        e, ee, s, es   {preamble, bulk}
 //! s, se       {bulk}   ->                                    both know each other now
 //! ```
+//!
+//! One round trip until the dialler may speak: neither side waits for a preamble alone. The dialler's
+//! is the prologue of the cipher, the listener's comes again inside the second message: changed on the
+//! way, either of them ends the handshake.
 //!
 //! Each handshake message is a `u16` length and at most 256 bytes; a length of zero says "I cannot
 //! read you", which is how a wrong swarm key shows. Invariant: no byte behind the handshake is read
@@ -26,7 +29,7 @@ use super::{Bulk, LinkConfig};
 
 pub(super) const PATTERN_OPEN: &str = "Noise_XX_25519_AESGCM_SHA256";
 const PATTERN_SWARM: &str = "Noise_XXpsk0_25519_AESGCM_SHA256";
-/// Longest handshake message, bytes; the longest one in use has 97.
+/// Longest handshake message, bytes; the longest one in use has 105.
 const MESSAGE_MAX: usize = 256;
 
 /// What a completed handshake leaves behind.
@@ -44,42 +47,53 @@ pub(super) fn dial(
 ) -> Result<Agreed, LinkError> {
     let mut talk = Talk::new(pipe, config);
     let ours = Preamble::of(config.swarm.is_some());
-    let sent = talk.write(&ours.encode());
+    let mut noise = noise(config, Role::Dialler, &ours.encode())?;
+    let sent = talk.send(&ours.encode(), &mut noise, &[]);
     // A listener without room answers unasked and hangs up; its reason is worth more than ours.
-    let theirs = talk.read_preamble()?;
-    ours.check(theirs)?;
+    let answer = talk.read_preamble()?;
+    ours.check(Preamble::decode(answer)?)?;
     sent?;
 
-    let mut noise = noise(config, Role::Dialler, ours, theirs)?;
-    talk.send(&mut noise, &[])?;
-    let their_bulk = talk.receive_bulk(&mut noise)?;
+    let mut hello = [0; PREAMBLE_LEN + 1];
+    talk.receive(&mut noise, &mut hello)?;
+    let (theirs, their_bulk) = hello.split_at(PREAMBLE_LEN);
+    if theirs != answer {
+        return Err(LinkError::Crypto);
+    }
+    let their_bulk = bulk_of(their_bulk)?;
     let peer = remote_identity(&noise)?;
     if let Some(expected) = expect.filter(|e| *e != peer) {
         return Err(LinkError::Identity { expected, met: peer });
     }
-    talk.send(&mut noise, &[config.bulk as u8])?;
+    talk.send(&[], &mut noise, &[config.bulk as u8])?;
     finish(noise, peer, config.bulk.and(their_bulk))
 }
 
 /// The listener's side.
 pub(super) fn accept(pipe: &dyn Pipe, config: &LinkConfig) -> Result<Agreed, LinkError> {
     let mut talk = Talk::new(pipe, config);
-    let theirs = talk.read_preamble()?;
-    let ours = Preamble::of(config.swarm.is_some());
-    let ours = ours.with(ours.answer(theirs));
-    talk.write(&ours.encode())?;
-    ours.check(theirs)?;
-
-    let mut noise = noise(config, Role::Listener, theirs, ours)?;
+    let asked = talk.read_preamble()?;
+    let (ours, theirs) = (Preamble::of(config.swarm.is_some()), Preamble::decode(asked)?);
+    let answer = ours.with(ours.answer(theirs)).encode();
+    if let Err(unfit) = ours.check(theirs) {
+        talk.write(&answer)?;
+        return Err(unfit);
+    }
+    let mut noise = noise(config, Role::Listener, &asked)?;
     match talk.receive(&mut noise, &mut []) {
         Err(LinkError::Crypto) => {
-            talk.write(&[0, 0])?;
+            talk.write(&[&answer[..], &[0, 0]].concat())?;
             return Err(LinkError::WrongKey);
         }
         read => read?,
     };
-    talk.send(&mut noise, &[config.bulk as u8])?;
-    let their_bulk = talk.receive_bulk(&mut noise)?;
+    let mut hello = [0; PREAMBLE_LEN + 1];
+    hello[..PREAMBLE_LEN].copy_from_slice(&answer);
+    hello[PREAMBLE_LEN] = config.bulk as u8;
+    talk.send(&answer, &mut noise, &hello)?;
+    let mut their_bulk = [0];
+    talk.receive(&mut noise, &mut their_bulk)?;
+    let their_bulk = bulk_of(&their_bulk)?;
     let peer = remote_identity(&noise)?;
     finish(noise, peer, config.bulk.and(their_bulk))
 }
@@ -102,14 +116,12 @@ enum Role {
 fn noise(
     config: &LinkConfig,
     role: Role,
-    dialler: Preamble,
-    listener: Preamble,
+    prologue: &[u8],
 ) -> Result<HandshakeState, LinkError> {
     let pattern = if config.swarm.is_some() { PATTERN_SWARM } else { PATTERN_OPEN };
-    let prologue = [dialler.encode(), listener.encode()].concat();
     let mut builder = Builder::new(pattern.parse()?)
         .local_private_key(config.key.secret())
-        .and_then(|b| b.prologue(&prologue))?;
+        .and_then(|b| b.prologue(prologue))?;
     if let Some(key) = &config.swarm {
         builder = builder.psk(0, key.bytes())?;
     }
@@ -148,17 +160,22 @@ impl<'a> Talk<'a> {
         read_exact(self.pipe, buf, &mut self.limit, Phase::Handshake)
     }
 
-    fn read_preamble(&mut self) -> Result<Preamble, LinkError> {
+    fn read_preamble(&mut self) -> Result<[u8; PREAMBLE_LEN], LinkError> {
         let mut bytes = [0; PREAMBLE_LEN];
         self.read(&mut bytes)?;
-        Preamble::decode(bytes)
+        Ok(bytes)
     }
 
-    fn send(&mut self, noise: &mut HandshakeState, payload: &[u8]) -> Result<(), LinkError> {
-        let mut out = [0; 2 + MESSAGE_MAX];
-        let len = noise.write_message(payload, &mut out[2..])?;
-        out[..2].copy_from_slice(&(len as u16).to_le_bytes());
-        self.write(&out[..2 + len])
+    /// Writes `before` and the next message in one piece.
+    fn send(
+        &mut self,
+        before: &[u8],
+        noise: &mut HandshakeState,
+        payload: &[u8],
+    ) -> Result<(), LinkError> {
+        let mut message = [0; MESSAGE_MAX];
+        let len = noise.write_message(payload, &mut message)?;
+        self.write(&[before, &(len as u16).to_le_bytes(), &message[..len]].concat())
     }
 
     /// Reads one message; its payload must be as long as `payload`.
@@ -180,14 +197,12 @@ impl<'a> Talk<'a> {
         payload.copy_from_slice(&opened[..n]);
         Ok(())
     }
+}
 
-    fn receive_bulk(&mut self, noise: &mut HandshakeState) -> Result<Bulk, LinkError> {
-        let mut payload = [0];
-        self.receive(noise, &mut payload)?;
-        match payload {
-            [0] => Ok(Bulk::Private),
-            [1] => Ok(Bulk::Clear),
-            _ => Err(LinkError::NotParvi),
-        }
+fn bulk_of(payload: &[u8]) -> Result<Bulk, LinkError> {
+    match payload {
+        [0] => Ok(Bulk::Private),
+        [1] => Ok(Bulk::Clear),
+        _ => Err(LinkError::NotParvi),
     }
 }

@@ -9,13 +9,13 @@
 //!  status  0 fine, 1 version, 2 swarm key, 3 busy; of the dialler always 0
 //! ```
 //!
-//! Both preambles are the prologue of the Noise handshake, so neither can be changed on the way
-//! without the handshake failing. A forged refusal is possible; so is a forged reset.
+//! Both are part of what the Noise handshake proves, so neither can be changed on the way without the
+//! handshake failing. A forged refusal is possible; so is a forged reset.
 
 use super::error::LinkError;
 
 /// Version of everything behind the preamble: handshake, records, messages.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 
 pub(super) const PREAMBLE_LEN: usize = 8;
 const MAGIC: [u8; 4] = *b"PARV";

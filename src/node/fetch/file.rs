@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::control::Wish;
+use super::early::Early;
 use super::fetching::Turn;
 use super::place::Unput;
 use super::resolve::Wanted;
@@ -39,8 +40,8 @@ pub(super) fn fetch_file(
 ) -> Result<DownloadReport, Halt> {
     let entry = &wanted.entry;
     let files = std::slice::from_ref(wanted);
-    let manifest = match known.manifest.take() {
-        Some(manifest) => manifest,
+    let (manifest, mut early) = match known.manifest.take() {
+        Some(manifest) => (manifest, Early::default()),
         None => obtain_manifest(run, wanted)?,
     };
     known.manifest = Some(manifest.clone());
@@ -50,7 +51,8 @@ pub(super) fn fetch_file(
         let have = check_part(run, &part, &manifest)?;
         tally.found(run, have.iter().map(|i| Items::chunks(entry.size).len(i)).sum());
         let sink = Sink::File { part, manifest: manifest.clone() };
-        let fetch = begin(run, Set::File(content(entry)), sink, have, files);
+        let early = std::mem::take(&mut early);
+        let fetch = begin(run, Set::File(content(entry)), sink, have, files, early);
         let end = fetch.run(&order(run, files));
         tally.fetched(&fetch);
         match settle(run, end) {
@@ -149,11 +151,12 @@ pub(super) fn begin(
     sink: Sink,
     have: Bitmap,
     files: &[Wanted],
+    early: Early,
 ) -> Arc<Fetch> {
     let owners = run.owners_of(files);
     let resumable = run.give_up.is_none();
     let name = files.first().map_or(&run.job.name, |wanted| &wanted.entry.name).clone();
-    let fetch = Fetch::new(run.ctx, run.job, (set, name, resumable), sink, have, owners);
+    let fetch = Fetch::new(run.ctx, run.job, (set, name, resumable), sink, have, (owners, early));
     run.ctx.fetching.begin(&fetch);
     fetch
 }
@@ -233,17 +236,19 @@ pub(super) fn last(run: &Run<'_>, halt: &Halt) -> Last {
     if goes_on && run.give_up.is_none() { Last::Nothing } else { Last::Cancel }
 }
 
-fn obtain_manifest(run: &Run<'_>, wanted: &Wanted) -> Result<Manifest, Halt> {
+/// The chunks' hashes, and connections to those who will be asked for the chunks.
+fn obtain_manifest(run: &Run<'_>, wanted: &Wanted) -> Result<(Manifest, Early), Halt> {
     if let Some(known) = here::manifest(run.place, content(&wanted.entry)) {
-        return Ok(known);
+        return Ok((known, Early::default()));
     }
     let mut owners = wanted.owners.clone();
+    let early = Early::dial(run.ctx, &owners, run.job.limit.connections());
     let began = clock::now();
     loop {
         run.progress().set(TransferState::Preparing, "asking for the chunks' hashes");
         let stop = || run.stopped();
         let failures = match manifest::obtain(run.ctx, content(&wanted.entry), &owners, &stop) {
-            Ok(manifest) => return Ok(manifest),
+            Ok(manifest) => return Ok((manifest, early)),
             Err(_) if run.stopped() => return Err(Halt::Stopped),
             Err(failures) => failures,
         };

@@ -20,11 +20,10 @@ use crate::base::limits::{HEADER_TIME_MAX, WORKING_EVERY};
 use crate::base::{Bitmap, PeerInfo, Range};
 use crate::io::clock;
 use crate::io::failpoint::fail_point;
-use crate::io::link::{self, Link, LinkError, LinkReader, LinkWriter, Phase};
+use crate::io::link::{Link, LinkError, LinkReader, LinkWriter, Phase};
 use crate::io::threads;
 use crate::logic::owners::Standing;
 use crate::logic::shares::{Action, OwnerKey, Verdict};
-use crate::node::dial::bind_for;
 use crate::node::throttle::Bounds;
 use crate::wire::message::tracker::{Refused, Why};
 use crate::wire::message::transfer::{Ack, BUSY_NAMES_MAX, Chunk, Open, Serving, Set, Working};
@@ -63,8 +62,7 @@ fn connect_and_fetch(
 ) -> Result<(), LinkError> {
     let ctx = &fetch.ctx;
     fail_point!("fetch.dial").map_err(LinkError::Io)?;
-    let mut link =
-        link::dial(peer.chunk(), bind_for(ctx, peer.chunk()), &ctx.chunk_link, Some(peer.id))?;
+    let mut link = fetch.early.connect(ctx, peer)?;
     // All may have ended meanwhile: an OPEN now would take the place of who comes after us.
     if !fetch.is_going_on() {
         return Ok(());

@@ -10,6 +10,7 @@
 
 pub(super) mod control;
 mod dispute;
+mod early;
 pub(super) mod download;
 pub(super) mod fetching;
 mod file;

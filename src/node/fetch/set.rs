@@ -21,6 +21,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::{Condvar, Mutex, RwLock};
 
+use super::early::Early;
 use super::job::Job;
 use super::progress::Progress;
 use super::sink::{DiskError, Sink};
@@ -52,6 +53,8 @@ pub(super) struct Fetch {
     pub(super) swarm: Arc<Swarm>,
     /// A file's part, while what is verified of it may be served.
     pub(super) part: Mutex<Option<Arc<File>>>,
+    /// Connections that were made before it began.
+    pub(super) early: Early,
     /// From whom the person wants it.
     pub(super) from: From,
     /// Whether we are there again after a restart.
@@ -110,7 +113,7 @@ impl Fetch {
         (set, name, resumable): (Set, Name, bool),
         sink: Sink,
         have: Bitmap,
-        owners: Vec<PeerInfo>,
+        (owners, early): (Vec<PeerInfo>, Early),
     ) -> Arc<Fetch> {
         let items = Items::of(&set);
         let now = clock::now();
@@ -134,6 +137,7 @@ impl Fetch {
             name,
             swarm,
             part: Mutex::new(sink.part()),
+            early,
             from: job.from.clone(),
             resumable,
             items,

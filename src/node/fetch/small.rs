@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::early::Early;
 use super::file::{
     Known, Results, Settled, Tally, begin, disk_full, last, order, settle, take_turn, wait_for_room,
 };
@@ -107,7 +108,7 @@ fn try_batch(
         tally.found(run, have.iter().map(|i| contents[i as usize].size).sum());
         let (contents, dresses) = (contents.to_vec(), items.dresses.clone());
         let sink = Sink::Batch { batch, contents, dresses };
-        let fetch = begin(run, set.clone(), sink, have, files);
+        let fetch = begin(run, set.clone(), sink, have, files, Early::default());
         let end = fetch.run(&order(run, files));
         tally.fetched(&fetch);
         let missing = match settle(run, end) {

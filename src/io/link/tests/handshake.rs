@@ -122,6 +122,45 @@ fn a_busy_listener_and_one_that_is_no_parvi_are_told_apart() {
     assert!(answer.is_empty() && matches!(error, LinkError::NotParvi), "{error}");
 }
 
+/// Carries bytes from one socket to the other; the one at `flipped` arrives with its highest bit turned.
+fn carry(mut from: TcpStream, mut to: TcpStream, flipped: Option<usize>) {
+    let mut bytes = [0];
+    for at in 0.. {
+        if from.read(&mut bytes).is_ok_and(|n| n == 1) {
+            bytes[0] ^= if flipped == Some(at) { 0x80 } else { 0 };
+            if to.write_all(&bytes).is_ok() {
+                continue;
+            }
+        }
+        to.shutdown(std::net::Shutdown::Both).ok();
+        return;
+    }
+}
+
+#[test]
+fn a_preamble_that_was_changed_on_the_way_ends_the_handshake() {
+    // The seventh byte has flags that nobody knows yet, so that only the cipher can tell.
+    for (asked, answered) in [(None, None), (Some(6), None), (None, Some(6))] {
+        let ((listener, addr), (middle, between)) = (port(), port());
+        std::thread::scope(|s| {
+            let bob = s.spawn(|| accept_one(&listener, &config(Bulk::Private)));
+            s.spawn(move || {
+                let (dialler, _) = middle.accept().unwrap();
+                let server = stranger(addr);
+                let (back, forth) = (server.try_clone().unwrap(), dialler.try_clone().unwrap());
+                let there = std::thread::spawn(move || carry(dialler, server, asked));
+                carry(back, forth, answered);
+                there.join().unwrap();
+            });
+            let alice = dial(between, LOOPBACK, &config(Bulk::Private), None);
+            let fine = asked.is_none() && answered.is_none();
+            assert_eq!(alice.is_ok(), fine, "{asked:?} {answered:?}");
+            drop(alice);
+            assert_eq!(bob.join().unwrap().is_ok(), fine, "{asked:?} {answered:?}");
+        });
+    }
+}
+
 #[test]
 fn handshake_messages_that_are_cut_too_long_or_garbage_are_refused() {
     let hello = Preamble::of(false).encode();
