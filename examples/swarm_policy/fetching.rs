@@ -13,9 +13,9 @@ use crate::net::{Event, Piece};
 use crate::node::{ConnId, Dial, LANES_MAX, Lane, Refusal, index_of};
 use crate::run::World;
 
-/// One-way trips from a dial to OPEN: TCP has two, the preamble two, Noise `XX` three, of which the
+/// One-way trips from a dial to OPEN: TCP has two, Noise `XX` with the preambles three, of which the
 /// last one brings OPEN along.
-const DIAL_LEGS: u32 = 7;
+const DIAL_LEGS: u32 = 5;
 
 impl World {
     /// A lane for every owner that is due.

@@ -77,11 +77,11 @@ impl Raw {
     pub fn dial(addr: SocketAddr) -> Raw {
         let pipe = connect(addr);
         assert!(write_all(&*pipe, &PREAMBLE));
+        let mut noise = noise(true);
+        send_handshake(&*pipe, &mut noise, &[]);
         let mut theirs = [0; 8];
         assert!(read_exact(&*pipe, &mut theirs, LONG));
         assert_eq!(theirs, PREAMBLE);
-        let mut noise = noise(true);
-        send_handshake(&*pipe, &mut noise, &[]);
         receive_handshake(&*pipe, &mut noise);
         send_handshake(&*pipe, &mut noise, &[0]);
         Raw::of(pipe, noise)
@@ -95,7 +95,7 @@ impl Raw {
         }
         let mut noise = noise(false);
         receive_handshake(&*pipe, &mut noise)?;
-        send_handshake(&*pipe, &mut noise, &[0]);
+        send_handshake(&*pipe, &mut noise, &[&PREAMBLE[..], &[0]].concat());
         receive_handshake(&*pipe, &mut noise)?;
         Some(Raw::of(pipe, noise))
     }
@@ -150,9 +150,8 @@ fn noise(dialler: bool) -> HandshakeState {
 }
 
 fn noise_with(dialler: bool, secret: &[u8; 32]) -> HandshakeState {
-    let prologue = [PREAMBLE, PREAMBLE].concat();
     let builder = Builder::new("Noise_XX_25519_AESGCM_SHA256".parse().unwrap());
-    let builder = builder.local_private_key(secret).unwrap().prologue(&prologue).unwrap();
+    let builder = builder.local_private_key(secret).unwrap().prologue(&PREAMBLE).unwrap();
     if dialler { builder.build_initiator().unwrap() } else { builder.build_responder().unwrap() }
 }
 

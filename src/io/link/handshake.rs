@@ -113,11 +113,7 @@ enum Role {
     Listener,
 }
 
-fn noise(
-    config: &LinkConfig,
-    role: Role,
-    prologue: &[u8],
-) -> Result<HandshakeState, LinkError> {
+fn noise(config: &LinkConfig, role: Role, prologue: &[u8]) -> Result<HandshakeState, LinkError> {
     let pattern = if config.swarm.is_some() { PATTERN_SWARM } else { PATTERN_OPEN };
     let mut builder = Builder::new(pattern.parse()?)
         .local_private_key(config.key.secret())

@@ -10,8 +10,8 @@
 
 pub(super) mod control;
 mod dispute;
-mod early;
 pub(super) mod download;
+mod early;
 pub(super) mod fetching;
 mod file;
 mod finder;
