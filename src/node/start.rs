@@ -208,6 +208,8 @@ fn place(
         Fault::other(format!("could not open {}: {e}; check its owner and mode", path.display()))
     };
     let parts = PartStore::open(&data.parts()).map_err(failed)?;
+    // The lock of the data directory is ours: no other build is at work here.
+    parts.forget_unknown().map_err(failed)?;
     if forget_old {
         parts.forget_old().map_err(failed)?;
     }

@@ -29,6 +29,8 @@ pub mod publish_batch;
 pub mod sweep;
 mod sync;
 pub mod verify;
+#[cfg(test)]
+mod world;
 
 pub use batch::{Batch, Dress};
 pub use beneath::Beneath;

@@ -1,46 +1,7 @@
 use super::*;
-use crate::base::Modified;
-use crate::io::disk::{Dress, PartStore, publish};
+use crate::io::disk::publish;
+use crate::io::disk::world::{WHEN, World};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
-
-struct World {
-    home: tempfile::TempDir,
-    store: PartStore,
-    into: Beneath,
-}
-
-const WHEN: Modified = Modified { secs: 1_000_000_000, nanos: 123_456_789 };
-
-impl World {
-    fn new() -> World {
-        let home = tempfile::tempdir().unwrap();
-        let store = PartStore::open(&home.path().join(".parvi/parts")).unwrap();
-        std::fs::create_dir(home.path().join("downloaded")).unwrap();
-        let into = Beneath::open(&home.path().join("downloaded")).unwrap();
-        World { home, store, into }
-    }
-
-    fn path(&self, below: &str) -> PathBuf {
-        self.home.path().join("downloaded").join(below)
-    }
-
-    /// A batch to which each of these has come once.
-    fn batch(&self, contents: &[&[u8]]) -> Batch {
-        let batch = self.store.new_batch().unwrap();
-        for bytes in contents {
-            let dress = Dress { modified: WHEN, executable: false };
-            batch.write(&Root::of(bytes), bytes, dress).unwrap();
-        }
-        batch
-    }
-
-    /// Files among the parts, however deep.
-    fn parts_left(&self) -> usize {
-        let folders = std::fs::read_dir(self.store.path()).unwrap();
-        folders.map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap().count()).sum()
-    }
-}
 
 fn entry(text: &str, bytes: &[u8]) -> FileEntry {
     let (name, size, root) = (text.parse().unwrap(), bytes.len() as u64, Root::of(bytes));
@@ -82,7 +43,7 @@ fn a_batch_gets_its_names_twins_included() {
     assert_eq!(world.parts_left(), 1, "what is kept of `taken`");
     batch.forget(&Root::of(b"taken"));
     drop(batch);
-    assert_eq!(std::fs::read_dir(world.store.path()).unwrap().count(), 0, "an empty folder stays");
+    assert_eq!(world.entries_left(), 0, "an empty folder stays");
 }
 
 #[test]
@@ -112,8 +73,7 @@ fn a_twin_of_a_part_that_was_changed_has_no_name() {
 #[test]
 fn downloads_that_share_a_small_content_do_not_break_each_other() {
     let world = World::new();
-    let part = world.store.open_part(&Root::of(b"shared"), 6).unwrap();
-    part.write_at(0, b"shared").unwrap();
+    let part = world.part(b"shared");
     let [one, two] =
         ["one", "two"].map(|text| (world.batch(&[b"shared"]), [entry(text, b"shared")]));
     for (batch, files) in [&two, &one] {
@@ -125,7 +85,7 @@ fn downloads_that_share_a_small_content_do_not_break_each_other() {
         assert_eq!(world.path(name).metadata().unwrap().nlink(), 1);
     }
     drop((one, two));
-    assert_eq!(std::fs::read_dir(world.store.path()).unwrap().count(), 0);
+    assert_eq!(world.entries_left(), 0);
 }
 
 #[test]

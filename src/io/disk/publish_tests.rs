@@ -1,40 +1,10 @@
 use super::*;
-use crate::io::disk::PartStore;
+use crate::io::disk::world::{WHEN, World};
 use std::os::unix::fs::{MetadataExt, symlink};
 
-struct World {
-    home: tempfile::TempDir,
-    store: PartStore,
-    into: Beneath,
-}
-
-const WHEN: Modified = Modified { secs: 1_000_000_000, nanos: 123_456_789 };
-
 impl World {
-    fn new() -> World {
-        let home = tempfile::tempdir().unwrap();
-        let store = PartStore::open(&home.path().join(".parvi/parts")).unwrap();
-        std::fs::create_dir(home.path().join("downloaded")).unwrap();
-        let into = Beneath::open(&home.path().join("downloaded")).unwrap();
-        World { home, store, into }
-    }
-
-    fn path(&self, below: &str) -> PathBuf {
-        self.home.path().join("downloaded").join(below)
-    }
-
-    fn part(&self, bytes: &[u8]) -> PartFile {
-        let part = self.store.open_part(&Root::of(bytes), bytes.len() as u64).unwrap();
-        part.write_at(0, bytes).unwrap();
-        part
-    }
-
     fn publish(&self, bytes: &[u8], to: &str) -> Result<Published, PublishError> {
         publish(self.part(bytes), &self.into, &name(to), WHEN, false, true)
-    }
-
-    fn parts_left(&self) -> usize {
-        std::fs::read_dir(self.store.path()).unwrap().count()
     }
 }
 

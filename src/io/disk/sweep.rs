@@ -1,4 +1,5 @@
-//! What goes from the folder of parts: what nobody wants, and what nobody continues.
+//! What goes from the folder of parts: what nobody wants, what nobody continues, and what this build
+//! does not know any more.
 //!
 //! Invariant: nothing goes that is not ours by its name, and nothing that somebody has locked.
 
@@ -38,7 +39,8 @@ impl PartStore {
     }
 
     pub(super) fn forget_older(&self, now: Modified) -> io::Result<()> {
-        self.sweep(|name, meta| name.ends_with(".part") && meta.is_file() && is_old(meta, now))?;
+        let ours = |name: &str| part_of(name).is_some() || was_ours(name);
+        self.sweep(|name, meta| ours(name) && meta.is_file() && is_old(meta, now))?;
         self.each_left(|folder| {
             if !is_old(&File::from(folder.try_clone()?).metadata()?, now) {
                 return Ok(());
@@ -49,6 +51,15 @@ impl PartStore {
         })
     }
 
+    /// Removes what builds before this one have kept, under names that nobody looks for now. Call it only
+    /// while no such build can be at work here.
+    ///
+    /// # Errors
+    /// What readdir and unlink say.
+    pub fn forget_unknown(&self) -> io::Result<()> {
+        self.sweep(|name, meta| was_ours(name) && meta.is_file())
+    }
+
     /// Forgets what is kept of the contents that `unwanted` names, but for what somebody has open.
     ///
     /// # Errors
@@ -57,12 +68,10 @@ impl PartStore {
         let (mut removed, mut failed) = (Removed::default(), None);
         for entry in std::fs::read_dir(self.path())? {
             let name = entry?.file_name();
-            let Some((stem, suffix)) = name.to_str().and_then(|name| name.split_once('.')) else {
+            let Some((root, size)) = name.to_str().and_then(part_of) else { continue };
+            if !unwanted(&root) {
                 continue;
-            };
-            let Some(root) = stem.parse().ok().filter(unwanted) else { continue };
-            let size = suffix.strip_suffix(".part").and_then(|size| size.parse().ok());
-            let Some(size) = size else { continue };
+            }
             let went = match self.remove(&root, size) {
                 Err(PartError::Busy { .. }) => {
                     removed.in_use.push(root);
@@ -103,6 +112,40 @@ impl PartStore {
     }
 }
 
+/// The content of which this is the name of a part, and its size.
+fn part_of(name: &str) -> Option<(Root, u64)> {
+    let (root, size) = name.strip_suffix(".part")?.split_once('.')?;
+    Some((root.parse().ok()?, size.parse().ok()?))
+}
+
+/// Whether an earlier build has called a file of the folder so.
+///
+/// ```text
+/// <root>.part             a part, whatever its size was said to be
+/// <root>.small            a small file of a batch
+/// <root>.<pid>-<n>.stage  a copy of that, about to get its final name
+/// <name>.<pid>-<n>.new    a part or one of these being written
+/// ```
+fn was_ours(name: &str) -> bool {
+    let is_root = |text: &str| text.parse::<Root>().is_ok();
+    match name.rsplit_once('.') {
+        Some((stem, "part" | "small")) => is_root(stem),
+        Some((stem, "stage")) => without_unique(stem).is_some_and(is_root),
+        Some((stem, "new")) => {
+            without_unique(stem).is_some_and(|name| part_of(name).is_some() || was_ours(name))
+        }
+        _ => false,
+    }
+}
+
+/// What stands before `.<pid>-<n>`.
+fn without_unique(name: &str) -> Option<&str> {
+    let (before, unique) = name.rsplit_once('.')?;
+    let (pid, n) = unique.split_once('-')?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    (is_number(pid) && is_number(n)).then_some(before)
+}
+
 /// Removes what `goes` of the small files of a batch; tells how many went.
 fn remove_from(folder: &OwnedFd, goes: &dyn Fn(&Root) -> bool) -> io::Result<usize> {
     let files = files_in(folder)?.into_iter().filter(|(_, root)| goes(root));
@@ -115,4 +158,59 @@ fn remove_from(folder: &OwnedFd, goes: &dyn Fn(&Root) -> bool) -> io::Result<usi
 /// By ctime: mtime becomes that of the sender's file when a part is published, which may fail.
 fn is_old(meta: &Metadata, now: Modified) -> bool {
     now.secs.saturating_sub(meta.ctime()) > PART_AGE_MAX.as_secs().cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::disk::world::World;
+
+    #[test]
+    fn what_an_earlier_build_has_left_goes_and_what_only_looks_like_it_stays() {
+        let world = World::new();
+        let (root, folder) = (Root::of(b"film"), world.store.path());
+        let here = |name: &String| folder.join(name).exists();
+        let write = |name: &String| File::create(folder.join(name)).unwrap();
+        let copy = format!("{root}.12-0.stage");
+        let left = [
+            format!("{root}.part"),
+            format!("{root}.small"),
+            format!("{root}.small.12-1.new"),
+            format!("{copy}.12-2.new"),
+            format!("{root}.7.part.12-3.new"),
+            copy,
+        ];
+        let others = [
+            format!("{root}.4.part"),
+            format!("{root}.small.bak"),
+            format!("{root}.12.stage"),
+            format!("{root}.12-.stage"),
+            format!("{root}.new"),
+            format!("{root}"),
+            format!("{}.small", &root.to_string()[1..]),
+            "film.small".to_owned(),
+            "film.12-0.stage".to_owned(),
+            "film.part".to_owned(),
+        ];
+        left.iter().chain(&others).for_each(|name| drop(write(name)));
+        let (used, a_folder) = (Root::of(b"used"), Root::of(b"a folder"));
+        let (used, a_folder) = (format!("{used}.small"), format!("{a_folder}.small"));
+        let lock = write(&used);
+        lock.lock().unwrap();
+        std::fs::create_dir(folder.join(&a_folder)).unwrap();
+        let batch = world.batch(&[b"small"]);
+        drop(batch);
+        world.store.forget_unknown().unwrap();
+        assert!(!left.iter().any(here), "{left:?}");
+        let stay = others.iter().chain([&used, &a_folder]).filter(|name| !here(name));
+        assert_eq!(stay.collect::<Vec<_>>(), Vec::<&String>::new(), "these should have stayed");
+        assert_eq!(world.parts_left(), others.len() + 2, "nor does a batch go");
+        drop(lock);
+        write(&left[1]);
+        let later = clock::unix_now();
+        let later = Modified { secs: later.secs + 40 * 24 * 60 * 60, ..later };
+        world.store.forget_older(later).unwrap();
+        assert!(!here(&left[1]) && !here(&used) && !here(&others[0]), "nobody continues these");
+        assert!(others[1..].iter().all(here), "these are not ours");
+    }
 }
