@@ -10,7 +10,8 @@
 //! hasher    hashes on all cores
 //! settling  what is still being written    pace    when to scan next
 //! state     what is known, and the catalogue that follows       cache   the same, across restarts
-//! shares    what a person shares by path and withholds          served  a file opened for a peer
+//! shares    what a person shares by path and withholds
+//! source    where a content lies, and how that is opened         served  a file opened for a peer
 //! ```
 
 mod cache;
@@ -25,6 +26,7 @@ mod settling;
 mod share;
 mod shares;
 mod signals;
+mod source;
 mod state;
 mod walk;
 mod watch;
@@ -48,7 +50,8 @@ use scanner::Scanner;
 pub use served::{OpenError, Served};
 use shares::Shares;
 use signals::Signals;
-use state::{FileKey, FolderId, Kind, Place, Record, Source, State};
+use source::Source;
+use state::{FileKey, FolderId, Kind, Place, Record, State};
 
 /// A file that has just changed is left alone for this long.
 const QUIET: Duration = Duration::from_millis(300);

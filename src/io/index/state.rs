@@ -6,13 +6,10 @@
 //! are all remembered, and any of them may serve it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustix::io::Errno;
-
+use super::source::Source;
 use super::walk::Unread;
 use crate::base::chunk::chunk_count;
 use crate::base::{FileEntry, Manifest, Name, Root};
@@ -99,37 +96,6 @@ impl Record {
             executable: self.executable,
         }
     }
-}
-
-/// A file that has some content, and how to open it.
-pub(super) struct Source {
-    pub(super) key: FileKey,
-    pub(super) beneath: Arc<Beneath>,
-    pub(super) relative: Name,
-    pub(super) entry: FileEntry,
-    pub(super) print: Fingerprint,
-}
-
-impl Source {
-    /// The file, open; `None`: it has gone or changed since it was hashed. Any other failure, as of
-    /// a disk, a server or for want of descriptors, says nothing of the file.
-    ///
-    /// # Errors
-    /// Such a failure.
-    pub(super) fn open(&self) -> io::Result<Option<File>> {
-        let opened = self.beneath.open_file(&self.relative);
-        match opened.and_then(|file| Ok((Fingerprint::of(&file)?, file))) {
-            Ok((print, file)) => Ok((print == self.print).then_some(file)),
-            Err(error) if is_no_file(&error) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-/// Whether there is no regular file of that name, which is what an error without a number says too.
-fn is_no_file(error: &io::Error) -> bool {
-    let no_file = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::NXIO, Errno::NODEV];
-    Errno::from_io_error(error).is_none_or(|errno| no_file.contains(&errno))
 }
 
 #[derive(Debug)]
@@ -249,13 +215,15 @@ impl State {
         record: Record,
         manifest: Option<Arc<Manifest>>,
     ) {
-        self.forget(key);
-        if self.is_withheld(&key.1) {
-            return;
-        }
-        let Some(folder) = self.folders.get_mut(&key.0) else { return };
+        let withheld = self.is_withheld(&key.1);
+        let Some(folder) = self.folders.get_mut(&key.0).filter(|_| !withheld) else {
+            return self.forget(key);
+        };
         // A scan that is under way may have passed by before the file was there.
-        folder.files.insert(key.1.clone(), Record { scan: self.scan, ..record });
+        let known = folder.files.insert(key.1.clone(), Record { scan: self.scan, ..record });
+        if let Some(known) = known {
+            self.taken_out(key, &known);
+        }
         self.roots.insert((head(&record.root), Some(key.clone())));
         if let Some(manifest) = manifest.filter(|m| m.values().len() > 1) {
             self.manifests.insert(record.root, manifest);
@@ -268,13 +236,18 @@ impl State {
     pub(super) fn forget(&mut self, key: &FileKey) {
         let Some(folder) = self.folders.get_mut(&key.0) else { return };
         let Some(record) = folder.files.remove(&key.1) else { return };
+        self.taken_out(key, &record);
+        self.refresh(&key.1);
+    }
+
+    /// A file is not what `record` says any more, nor among the files of its folder as that.
+    fn taken_out(&mut self, key: &FileKey, record: &Record) {
         self.edits += 1;
         self.taken_out += 1;
         self.roots.remove(&(head(&record.root), Some(key.clone())));
         if self.with_root(&record.root).next().is_none() {
             self.manifests.remove(&record.root);
         }
-        self.refresh(&key.1);
     }
 
     /// Forgets one file, if that is still what is known of it.
@@ -451,17 +424,5 @@ mod tests {
         state.remove_folder(SHARED);
         state.insert(&key(SHARED, "b"), record(3), None);
         assert_eq!(state.catalogue.len(), 0, "its folder is not shared any more");
-    }
-
-    #[test]
-    fn only_some_failures_say_that_a_file_is_gone() {
-        let says = |errno: Errno| is_no_file(&errno.into());
-        assert!([Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::NXIO].into_iter().all(says));
-        let passing = [Errno::IO, Errno::ACCESS, Errno::STALE, Errno::MFILE, Errno::NFILE];
-        assert!(!passing.into_iter().chain([Errno::NOMEM, Errno::PERM]).any(says));
-        let home = tempfile::tempdir().unwrap();
-        std::fs::create_dir(home.path().join("folder")).unwrap();
-        let opened = Beneath::open(home.path()).unwrap().open_file(&key(SHARED, "folder").1);
-        assert!(is_no_file(&opened.unwrap_err()), "a folder is no file");
     }
 }
