@@ -41,7 +41,7 @@ pub(in crate::node) fn download(
 ) -> Ended {
     let give_up = give_up.map(GiveUp::All);
     let finder = &Finder::new(ctx, job);
-    let run = Run { ctx, place, job, give_up, halted: None, turn: None, finder, keep };
+    let run = Run { ctx, place, job, give_up, halted: None, turn: None, slot: None, finder, keep };
     loop {
         // What is paused from before a restart is not even looked for.
         if let Some(ended) = rest(job, ctx) {

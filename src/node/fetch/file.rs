@@ -67,6 +67,7 @@ pub(super) fn fetch_file(
                 return Err(halt);
             }
         }
+        run.has_arrived();
         let work = run.progress().works();
         run.progress().set(TransferState::Finishing, "");
         let put = match fetch.take_sink() {

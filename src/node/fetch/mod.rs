@@ -27,5 +27,6 @@ mod run;
 mod set;
 mod sets;
 mod sink;
+mod slots;
 mod small;
 mod supervisor;

@@ -121,18 +121,29 @@ fn not_with(name: &Name, hits: &[Hit], from: &From) -> Fault {
 /// Brings those together that differ in nothing but the size. The one that most owners say is
 /// tried first; equally many: the group of the smaller identities, so that every attempt does alike.
 /// Who says two sizes of one root lies for certain and is asked only where nobody else is there.
-fn one_root_each(wanted: Vec<Wanted>) -> Vec<Wanted> {
-    let mut by_root: BTreeMap<(Name, Root), Vec<Wanted>> = BTreeMap::new();
-    for w in wanted {
-        by_root.entry((w.entry.name.clone(), w.entry.root)).or_default().push(w);
+fn one_root_each(mut wanted: Vec<Wanted>) -> Vec<Wanted> {
+    fn key(w: &Wanted) -> (&Name, &Root) {
+        (&w.entry.name, &w.entry.root)
     }
-    by_root.into_values().filter_map(rank).collect()
+    // What a lookup brings is in this order already, and nearly all of it is undisputed.
+    wanted.sort_by(|a, b| key(a).cmp(&key(b)));
+    let mut ranked = Vec::with_capacity(wanted.len());
+    let mut rest = wanted.into_iter().peekable();
+    while let Some(first) = rest.next() {
+        let Some(rival) = rest.next_if(|w| key(w) == key(&first)) else {
+            ranked.push(first);
+            continue;
+        };
+        let mut sizes = vec![first, rival];
+        while let Some(rival) = rest.next_if(|w| key(w) == key(&sizes[0])) {
+            sizes.push(rival);
+        }
+        ranked.extend(rank(sizes));
+    }
+    ranked
 }
 
 fn rank(mut sizes: Vec<Wanted>) -> Option<Wanted> {
-    if sizes.len() == 1 {
-        return sizes.pop();
-    }
     let mut says: BTreeMap<_, usize> = BTreeMap::new();
     for peer in sizes.iter().flat_map(|w| &w.owners) {
         *says.entry(peer.id).or_default() += 1;

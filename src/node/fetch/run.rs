@@ -14,6 +14,7 @@ use super::place::Place;
 use super::progress::Progress;
 use super::resolve::Wanted;
 use super::sets::Turn;
+use super::slots::Slot;
 use crate::base::{Fault, FaultKind, FileEntry, PeerInfo, Time};
 use crate::io::clock;
 use crate::node::context::Context;
@@ -58,6 +59,8 @@ pub(super) struct Run<'a> {
     pub(super) halted: Option<&'a AtomicBool>,
     /// Whether and when it gives way to others.
     pub(super) turn: Option<Turn<'a>>,
+    /// Taken by a set until it has arrived.
+    pub(super) slot: Option<&'a Slot<'a>>,
     pub(super) finder: &'a Arc<Finder>,
     /// Told what the name stands for, when that is found.
     pub(super) keep: &'a (dyn Fn(Vec<Wanted>) + Sync),
@@ -71,6 +74,11 @@ impl Run<'_> {
     pub(super) fn stopped(&self) -> bool {
         let halted = self.halted.is_some_and(|halted| halted.load(Ordering::Relaxed));
         halted || self.ctx.stop.is_stopped() || self.job.control.wish() != Wish::Run
+    }
+
+    /// The set has arrived: another may come while it gets its names.
+    pub(super) fn has_arrived(&self) {
+        self.slot.inspect(|slot| slot.leave());
     }
 
     /// Whether it is enough of waiting; nothing has come to the set since `last`.

@@ -16,6 +16,7 @@ use super::dispute::Dispute;
 use super::file::{self, Known, Results};
 use super::resolve::Wanted;
 use super::run::{GiveUp, Halt, Run};
+use super::slots::Slots;
 use super::small;
 use crate::base::{Fault, NodeId, Time};
 use crate::io::{clock, threads};
@@ -23,8 +24,10 @@ use crate::logic::batch::{self, Plan, PlannedSet};
 use crate::node::view::DownloadReport;
 use crate::wire::message::transfer::Set;
 
-/// Sets of one download fetched at the same time, to hide the ends of each behind the others.
+/// Sets of one download on their way at the same time, to hide the ends of each behind the others.
 const SETS_AT_ONCE: usize = 3;
+/// Sets beside these that have arrived and get their names.
+const NAMED_AT_ONCE: usize = 2;
 
 /// How long a set waits for its owners while others wait for its place, the first time.
 const STAY_FIRST: Duration = Duration::from_secs(5);
@@ -101,6 +104,7 @@ struct AtWork<'a> {
     /// Files, each of which has a result at the end.
     total: usize,
     queue: Queue<'a>,
+    slots: Slots,
     wanted: &'a [Wanted],
     results: Mutex<Results>,
     /// The first of what ended it all.
@@ -128,15 +132,17 @@ impl Run<'_> {
         let work = AtWork {
             total,
             queue: Queue::new(tasks, self.give_up),
+            slots: Slots::new(SETS_AT_ONCE),
             wanted: &agreed,
             results: results.into(),
             end: Mutex::default(),
             halted: AtomicBool::new(false),
             doubted: Mutex::default(),
         };
-        let at_once = work.queue.len.load(Ordering::Relaxed).min(SETS_AT_ONCE);
+        let threads_max = SETS_AT_ONCE + NAMED_AT_ONCE;
+        let threads = work.queue.len.load(Ordering::Relaxed).min(threads_max);
         std::thread::scope(|scope| {
-            for n in 1..at_once {
+            for n in 1..threads {
                 let name = format!("download {}.{n}", self.job.id);
                 if let Err(e) = threads::spawn_scoped(scope, name, || self.work(&work)) {
                     log::warn!(target: "fetch", "{e}; goes on with fewer threads");
@@ -164,11 +170,14 @@ impl Run<'_> {
 
     /// One thread: a task after the other, until there is none or all is over.
     fn work(&self, work: &AtWork<'_>) {
-        while let Some((mut queued, turn)) = work.queue.next(clock::now()) {
+        loop {
+            let slot = work.slots.take();
+            let Some((mut queued, turn)) = work.queue.next(clock::now()) else { return };
             if work.halted.load(Ordering::Relaxed) {
                 return;
             }
-            let run = Run { turn: Some(turn), halted: Some(&work.halted), ..*self };
+            let (turn, halted, slot) = (Some(turn), Some(&work.halted), Some(&slot));
+            let run = Run { turn, halted, slot, ..*self };
             match run.take_turn_of(&mut queued, work) {
                 Ok(some) => self.take_results(work, some),
                 Err(Halt::GaveWay) => work.queue.gave_way(queued),

@@ -124,6 +124,7 @@ fn try_batch(
                 return Err(halt);
             }
         };
+        run.has_arrived();
         let work = run.progress().works();
         run.progress().set(TransferState::Finishing, "");
         let Some(Sink::Batch { batch, .. }) = fetch.take_sink() else { return Err(Halt::Stopped) };
