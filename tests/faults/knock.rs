@@ -45,16 +45,16 @@ impl Bob {
     ) -> Bob {
         let key = StaticKey::generate().unwrap();
         let config = Arc::new(link_config(key));
-        Bob::answering_as(swarm, ip, config.clone(), config, answer)
+        Bob::answering_as(swarm, ip, config.clone(), config, move || Some(answer()))
     }
 
-    /// Listed as one, answering calls as another.
+    /// Listed as one, answering calls as another; where there is no answer he hangs up.
     fn answering_as(
         swarm: &Swarm,
         ip: Ipv4Addr,
         listed: Arc<LinkConfig>,
         answering: Arc<LinkConfig>,
-        answer: impl Fn() -> Message + Send + Sync + 'static,
+        answer: impl Fn() -> Option<Message> + Send + Sync + 'static,
     ) -> Bob {
         let (stop, group) = (StopToken::new(), Group::new("bob"));
         let heard: Arc<Mutex<Vec<Message>>> = Arc::default();
@@ -64,7 +64,8 @@ impl Bob {
             counted.fetch_add(1, Ordering::Relaxed);
             while let Ok(message) = link.recv(LONG) {
                 told.lock().push(message);
-                if link.send(answer()).is_err() {
+                let Some(answer) = answer() else { return };
+                if link.send(answer).is_err() {
                     return;
                 }
             }
@@ -180,6 +181,34 @@ fn one_that_says_later_is_shown_with_its_words_and_called_again() {
     assert!(row.reason.contains("the disk is full; knocks again in"), "{}", row.reason);
 }
 
+#[test]
+fn one_that_hangs_up_in_the_middle_of_a_call_is_away_and_called_again() {
+    let swarm = Swarm::new();
+    let films = [bytes(9_000, 1), bytes(9_000, 2)];
+    let mut config = swarm.config("alice");
+    config.ack_timeout = Duration::from_secs(1);
+    let alice = swarm.sharing_with(&config, &[("film1", &films[0]), ("film2", &films[1])]);
+    let heard = AtomicUsize::new(0);
+    let answer = move || {
+        let is_second = heard.fetch_add(1, Ordering::Relaxed) == 1;
+        (!is_second).then(|| Knocked::Done.into())
+    };
+    let config = Arc::new(link_config(StaticKey::generate().unwrap()));
+    let bob =
+        Bob::answering_as(&swarm, Ipv4Addr::LOCALHOST, config.clone(), config.clone(), answer);
+    until("alice knows bob", LONG, || knows_bob(&alice));
+    for film in &films {
+        bob.opens_and_goes(&alice, Content { root: Root::of(film), size: film.len() as u64 }, true);
+    }
+    until("bob has hung up", LONG, || {
+        let rows = alice.transfers();
+        matches!(&rows[..], [row] if row.reason.starts_with("the requester is away: "))
+    });
+    until("both uploads are over", LONG, || upload(&alice).is_none());
+    let sets: Vec<_> = bob.knocks().iter().map(|knock| knock.set).collect();
+    assert!(sets.len() == 3 && sets[1] == sets[2] && sets[0] != sets[1], "{sets:?}");
+}
+
 /// Whether bob is called, and has answered, while the call to one who never answers is under way.
 fn is_called_beside_a_mute() -> bool {
     let swarm = Swarm::new();
@@ -231,8 +260,9 @@ fn where_somebody_else_answers_nothing_is_said_and_nothing_ends() {
     let (alice, content) = alice(&swarm);
     let listed = Arc::new(link_config(StaticKey::generate().unwrap()));
     let victim = Arc::new(link_config(StaticKey::generate().unwrap()));
-    let bob =
-        Bob::answering_as(&swarm, Ipv4Addr::LOCALHOST, listed, victim, || Knocked::Done.into());
+    let bob = Bob::answering_as(&swarm, Ipv4Addr::LOCALHOST, listed, victim, || {
+        Some(Knocked::Done.into())
+    });
     until("alice knows bob", LONG, || knows_bob(&alice));
     bob.opens_and_goes(&alice, content, true);
     until("alice has tried", LONG, || {
