@@ -49,9 +49,9 @@ struct Args {
     /// KiB that a line sends at a time.
     #[arg(long, default_value_t = 32)]
     piece: u64,
-    /// Nodes that have the file from the beginning.
-    #[arg(long, default_value_t = 1)]
-    sources: usize,
+    /// Numbers of nodes that have the file from the beginning.
+    #[arg(long, value_delimiter = ',', default_value = "1")]
+    sources: Vec<usize>,
     /// Seeds; one run each.
     #[arg(long, value_delimiter = ',', default_value = "1")]
     seeds: Vec<u64>,
@@ -106,18 +106,19 @@ fn plans(args: &Args) -> Result<Vec<Plan>, Failure> {
     let mut plans = Vec::new();
     for word in &args.scenes {
         let scene = scene(word)?;
-        for millis in &args.latencies {
-            for nodes in &args.sizes {
-                for seed in &args.seeds {
-                    plans.push(Plan {
+        for sources in &args.sources {
+            for millis in &args.latencies {
+                let latency = Duration::from_secs_f64(millis / 1e3);
+                for nodes in &args.sizes {
+                    plans.extend(args.seeds.iter().map(|seed| Plan {
                         scene,
                         nodes: *nodes,
-                        sources: args.sources,
+                        sources: *sources,
                         chunks: args.chunks,
-                        latency: Duration::from_secs_f64(millis / 1e3),
+                        latency,
                         piece: args.piece * 1024,
                         seed: *seed,
-                    });
+                    }));
                 }
             }
         }

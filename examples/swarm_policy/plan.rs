@@ -2,7 +2,9 @@
 //!
 //! The bound is the time below which no plan whatsoever can be: a chunk takes `chunk / B` a hop and is
 //! in one hop more places at most twice as often, so with M chunks and N requesters whose lines carry B
-//! bytes per second each way it is (F/B)(1 + floor(log2 N)/M). Latency is not part of it.
+//! bytes per second each way it is (F/B)(1 + floor(log2 N)/M). With k first owners it is
+//! (F/B)(1 + S/M), S the sum of 1 - k 2^t / N over all t from 0 for which that is positive: as long as
+//! fewer than N have anything, so many lines down are idle for a chunk's time. Latency is in neither.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -87,8 +89,12 @@ impl Plan {
 
     /// Seconds that the fast ones need at least.
     pub(crate) fn bound(&self) -> f64 {
-        let hops = self.nodes.max(1).ilog2();
-        self.bytes() as f64 / RATE * (1.0 + f64::from(hops) / f64::from(self.chunks))
+        let idle = |t: i32| 1.0 - self.sources as f64 * 2_f64.powi(t) / self.nodes as f64;
+        let hops = match self.sources {
+            1 => f64::from(self.nodes.max(1).ilog2()),
+            _ => (0..32).map(|t| idle(t).max(0.0)).sum(),
+        };
+        self.bytes() as f64 / RATE * (1.0 + hops / f64::from(self.chunks))
     }
 
     /// Seconds until the middle.

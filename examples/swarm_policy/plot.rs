@@ -65,7 +65,8 @@ fn curves(rows: &[Row], value: impl Fn(&Row) -> f64) -> Vec<Curve> {
 }
 
 fn name(row: &Row) -> String {
-    format!("{}, {} ms", row.scene, row.latency_ms)
+    let owners = if row.sources == 1 { String::new() } else { format!(", {} owners", row.sources) };
+    format!("{}, {} chunks, {} ms{owners}", row.scene, row.chunks, row.latency_ms)
 }
 
 fn panel(out: &mut String, at: usize, title: &str, curves: &[Curve]) {

@@ -6,21 +6,24 @@ use crate::plan::{Outcome, Plan};
 
 /// The table's head.
 pub(crate) const HEAD: &str = "\
-| lines | N | chunks | L ms | seed | makespan s | /bound | fast /bound | p50 /bound | sent by first /F | twice, each /F | messages each | KB each | busy | not done |
-|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
+| lines | N | owners | chunks | L ms | seed | makespan s | /bound | fast /bound | first /bound | p50 /bound | sent by first /F | twice, each /F | messages each | KB each | busy | not done |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
 
 /// One run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) scene: String,
     pub(crate) nodes: usize,
+    /// Who has the file from the beginning.
+    pub(crate) sources: usize,
     pub(crate) chunks: u32,
     pub(crate) latency_ms: f64,
     pub(crate) seed: u64,
-    /// Seconds, and the same over the bound: all who stayed, the fast ones, the middle one.
+    /// Seconds, and the same over the bound: all who stayed, the fast ones, the first, the middle one.
     pub(crate) makespan: f64,
     pub(crate) ratio: f64,
     pub(crate) fast: f64,
+    pub(crate) earliest: f64,
     pub(crate) middle: f64,
     /// Over the file's bytes.
     pub(crate) first_sent: f64,
@@ -42,12 +45,14 @@ impl Row {
         Row {
             scene: plan.scene.word().to_owned(),
             nodes: plan.nodes,
+            sources: plan.sources,
             chunks: plan.chunks,
             latency_ms: plan.latency.as_secs_f64() * 1e3,
             seed: plan.seed,
             makespan: outcome.makespan,
             ratio: outcome.makespan / plan.bound_of_all(),
             fast: outcome.fast / plan.bound(),
+            earliest: outcome.quantile(0.0) / plan.bound(),
             middle: outcome.quantile(0.5) / plan.bound(),
             first_sent: outcome.first_sent as f64 / file,
             twice: outcome.twice as f64 / nodes / file,
@@ -64,15 +69,17 @@ impl Row {
     /// A line of the table.
     pub(crate) fn line(&self) -> String {
         format!(
-            "| {} | {} | {} | {} | {} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.3} | {:.0} | {:.0} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.3} | {:.0} | {:.0} | {} | {} |",
             self.scene,
             self.nodes,
+            self.sources,
             self.chunks,
             self.latency_ms,
             self.seed,
             self.makespan,
             self.ratio,
             self.fast,
+            self.earliest,
             self.middle,
             self.first_sent,
             self.twice,

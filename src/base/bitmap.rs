@@ -112,6 +112,21 @@ impl Bitmap {
         (0..self.len).filter(|i| !self.contains(*i))
     }
 
+    /// The last chunk before `below` that both hold.
+    pub fn last_in_both(&self, other: &Bitmap, below: u32) -> Option<u32> {
+        let below = below.min(self.len).min(other.len);
+        let words = (below as usize).div_ceil(64);
+        let both = self.words[..words].iter().zip(&other.words[..words]).enumerate();
+        both.rev().find_map(|(at, (a, b))| {
+            let (start, both) = (at as u32 * 64, a & b);
+            let both = match below - start {
+                0..64 => both & ((1 << (below - start)) - 1),
+                _ => both,
+            };
+            (both != 0).then(|| start + both.ilog2())
+        })
+    }
+
     /// The bytes of the wire form, without the length.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes: Vec<u8> = self.words.iter().flat_map(|w| w.to_le_bytes()).collect();
@@ -214,6 +229,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_last_in_both_is_that_of_the_sets(
+            a in proptest::collection::btree_set(0_u32..300, 0..40),
+            b in proptest::collection::btree_set(0_u32..200, 0..40),
+            below in 0_u32..400,
+        ) {
+            let map = |len, set: &BTreeSet<u32>| {
+                let mut map = Bitmap::none(len);
+                set.iter().for_each(|i| assert!(map.insert(*i)));
+                map
+            };
+            let both = a.intersection(&b).copied().filter(|i| *i < below).max();
+            prop_assert_eq!(map(300, &a).last_in_both(&map(200, &b), below), both);
+            prop_assert_eq!(map(200, &b).last_in_both(&map(300, &a), below), both);
+        }
+
         #[test]
         fn behaves_like_a_set_and_round_trips(
             len in 0_u32..300,

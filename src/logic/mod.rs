@@ -3,6 +3,8 @@
 pub mod batch;
 pub mod catalogue;
 pub mod claims;
+#[cfg(test)]
+mod dice;
 pub mod items;
 pub mod ledger;
 pub mod owners;

@@ -113,6 +113,9 @@ impl Turns {
 }
 
 #[cfg(test)]
+mod random;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -68,6 +68,10 @@ impl World {
                 if matches!(fetch.set, Set::File(_)) {
                     self.say(conn, Side::Dialler, swarm::serving(node));
                 }
+                let round_trip = self.plan.latency[node][owner] * 2;
+                if let Some(fetch) = self.fetch(node, order, run) {
+                    fetch.shares.on_distance(key, round_trip);
+                }
                 self.carry_out(node, order, run, actions);
             }
             Packet::Message(Message::Refused(refused)) => {

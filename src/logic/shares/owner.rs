@@ -13,10 +13,6 @@ use std::time::Duration;
 
 use super::speed::Speed;
 use crate::base::{Bitmap, NodeId, Time};
-use crate::logic::upload::READY_MAX;
-
-/// How long a WANT and its answer may be under way.
-const CROSSING_TIME: Duration = Duration::from_millis(300);
 
 /// How far an item in flight has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,11 +46,14 @@ pub(super) struct Owner {
     pub(super) grows: bool,
     /// What it was asked for on this connection, ever, and has not begun to send.
     pub(super) asked: Bitmap,
-    pub(super) share: BTreeSet<u32>,
+    share: Bitmap,
     pub(super) flying: BTreeMap<u32, Stage>,
     pub(super) speed: Speed,
     /// When it last sent bytes or announced what it sends, or was last given something to do.
     pub(super) heard: Time,
+    /// How long a question and its answer are under way.
+    pub(super) round_trip: Duration,
+    share_count: usize,
     share_bytes: u64,
     announced_bytes: u64,
     /// Bytes still to come of the run on the wire.
@@ -64,16 +63,18 @@ pub(super) struct Owner {
 impl Owner {
     /// An owner that just said what it has.
     pub(super) fn new(now: Time, node: NodeId, have: Bitmap, grows: bool) -> Owner {
-        let asked = Bitmap::none(have.len());
+        let none = Bitmap::none(have.len());
         Owner {
             node,
             have,
             grows,
-            asked,
-            share: BTreeSet::new(),
+            asked: none.clone(),
+            share: none,
             flying: BTreeMap::new(),
             speed: Speed::default(),
             heard: now,
+            round_trip: Duration::ZERO,
+            share_count: 0,
             share_bytes: 0,
             announced_bytes: 0,
             run_left: 0,
@@ -82,23 +83,37 @@ impl Owner {
 
     /// Whether the item is in its share or in flight from it.
     pub(super) fn holds(&self, item: u32) -> bool {
-        self.share.contains(&item) || self.flying.contains_key(&item)
+        self.share.contains(item) || self.flying.contains_key(&item)
     }
 
     /// All it holds.
     pub(super) fn held(&self) -> BTreeSet<u32> {
-        self.share.iter().chain(self.flying.keys()).copied().collect()
+        self.share().chain(self.flying.keys().copied()).collect()
     }
 
-    /// How many items of its share it is probably announcing just now: what is taken from it then comes
-    /// twice. One that is silent for longer than a message takes has none; nor has one that fetches the
-    /// set itself, since many want of it what it has: it chooses only when their turn has come (`turns`).
-    pub(super) fn promised(&self, now: Time) -> usize {
-        if self.grows || now.since(self.heard) > CROSSING_TIME {
-            return 0;
+    /// Its share, ascending.
+    pub(super) fn share(&self) -> impl Iterator<Item = u32> + '_ {
+        self.share.iter()
+    }
+
+    /// Whether the item is in its share.
+    pub(super) fn is_asked_for(&self, item: u32) -> bool {
+        self.share.contains(item)
+    }
+
+    /// How many items its share has.
+    pub(super) fn share_count(&self) -> usize {
+        self.share_count
+    }
+
+    /// The last item of its share before `below` that `other` has too and does not hold.
+    pub(super) fn last_for(&self, other: &Owner, mut below: u32) -> Option<u32> {
+        loop {
+            below = self.share.last_in_both(&other.have, below)?;
+            if !other.holds(below) {
+                return Some(below);
+            }
         }
-        let announced = self.flying.values().filter(|stage| **stage == Stage::Announced).count();
-        READY_MAX.saturating_sub(announced)
     }
 
     /// Bytes in its share.
@@ -133,8 +148,10 @@ impl Owner {
 
     /// Puts an item of `len` bytes into the share.
     pub(super) fn ask(&mut self, item: u32, len: u64) {
-        self.share.insert(item);
-        self.share_bytes += len;
+        if self.share.insert(item) {
+            self.share_count += 1;
+            self.share_bytes += len;
+        }
         self.asked.insert(item);
     }
 
@@ -150,7 +167,8 @@ impl Owner {
 
     /// Forgets an item of `len` bytes; tells where it was.
     pub(super) fn take(&mut self, item: u32, len: u64) -> Was {
-        if self.share.remove(&item) {
+        if self.share.remove(item) {
+            self.share_count -= 1;
             self.share_bytes -= len;
             return Was::Shared;
         }

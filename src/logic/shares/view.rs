@@ -108,7 +108,7 @@ impl Shares {
             .map(|(key, state)| OwnerView {
                 owner: *key,
                 node: state.node,
-                share: state.share.len() as u32,
+                share: state.share_count() as u32,
                 in_flight: Range::collect(state.flying.keys().copied()),
                 speed: state.speed.measured(now),
             })

@@ -1,6 +1,7 @@
 //! Bob sends to alice; eve asks for what she should not.
 
 mod acks;
+mod handed;
 
 use proptest::prelude::*;
 

@@ -26,8 +26,18 @@ const EARLY_MAX: usize = 4;
 /// The owner waits for an OPEN that long at least; later it may have hung up.
 const FRESH: Duration = Duration::from_secs(5);
 
+/// Round trips of a dial: TCP's, and that of the preambles with Noise's first two messages.
+const DIAL_TRIPS: u32 = 2;
+
+/// A connection to an owner.
+pub(super) struct Dialled {
+    pub(super) link: Link,
+    /// How far away the owner is, as far as the dial tells.
+    pub(super) round_trip: Duration,
+}
+
 /// When a dial was over, and what came of it.
-type Made = (Time, Result<Link, LinkError>);
+type Made = (Time, Result<Dialled, LinkError>);
 
 /// Connections on their way, or made.
 #[derive(Default)]
@@ -57,7 +67,7 @@ impl Early {
     ///
     /// # Errors
     /// As [`link::dial`].
-    pub(super) fn connect(&self, ctx: &Context, peer: &PeerInfo) -> Result<Link, LinkError> {
+    pub(super) fn connect(&self, ctx: &Context, peer: &PeerInfo) -> Result<Dialled, LinkError> {
         let early = self.0.lock().remove(&peer.id);
         // The wait is bounded by the dial's own limits. One that failed is worth another try only when
         // the lane's turn comes again.
@@ -68,6 +78,9 @@ impl Early {
     }
 }
 
-fn dial_chunk(ctx: &Context, peer: &PeerInfo) -> Result<Link, LinkError> {
-    link::dial(peer.chunk(), bind_for(ctx, peer.chunk()), &ctx.chunk_link, Some(peer.id))
+fn dial_chunk(ctx: &Context, peer: &PeerInfo) -> Result<Dialled, LinkError> {
+    let began = clock::now();
+    let addr = peer.chunk();
+    let link = link::dial(addr, bind_for(ctx, addr), &ctx.chunk_link, Some(peer.id))?;
+    Ok(Dialled { link, round_trip: clock::now().since(began) / DIAL_TRIPS })
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+use super::early::Dialled;
 use super::set::Fetch;
 use super::sink::Written;
 use crate::base::limits::{HEADER_TIME_MAX, WORKING_EVERY};
@@ -62,7 +63,7 @@ fn connect_and_fetch(
 ) -> Result<(), LinkError> {
     let ctx = &fetch.ctx;
     fail_point!("fetch.dial").map_err(LinkError::Io)?;
-    let mut link = fetch.early.connect(ctx, peer)?;
+    let Dialled { mut link, round_trip } = fetch.early.connect(ctx, peer)?;
     // All may have ended meanwhile: an OPEN now would take the place of who comes after us.
     if !fetch.is_going_on() {
         return Ok(());
@@ -81,7 +82,12 @@ fn connect_and_fetch(
         };
         threads::spawn_scoped(scope, format!("fetch {} out", peer.label), write)
             .map_err(LinkError::Io)?;
-        let first = fetch.state.lock().shares.on_opened(clock::now(), key, peer.id, have);
+        let first = {
+            let mut state = fetch.state.lock();
+            let first = state.shares.on_opened(clock::now(), key, peer.id, have);
+            state.shares.on_distance(key, round_trip);
+            first
+        };
         if let (Some((label, ports)), Set::File(_)) = (&ctx.serves_at, &fetch.set) {
             fetch.send(key, Serving { label: label.clone(), ports: *ports }.into());
         }

@@ -2,11 +2,12 @@
 
 use super::*;
 
-/// bob, who has both items, has been asked for both; carol comes later.
-fn promised() -> Shares {
+/// bob, who is far away, has been asked for both items; carol, who has them too, comes later.
+fn asked() -> Shares {
     let mut shares = alice(2);
     open(&mut shares, BOB, 1);
-    assert_eq!(open(&mut shares, CAROL, 2), [], "both may be announced by now");
+    shares.on_distance(BOB, ROUND_TRIP_MAX);
+    assert_eq!(open(&mut shares, CAROL, 2), [], "both may be on their way by now");
     shares
 }
 
@@ -32,14 +33,14 @@ fn one_that_says_again_what_it_has_keeps_nothing() {
         actions.iter().any(carols)
     };
     let all = [range(0, 2)];
-    assert!(gets(&talks(&mut promised(), |shares, now| shares.on_have(now, BOB, &all))));
-    assert!(gets(&talks(&mut promised(), |shares, now| shares.on_have(now, BOB, &[]))));
-    assert!(gets(&talks(&mut promised(), |shares, now| shares.on_stale(now, BOB, &[]))));
+    assert!(gets(&talks(&mut asked(), |shares, now| shares.on_have(now, BOB, &all))));
+    assert!(gets(&talks(&mut asked(), |shares, now| shares.on_have(now, BOB, &[]))));
+    assert!(gets(&talks(&mut asked(), |shares, now| shares.on_stale(now, BOB, &[]))));
 }
 
 #[test]
 fn one_that_announces_the_same_again_is_silent_for_too_long() {
-    let mut shares = promised();
+    let mut shares = asked();
     shares.on_lost(NOW, CAROL);
     shares.on_next(NOW, BOB, Range::one(0));
     let actions = talks(&mut shares, |shares, now| shares.on_next(now, BOB, Range::one(0)));

@@ -1,0 +1,171 @@
+//! What an owner does that runs low: it takes from the others, and in the end game doubles them.
+//!
+//! A move takes a round trip, and the victim may announce meanwhile what is taken from it: it comes twice
+//! then. So nothing is moved that does not gain more than that, which matters on far lines. Nothing else
+//! protects what waits with an owner: two items of each were left to it once, and the last ones then waited
+//! with the busiest owner for their turn, while all other lines were idle.
+//!
+//! Invariants: as in `shares`. A steal makes the thief's end later and a victim's sooner, and stops when
+//! they meet; so does a doubling, when the idle owner is low no more.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Shares;
+use super::divide::Speeds;
+use super::edits::{Edits, OwnerKey};
+use super::owner::{Owner, Stage};
+use crate::base::Time;
+
+/// An owner is low when its share lasts no longer than this: several round trips and a tick.
+const LOW_TIME: Duration = Duration::from_millis(100);
+/// An owner is low when its share has fewer items.
+const LOW_ITEMS: usize = 2;
+/// A steal begins when the thief would have an item sooner by this factor than the victim would
+/// end; without it errors of measurement would move items to and fro. It ends when both are even.
+const STEAL_GAIN: f64 = 1.1;
+/// An item in flight is asked for twice when the second would have it sooner by this factor.
+const DUPLICATE_GAIN: f64 = 1.5;
+/// A steal must gain so many round trips of the farther one of both.
+const STEAL_TRIPS: f64 = 2.0;
+
+/// One whose share may be taken from.
+#[derive(Debug, Clone, Copy)]
+struct Victim {
+    key: OwnerKey,
+    /// Seconds until it is finished with all it holds.
+    end: f64,
+    /// Where in its share the search goes on, downwards.
+    below: u32,
+    /// Seconds that moving something from it to the thief must gain.
+    trips: f64,
+}
+
+/// The place of the one who would be finished last; of equals the newest connection.
+fn last_to_end(victims: &[Victim]) -> Option<usize> {
+    let ends = victims.iter().enumerate();
+    ends.max_by(|a, b| a.1.end.total_cmp(&b.1.end)).map(|(at, _)| at)
+}
+
+impl Shares {
+    /// When the owner's share runs low: takes from the others what it would have sooner.
+    pub(super) fn feed(&mut self, now: Time, thief: OwnerKey, edits: &mut Edits) {
+        let speeds = self.speeds(now);
+        self.feed_with(thief, &speeds, edits);
+    }
+
+    /// The same with the speeds of this moment.
+    pub(super) fn feed_with(&mut self, thief: OwnerKey, speeds: &Speeds, edits: &mut Edits) {
+        if self.missing_count == 0 || !self.owners.contains_key(&thief) {
+            return;
+        }
+        if self.is_low(thief, speeds) {
+            self.steal(thief, speeds, edits);
+        }
+        if self.is_end_game() && self.is_low(thief, speeds) {
+            self.duplicate(thief, speeds, edits);
+        }
+    }
+
+    /// Whether all that is missing is in flight. Before that an idle owner that is fetching the file
+    /// itself is idle because it has nothing new yet, not because it is fast.
+    fn is_end_game(&self) -> bool {
+        self.orphans.is_empty() && self.owners.values().all(|o| o.share_count() == 0)
+    }
+
+    /// Moves tails of the shares that would end last, one item after the other, until the thief
+    /// would end with them.
+    fn steal(&mut self, thief: OwnerKey, speeds: &Speeds, edits: &mut Edits) {
+        let mut victims = self.victims(thief, speeds);
+        let mut gain = STEAL_GAIN;
+        while let Some(last) = last_to_end(&victims) {
+            let Victim { key, end, below, trips } = victims[last];
+            if self.end(thief, speeds) * gain > end {
+                return;
+            }
+            let Some(item) = self.last_movable(key, below, thief) else {
+                victims.remove(last);
+                continue;
+            };
+            if self.end_with(thief, item, speeds) * gain + trips > end {
+                return;
+            }
+            gain = 1.0;
+            self.withdraw(key, item, edits);
+            self.give(thief, item, edits);
+            let end = self.end(key, speeds);
+            victims[last] = Victim { key, end, below: item, trips };
+        }
+    }
+
+    /// Whom the thief may take something from, in the order of their connections.
+    fn victims(&self, thief: OwnerKey, speeds: &Speeds) -> Vec<Victim> {
+        let far = self.owners.get(&thief).map_or(Duration::ZERO, |o| o.round_trip);
+        let others = self.owners.iter().filter(|(key, o)| **key != thief && o.share_count() > 0);
+        let victim = |(key, o): (&OwnerKey, &Owner)| Victim {
+            key: *key,
+            end: self.end(*key, speeds),
+            below: u32::MAX,
+            trips: o.round_trip.max(far).as_secs_f64() * STEAL_TRIPS,
+        };
+        others.map(victim).collect()
+    }
+
+    /// Asks also the idle owner for items in flight, the ones expected last first, as long as it
+    /// would have them notably sooner.
+    fn duplicate(&mut self, idle: OwnerKey, speeds: &Speeds, edits: &mut Edits) {
+        let mut late: Vec<(f64, u32)> = self
+            .in_flight(speeds)
+            .into_iter()
+            .filter(|(item, flight)| {
+                self.can_give(idle, *item) && flight.holders == self.holders[*item as usize]
+            })
+            .map(|(item, flight)| (flight.soonest, item))
+            .collect();
+        late.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        for (soonest, item) in late {
+            let gains = self.end_with(idle, item, speeds) * DUPLICATE_GAIN < soonest;
+            if !gains || !self.is_low(idle, speeds) {
+                return;
+            }
+            self.give(idle, item, edits);
+        }
+    }
+
+    /// The last item of the victim's share before `below` that the thief can give.
+    fn last_movable(&self, victim: OwnerKey, below: u32, thief: OwnerKey) -> Option<u32> {
+        self.owners.get(&victim)?.last_for(self.owners.get(&thief)?, below)
+    }
+
+    fn is_low(&self, owner: OwnerKey, speeds: &Speeds) -> bool {
+        self.owners.get(&owner).is_some_and(|o| {
+            let lasts = o.share_bytes() as f64 / speeds.of(owner);
+            o.share_count() < LOW_ITEMS || lasts < LOW_TIME.as_secs_f64()
+        })
+    }
+
+    /// What is announced or on the wire, and when it is expected.
+    fn in_flight(&self, speeds: &Speeds) -> BTreeMap<u32, Flight> {
+        let mut flights = BTreeMap::new();
+        for (key, state) in &self.owners {
+            for (item, stage) in &state.flying {
+                if *stage == Stage::Arrived {
+                    continue;
+                }
+                let flight =
+                    flights.entry(*item).or_insert(Flight { holders: 0, soonest: f64::MAX });
+                flight.holders += 1;
+                flight.soonest = flight.soonest.min(self.eta(*key, *item, speeds));
+            }
+        }
+        flights
+    }
+}
+
+/// An item in flight.
+struct Flight {
+    /// From how many owners.
+    holders: u16,
+    /// Seconds until the first of them has sent it.
+    soonest: f64,
+}
