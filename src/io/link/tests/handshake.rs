@@ -148,9 +148,10 @@ fn a_preamble_that_was_changed_on_the_way_ends_the_handshake() {
                 let (dialler, _) = middle.accept().unwrap();
                 let server = stranger(addr);
                 let (back, forth) = (server.try_clone().unwrap(), dialler.try_clone().unwrap());
-                let there = std::thread::spawn(move || carry(dialler, server, asked));
-                carry(back, forth, answered);
-                there.join().unwrap();
+                std::thread::scope(|both| {
+                    both.spawn(|| carry(dialler, server, asked));
+                    carry(back, forth, answered);
+                });
             });
             let alice = dial(between, LOOPBACK, &config(Bulk::Private), None);
             let fine = asked.is_none() && answered.is_none();
