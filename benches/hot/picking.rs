@@ -89,7 +89,7 @@ impl Download {
         let mut download = Download { shares, asked: BTreeMap::new(), now: Time::ZERO };
         for number in 0..owners {
             let node = NodeId::from_bytes([number as u8; 32]);
-            let have = Bitmap::all(CHUNKS);
+            let have = (Bitmap::all(CHUNKS), false);
             let actions = download.shares.on_opened(download.now, OwnerKey(number), node, have);
             download.obey(actions);
         }

@@ -185,7 +185,8 @@ impl World {
         lane.conn = Some(conn);
         let (label, ports) = (node.info.label.clone(), node.info.ports);
         owners.connected_to(lane.owner);
-        let actions = shares.on_opened(now, key, lane.owner, have);
+        let grows = !have.is_full();
+        let actions = shares.on_opened(now, key, lane.owner, (have, grows));
         shares.on_distance(key, self.plan.latency * 2);
         self.tell_owner(conn, Serving { label, ports }.into());
         self.carry_out(n, actions);

@@ -27,7 +27,8 @@ impl World {
                 let owner = &mut self.nodes[dial.owner];
                 owner.members.insert(id, None);
                 owner.spread.join();
-                self.tell_requester(id, Opened { attempt: 1, have }.into());
+                let grows = !have.is_full();
+                self.tell_requester(id, Opened { attempt: 1, have, grows }.into());
             }
         }
     }

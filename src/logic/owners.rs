@@ -80,6 +80,8 @@ enum Ban {
 #[derive(Debug)]
 struct Owner {
     info: PeerInfo,
+    /// A search has found it: it shares what is wanted. Others fetch that themselves.
+    shares: bool,
     state: State,
     backoff: Backoff,
     violations: u32,
@@ -115,17 +117,17 @@ impl Owners {
     /// Takes the answer of a search: new owners are due at once, and so are those that had gone.
     /// Beyond `OWNERS_MAX` nobody new is taken.
     pub fn found(&mut self, now: Time, peers: Vec<PeerInfo>) {
-        self.learn(now, Duration::ZERO, peers);
+        self.learn(now, Duration::ZERO, peers, true);
     }
 
     /// Takes those of whom others tell that they fetch the set, too: like a search's answer, but due one
     /// after the other, in the order that `salt` draws.
     pub fn heard(&mut self, now: Time, peers: Vec<PeerInfo>) {
-        self.learn(now, HEARD_TIME, peers);
+        self.learn(now, HEARD_TIME, peers, false);
     }
 
-    fn learn(&mut self, now: Time, within: Duration, peers: Vec<PeerInfo>) {
-        let most = if within.is_zero() { OWNERS_MAX } else { HEARD_MAX };
+    fn learn(&mut self, now: Time, within: Duration, peers: Vec<PeerInfo>, shares: bool) {
+        let most = if shares { OWNERS_MAX } else { HEARD_MAX };
         for info in peers {
             if self.owners.len() >= most && !self.owners.contains_key(&info.id) {
                 continue;
@@ -136,11 +138,13 @@ impl Owners {
             let due = || State::Waiting { due: now + wait, why: "not tried yet".into() };
             let owner = self.owners.entry(info.id).or_insert_with(|| Owner {
                 info: info.clone(),
+                shares,
                 state: due(),
                 backoff: Backoff::new(RETRY_FIRST, RETRY_MAX),
                 violations: 0,
                 said_no: false,
             });
+            owner.shares |= shares;
             if !owner.info.is_at_same_place(&info) {
                 owner.info = info;
                 if matches!(owner.state, State::Waiting { .. }) {
@@ -159,7 +163,8 @@ impl Owners {
     pub fn returned(&mut self, now: Time, peer: PeerInfo, may_join: bool) -> Returned {
         let id = peer.id;
         if may_join || self.owners.contains_key(&id) {
-            self.found(now, vec![peer]);
+            // It may be fetching that itself.
+            self.learn(now, Duration::ZERO, vec![peer], false);
         }
         let Some(owner) = self.owners.get_mut(&id) else {
             self.next_search = self.next_search.min(self.last_search + SEARCH_FIRST);
@@ -174,11 +179,6 @@ impl Owners {
             }
             State::Dialling | State::Gone { .. } => Returned::Dialled,
         }
-    }
-
-    /// Whether nobody is known who has it.
-    pub fn is_empty(&self) -> bool {
-        self.owners.is_empty()
     }
 
     /// Up to `room` owners whose time has come; the caller dials them and says so.
@@ -253,11 +253,14 @@ impl Owners {
     }
 
     /// Whether an owner may still have everything: one that was not asked yet, could not be reached or
-    /// broke off. Who has said no is asked again when a search finds him, but nothing is hoped from him.
+    /// broke off. Who has said no is asked again when a search finds him, but nothing is hoped from him;
+    /// nor from those who were only heard of, who fetch it themselves. As long as nobody else is known,
+    /// who shares it may yet be found.
     pub fn awaits_answer(&self) -> bool {
         let may =
-            |o: &Owner| matches!(o.state, State::Waiting { .. } | State::Dialling) && !o.said_no;
-        self.owners.values().any(may)
+            |o: &&Owner| matches!(o.state, State::Waiting { .. } | State::Dialling) && !o.said_no;
+        let mut sharing = self.owners.values().filter(|o| o.shares).peekable();
+        sharing.peek().is_none() || sharing.any(|o| may(&o))
     }
 
     /// Whether `node` is banned.

@@ -26,6 +26,9 @@ use crate::wire::message::transfer::{Ack, Skip, Want};
 
 /// Most bytes of small files in one run: as much as the smallest chunk.
 pub const RUN_BYTES_MAX: u64 = CHUNK_SIZE_MIN;
+/// The same where others fetch the set, too: what is announced to one of them is sent to no other for a
+/// while, and a batch is not much longer than what eight are announced.
+pub const RUN_BYTES_SHARED: u64 = RUN_BYTES_MAX / 4;
 /// Most small files in one run: each is open while it is sent.
 pub const RUN_FILES_MAX: u32 = 64;
 /// Runs announced and not begun: the next one and the one after it.
@@ -264,11 +267,12 @@ impl Upload {
         let mut run = Range::one(first);
         if self.items.is_batch() {
             let most = RUN_FILES_MAX.min(self.window);
+            let most_bytes = if spread.is_alone() { RUN_BYTES_MAX } else { RUN_BYTES_SHARED };
             let (mut bytes, copies) = (self.items.len(first), spread.copies(first));
             for item in self.wanted.range(first + 1..).copied() {
                 bytes += self.items.len(item);
                 let follows = item == first + run.count && spread.copies(item) <= copies;
-                if !follows || run.count == most || bytes > RUN_BYTES_MAX {
+                if !follows || run.count == most || bytes > most_bytes {
                     break;
                 }
                 run.count += 1;

@@ -124,7 +124,7 @@ fn place(config: &GetConfig) -> Result<Arc<Place>, Fault> {
     };
     parvi_wal::make_dir_durable(out, 0o777).map_err(failed)?;
     let path = out.canonicalize().map_err(failed)?;
-    let into = Beneath::open(&path).map_err(failed)?;
+    let into = Arc::new(Beneath::open(&path).map_err(failed)?);
     let private = path.join(crate::base::name::PRIVATE_FOLDER);
     let parts = PartStore::open(&private.join("parts")).map_err(failed)?;
     Ok(Arc::new(Place { into, path, parts, fsync: config.fsync, index: None, claims: None }))

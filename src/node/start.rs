@@ -215,7 +215,7 @@ fn place(
     }
     let claims = Arc::new(Claims::new(parts.clone()));
     let place = Place {
-        into: Beneath::open(&path).map_err(failed)?,
+        into: Arc::new(Beneath::open(&path).map_err(failed)?),
         parts,
         fsync: config.fsync,
         index: Some(index.clone()),

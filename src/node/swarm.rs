@@ -12,7 +12,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::base::{PeerInfo, Range, Time};
+use crate::base::{Bitmap, PeerInfo, Range, Time};
 use crate::io::clock;
 use crate::logic::ledger::{Connection, SetKey};
 use crate::logic::spread::Spread;
@@ -58,8 +58,8 @@ pub(super) struct State {
     pub(super) outbox: VecDeque<Message>,
     /// What the requester does not know yet that is here.
     gained: Vec<u32>,
-    /// Whether it is served from the part of a fetch.
-    lent: bool,
+    /// Whether its requester was told that more may come, since this node is fetching the set itself.
+    grows: bool,
     pub(super) ended: bool,
 }
 
@@ -104,15 +104,15 @@ impl Swarms {
 }
 
 impl Swarm {
-    /// A transfer begins; `lent`: of the part of a fetch.
+    /// A transfer begins; `grows`: its requester was told that more may come.
     pub(super) fn join(
         self: &Arc<Swarm>,
         connection: Connection,
         upload: Upload,
-        lent: bool,
+        grows: bool,
     ) -> Joined {
         let (outbox, gained, ended) = (VecDeque::new(), Vec::new(), false);
-        let state = Mutex::new(State { upload, outbox, gained, lent, ended });
+        let state = Mutex::new(State { upload, outbox, gained, grows, ended });
         let swarm = self.clone();
         let outgoing = Arc::new(Outgoing { state, wake: Condvar::new(), connection, swarm });
         let member = Member { outgoing: outgoing.clone(), info: None };
@@ -151,9 +151,9 @@ impl Swarm {
         }
     }
 
-    /// The part of the fetch is lent no more.
-    pub(super) fn withdrawn(&self) {
-        self.members.lock().values().for_each(|member| member.outgoing.withdrawn());
+    /// Nothing but what is `kept` can be had here any more, or can be hoped for.
+    pub(super) fn withdrawn(&self, kept: &Bitmap) {
+        self.members.lock().values().for_each(|member| member.outgoing.withdrawn(kept));
     }
 }
 
@@ -213,16 +213,21 @@ impl Outgoing {
         }
     }
 
-    /// What was promised of a part is not here any more.
-    pub(super) fn withdrawn(&self) {
+    /// What was promised, but for what is `kept`, is not here any more, nor will more come. Who has not
+    /// been promised anything hears nothing.
+    pub(super) fn withdrawn(&self, kept: &Bitmap) {
         let mut state = self.state.lock();
-        if !state.lent || state.upload.have().is_empty() {
+        let promised = state.upload.have().iter().any(|item| !kept.contains(item));
+        if !promised && !state.grows {
             return;
         }
-        let all = Range { first: 0, count: state.upload.items().count() };
-        state.upload.on_stale(all, &mut self.swarm.spread.lock());
-        state.gained.clear();
-        state.outbox.push_back(Stale { items: List::of(vec![all]) }.into());
+        state.grows = false;
+        let gone = Range::collect(kept.iter_missing());
+        for items in &gone {
+            state.upload.on_stale(*items, &mut self.swarm.spread.lock());
+        }
+        state.gained.retain(|item| kept.contains(*item));
+        state.outbox.push_back(Stale { items: List::of(gone) }.into());
         self.wake.notify_all();
     }
 
@@ -307,7 +312,6 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
     use super::*;
-    use crate::base::Bitmap;
     use crate::io::threads;
     use crate::logic::items::Items;
     use crate::logic::spread::CROWD;
@@ -351,7 +355,9 @@ mod tests {
         let whole = Upload::new(Items::chunks(1_000_000), Bitmap::all(4));
         let shared = swarm.join(Connection(2), whole, false);
         swarm.gained(&[2]);
-        (0..2).for_each(|_| swarm.withdrawn());
+        let kept = Bitmap::none(4);
+        (0..2).for_each(|_| lent.outgoing.withdrawn(&kept));
+        shared.outgoing.withdrawn(&Bitmap::all(4));
         let mut state = lent.outgoing.state.lock();
         let all = List::of(vec![Range { first: 0, count: 4 }]);
         assert_eq!(state.next_message(), Some(Stale { items: all }.into()));

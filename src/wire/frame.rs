@@ -15,7 +15,7 @@ use super::message::Kind;
 /// Bytes of a header.
 pub const FRAME_HEADER_LEN: usize = 8;
 const MAGIC: [u8; 2] = *b"pv";
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// A checked header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -85,7 +85,7 @@ fn transfer_samples() -> Vec<Message> {
     vec![
         Open { set: Set::File(content), resumable: true }.into(),
         Open { set: Set::Batch(batch), resumable: false }.into(),
-        Opened { attempt: 3, have: Bitmap::all(9) }.into(),
+        Opened { attempt: 3, have: Bitmap::all(9), grows: false }.into(),
         Want { add: List::of(vec![run]), remove: List::of(vec![Range::one(1)]), window: 4 }.into(),
         Next { items: run }.into(),
         Skip { items: Range::one(4) }.into(),
@@ -191,7 +191,7 @@ fn largest_of_transfers() -> Vec<Message> {
         }
         .into(),
         Open { set: Set::Batch(List::of(vec![content; BATCH_FILES_MAX])), resumable: true }.into(),
-        Opened { attempt: u32::MAX, have }.into(),
+        Opened { attempt: u32::MAX, have, grows: true }.into(),
         Want { add: runs.clone(), remove: runs, window: u16::MAX }.into(),
         Ack { items: List::of(vec![run; 2_048]) }.into(),
         Stale { items: List::of(vec![run; 1_024]) }.into(),

@@ -180,7 +180,10 @@ pub fn transfer_after(
 /// Takes the OPEN and says what is here.
 pub fn opened(link: &mut Link, have: Bitmap) -> Result<(), LinkError> {
     match link.recv(LONG)? {
-        Message::Open(_) => link.send(Opened { attempt: 1, have }),
+        Message::Open(_) => {
+            let grows = !have.is_full();
+            link.send(Opened { attempt: 1, have, grows })
+        }
         other => Err(LinkError::Unexpected(other.kind())),
     }
 }

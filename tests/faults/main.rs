@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "tests")]
 #![allow(unreachable_pub, reason = "a test crate has no outside")]
 
+mod batches;
 mod called;
 mod child;
 mod corrupt;

@@ -117,7 +117,7 @@ impl Raw {
     /// Sends a frame of `kind` with any body.
     pub fn send_frame(&mut self, kind: u8, body: &[u8]) -> bool {
         let len = (body.len() as u32).to_le_bytes();
-        let header = [b'p', b'v', 2, kind, len[0], len[1], len[2], len[3]];
+        let header = [b'p', b'v', 3, kind, len[0], len[1], len[2], len[3]];
         let frame = [&header[..], body].concat();
         frame.chunks(32 * 1024).all(|part| self.send_record(part))
     }

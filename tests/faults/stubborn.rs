@@ -89,7 +89,10 @@ fn open_lies() -> Vec<(&'static str, Acts)> {
         ("an empty bitmap", have(|_| Bitmap::none(0))),
         (
             "opened twice",
-            after_open(|l, g| l.send(Opened { attempt: u32::MAX, have: Bitmap::all(g.chunks()) })),
+            after_open(|l, g| {
+                let have = Bitmap::all(g.chunks());
+                l.send(Opened { attempt: u32::MAX, have, grows: false })
+            }),
         ),
         ("stale at once", after_open(stale)),
         ("closes at once", Acts::transferring(|_, _| Ok(()))),

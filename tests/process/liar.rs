@@ -61,7 +61,7 @@ fn eve(swarm: &Swarm, tracker: &Daemon, film: &[u8], other: &[u8]) -> Eve {
                 let values = List::of(manifest.values().to_vec());
                 SizeAnswer { size: entry.size, have: Bitmap::all(chunks), values }.into()
             }
-            _ => Opened { attempt: 1, have: Bitmap::all(chunks) }.into(),
+            _ => Opened { attempt: 1, have: Bitmap::all(chunks), grows: false }.into(),
         }
     };
     let (lies, len) = (Arc::new(File::open(path).unwrap()), other.len() as u64);

@@ -4,7 +4,7 @@ use parvi::base::limits::HEADER_TIME_MAX;
 use parvi::logic::owners::Standing;
 use parvi::logic::shares::{Action, DropReason, OwnerKey, Verdict};
 use parvi::wire::message::tracker::{Refused, Why};
-use parvi::wire::message::transfer::{Chunk, Open, Set, Skip, Want};
+use parvi::wire::message::transfer::{Chunk, Open, Skip, Want};
 use parvi::wire::{List, Message};
 
 use crate::event::Event;
@@ -64,10 +64,9 @@ impl World {
             Packet::Message(Message::Opened(opened)) => {
                 lane.attempt = opened.attempt;
                 fetch.owners.connected_to(id(owner));
-                let actions = fetch.shares.on_opened(local, key, id(owner), opened.have);
-                if matches!(fetch.set, Set::File(_)) {
-                    self.say(conn, Side::Dialler, swarm::serving(node));
-                }
+                let offer = (opened.have, opened.grows);
+                let actions = fetch.shares.on_opened(local, key, id(owner), offer);
+                self.say(conn, Side::Dialler, swarm::serving(node));
                 let round_trip = self.plan.latency[node][owner] * 2;
                 if let Some(fetch) = self.fetch(node, order, run) {
                     fetch.shares.on_distance(key, round_trip);

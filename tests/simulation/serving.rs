@@ -58,7 +58,7 @@ impl World {
             self.note(owner, record);
             return self.refuse(conn, Why::NotHere);
         };
-        let lent = !files.iter().any(|file| self.has_file(owner, *file));
+        let lent = self.growing(owner, set).is_some();
         let opening = Opening {
             requester: id(requester),
             set,
@@ -128,13 +128,14 @@ impl World {
         }
         serving.open = true;
         let (attempt, requester, set) = (serving.attempt, serving.requester, serving.set);
-        let have = serving.here.clone();
+        let (have, lent) = (serving.here.clone(), serving.lent);
         let connection = serving.connection;
         if process.ledger.is_current(connection) {
             self.oracle.begun(owner, requester, set, attempt);
         }
         self.trace(format_args!("{owner} opens {conn} for {requester}, attempt {attempt}"));
-        self.say(conn, Side::Acceptor, Opened { attempt, have }.into());
+        let grows = lent && !have.is_full();
+        self.say(conn, Side::Acceptor, Opened { attempt, have, grows }.into());
         self.claim(owner, conn);
         self.pump(conn);
     }

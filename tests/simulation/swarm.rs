@@ -37,24 +37,26 @@ impl World {
     ) -> Option<Bitmap> {
         let count = Items::of(set).count();
         let whole = |file: &usize| self.has_file(owner, *file);
+        let growing = self.growing(owner, key).map(|fetch| fetch.shares.verified().clone());
+        let is_fetched = growing.is_some();
+        let mut have = growing.unwrap_or_else(|| Bitmap::none(count));
         match set {
-            Set::File(_) if files.iter().any(whole) => Some(Bitmap::all(count)),
-            Set::File(_) => self.growing(owner, key).map(|fetch| fetch.shares.verified().clone()),
+            Set::File(_) if files.iter().any(whole) => have = Bitmap::all(count),
+            Set::File(_) => {}
             Set::Batch(_) => {
-                let mut have = Bitmap::none(count);
                 (0_u32..).zip(files).filter(|(_, file)| whole(file)).for_each(|(item, _)| {
                     have.insert(item);
                 });
-                (!have.is_empty()).then_some(have)
             }
         }
+        (is_fetched || !have.is_empty()).then_some(have)
     }
 
-    /// The fetch of a file that lends its part.
+    /// The fetch of a set that lends what it has.
     pub fn growing(&self, node: usize, key: SetKey) -> Option<&Fetch> {
         let jobs = &self.nodes[node].process.as_ref()?.jobs;
         let mut fetches = jobs.values().filter_map(|job| job.fetch.as_ref());
-        fetches.find(|fetch| fetch.key == key && matches!(fetch.set, Set::File(_)))
+        fetches.find(|fetch| fetch.key == key)
     }
 
     /// Reads an item of what a connection serves, as the writer does right before it sends it.
@@ -140,13 +142,21 @@ impl World {
     /// What was promised to a requester is not here any more.
     pub fn stale(&mut self, owner: usize, conn: ConnId) {
         self.trace(format_args!("{owner} has nothing more for {conn}"));
+        // Of a batch, what has its name is shared.
+        let process = self.nodes[owner].process.as_ref().expect("it runs");
+        let Some(serving) = process.serving.get(&conn) else { return };
+        let is_batch = serving.upload.items().is_batch();
+        let files = (0_u32..).zip(&serving.files).filter(|_| is_batch);
+        let shared = files.filter(|(_, file)| self.has_file(owner, **file));
+        let kept: Vec<u32> = shared.map(|(item, _)| item).collect();
         let process = self.nodes[owner].process.as_mut().expect("it runs");
         let Some(serving) = process.serving.get_mut(&conn) else { return };
-        let all = Range { first: 0, count: serving.upload.items().count() };
+        let count = serving.upload.items().count();
+        let gone = Range::collect((0..count).filter(|item| !kept.contains(item)));
         let spread = process.spreads.get_mut(&serving.set).expect("it has joined");
-        serving.upload.on_stale(all, spread);
-        serving.gained.clear();
-        serving.outbox.push_back(Stale { items: List::of(vec![all]) }.into());
+        gone.iter().for_each(|items| serving.upload.on_stale(*items, spread));
+        serving.gained.retain(|item| kept.contains(item));
+        serving.outbox.push_back(Stale { items: List::of(gone) }.into());
     }
 }
 

@@ -17,19 +17,22 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 
+use super::beneath::Beneath;
 use super::fingerprint::Fingerprint;
 use super::hash::hash_small;
+use super::lent::{Kept, LentBatch};
 use super::part::{PART_MODE, PartError, PartStore, RACES_MAX, unique};
 use super::publish::{dress, set_time};
 use super::sync;
 use crate::base::chunk::chunk_count;
-use crate::base::{FileEntry, Modified, Root};
+use crate::base::{FileEntry, Modified, Name, Root};
 use crate::io::failpoint::fail_point;
 
 /// How the folder of a batch is called at its end.
@@ -55,6 +58,7 @@ impl Dress {
 /// A small file that is ready but for its name.
 #[derive(Debug)]
 pub(super) struct Ready {
+    pub(super) root: Root,
     pub(super) name: String,
     pub(super) print: Fingerprint,
     dress: Dress,
@@ -70,6 +74,8 @@ pub struct Batch {
     folder: OwnedFd,
     count: AtomicU64,
     ready: Mutex<BTreeMap<Root, Ready>>,
+    /// The same for those who read, also while it gets its name.
+    kept: Arc<Kept>,
 }
 
 impl PartStore {
@@ -81,7 +87,7 @@ impl PartStore {
         let made = fail_point!("small.folder").and_then(|()| self.make_batch());
         let (name, folder) = made.map_err(|e| self.failed("make a folder for", "", 0, e))?;
         let (store, count, ready) = (self.clone(), AtomicU64::new(0), Mutex::default());
-        Ok(Batch { store, name, folder, count, ready })
+        Ok(Batch { store, name, folder, count, ready, kept: Arc::default() })
     }
 
     fn make_batch(&self) -> io::Result<(String, OwnedFd)> {
@@ -157,7 +163,7 @@ impl Batch {
     pub fn write(&self, root: &Root, bytes: &[u8], dress: Dress) -> Result<(), PartError> {
         let size = bytes.len() as u64;
         let made = self.make(root, bytes, dress);
-        made.map(|ready| self.keep(root, ready))
+        made.map(|ready| self.keep(ready))
             .map_err(|e| self.store.failed("write", &root.to_string(), size, e))
     }
 
@@ -181,11 +187,19 @@ impl Batch {
                 if let Some(bytes) = read(folder.as_fd(), &name, &root)?
                     && let Some(dress) = wanted.get(&(root, bytes.len() as u64))
                 {
-                    self.keep(&root, self.make(&root, &bytes, *dress)?);
+                    self.keep(self.make(&root, &bytes, *dress)?);
                 }
                 Ok(rustix::fs::unlinkat(folder, &name, AtFlags::empty())?)
             })
         })
+    }
+
+    /// What is kept, to be read by others; each will be called as `names` say, below `into`.
+    ///
+    /// # Errors
+    /// What open says.
+    pub fn lend(&self, into: Arc<Beneath>, names: BTreeMap<Root, Name>) -> io::Result<LentBatch> {
+        LentBatch::of(self.folder(), self.kept.clone(), into, names)
     }
 
     /// Forgets a small file.
@@ -211,8 +225,9 @@ impl Batch {
     }
 
     /// Keeps a small file. Two owners may have sent the same: one of them is enough.
-    pub(super) fn keep(&self, root: &Root, ready: Ready) {
-        let other = self.ready.lock().insert(*root, ready);
+    pub(super) fn keep(&self, ready: Ready) {
+        self.kept.show(&ready);
+        let other = self.ready.lock().insert(ready.root, ready);
         other.into_iter().for_each(|other| self.discard(&other));
     }
 
@@ -222,6 +237,9 @@ impl Batch {
             return Ok(Some(ready));
         }
         let other = self.twin(&ready.name, file);
+        if let Ok(Some(other)) = &other {
+            self.kept.show(other);
+        }
         self.discard(&ready);
         other
     }
@@ -241,6 +259,7 @@ impl Batch {
 
     /// Removes a small file that is not kept; one that stays is there for the next attempt.
     pub(super) fn discard(&self, ready: &Ready) {
+        self.kept.hide(ready);
         match rustix::fs::unlinkat(&self.folder, &ready.name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => log::warn!("could not remove the part {}: {error}", ready.name),
@@ -264,7 +283,7 @@ impl Batch {
             Fingerprint::of(&file)
         };
         match write() {
-            Ok(print) => Ok(Ready { name, print, dress: wanted }),
+            Ok(print) => Ok(Ready { root: *root, name, print, dress: wanted }),
             Err(error) => {
                 rustix::fs::unlinkat(&self.folder, &name, AtFlags::empty()).unwrap_or_default();
                 Err(error)

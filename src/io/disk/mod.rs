@@ -11,6 +11,7 @@
 //! part         files that are still arriving, in `.parvi/parts`     part_file   one of them, open
 //! verify       which chunks of a part are already right
 //! batch        small files that are still arriving     publish_batch   these -> final names
+//! lent         the small files of a batch, read by others meanwhile
 //! publish      part -> final name, never over another file         durable    what has its name already
 //! sweep        what goes from the parts that nobody wants or continues
 //! sync         one sync for many files
@@ -22,6 +23,7 @@ pub mod datadir;
 pub mod durable;
 pub mod fingerprint;
 pub mod hash;
+pub mod lent;
 pub mod part;
 pub mod part_file;
 pub mod publish;
@@ -38,6 +40,7 @@ pub use datadir::{DataDir, DataDirError};
 pub use durable::make_durable;
 pub use fingerprint::Fingerprint;
 pub use hash::{HashError, hash_file, hash_file_through, hash_small};
+pub use lent::{LentBatch, LentFile};
 pub use part::{PartError, PartStore};
 pub use part_file::PartFile;
 pub use publish::{PublishError, Published, existing, publish};

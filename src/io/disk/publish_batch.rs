@@ -111,7 +111,7 @@ fn name(
     match named {
         Ok(print) => Ok(published(into, &file.name, ready.print, &print)),
         Err(error) => {
-            batch.keep(&file.root, ready);
+            batch.keep(ready);
             Err(error)
         }
     }

@@ -52,7 +52,7 @@ fn a_small_file_is_the_very_file_that_was_written_when_it_arrived() {
     let batch = world.batch(&[b"one"]);
     let written = batch.take(&Root::of(b"one"), 3).unwrap();
     let inode = written.print.inode;
-    batch.keep(&Root::of(b"one"), written);
+    batch.keep(written);
     let named = publish_batch(&batch, &world.into, &[entry("a/one", b"one")], false);
     assert_eq!(named[0].as_ref().unwrap().print.inode, inode);
 }
@@ -64,7 +64,7 @@ fn a_twin_of_a_part_that_was_changed_has_no_name() {
     let kept = batch.take(&Root::of(b"right"), 5).unwrap();
     let folder = std::fs::read_dir(world.store.path()).unwrap().next().unwrap().unwrap().path();
     std::fs::write(folder.join(&kept.name), "wrong").unwrap();
-    batch.keep(&Root::of(b"right"), kept);
+    batch.keep(kept);
     let outcome = publish_batch(&batch, &world.into, &[entry("copy.sh", b"right")], false);
     assert!(matches!(outcome[0], Err(PublishError::Damaged { .. })), "{outcome:?}");
     assert!(!world.path("copy.sh").exists());

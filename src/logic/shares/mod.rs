@@ -128,13 +128,14 @@ impl Shares {
         self
     }
 
-    /// An owner answered OPENED with what it has. At most 64 at once, or events become slow.
+    /// An owner answered OPENED with what it has, and whether it `grows`: it is fetching the set itself.
+    /// At most 64 at once, or events become slow.
     pub fn on_opened(
         &mut self,
         now: Time,
         owner: OwnerKey,
         node: NodeId,
-        have: Bitmap,
+        (have, grows): (Bitmap, bool),
     ) -> Vec<Action> {
         let mut edits = Edits::default();
         self.nodes.insert(owner, node);
@@ -144,8 +145,8 @@ impl Shares {
             edits.drop(owner, if banned { DropReason::Banned } else { DropReason::Violation });
             return self.settle(now, edits);
         }
-        // Whoever shares a file has all of it; of a batch some files may be gone.
-        let grows = !self.items.is_batch() && !have.is_full();
+        // Of one that has it all nothing more is hoped for.
+        let grows = grows && !have.is_full();
         let mut have = have;
         for item in &record.corrupt {
             have.remove(*item);

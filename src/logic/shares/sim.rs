@@ -203,7 +203,7 @@ impl World {
         let have = peer.have.clone().unwrap_or_else(|| Bitmap::all(items.count()));
         let upload = Upload::new(items, have.clone());
         self.live.insert(key, Live { upload, sending: false, sent: 0 });
-        let actions = self.shares.on_opened(self.now, key, peer.node, have);
+        let actions = self.shares.on_opened(self.now, key, peer.node, (have, false));
         self.obey(actions);
     }
 

@@ -68,7 +68,7 @@ fn range(first: u32, count: u32) -> Range {
 
 fn open(shares: &mut Shares, key: OwnerKey, n: u8) -> Vec<Action> {
     let have = Bitmap::all(shares.items.count());
-    let actions = shares.on_opened(NOW, key, node(n), have);
+    let actions = shares.on_opened(NOW, key, node(n), (have, false));
     shares.check();
     actions
 }
@@ -98,7 +98,7 @@ mod scenarios {
         let mut shares = Shares::new(items, verified);
         let mut have = Bitmap::all(100);
         have.remove(50);
-        let actions = shares.on_opened(NOW, BOB, node(1), have);
+        let actions = shares.on_opened(NOW, BOB, node(1), (have, true));
         let runs = [range(0, 7), range(8, 42), range(51, 49)];
         assert_eq!(actions, [want(BOB, &runs, &[])]);
         assert_eq!(shares.unowned(), [Range::one(50)]);
@@ -242,7 +242,7 @@ mod scenarios {
         let mut shares = alice(10);
         let mut have = Bitmap::none(10);
         have.insert(3);
-        shares.on_opened(NOW, BOB, node(1), have);
+        shares.on_opened(NOW, BOB, node(1), (have, true));
         for run in [Range::one(4), range(3, 2), range(10, 1), range(3, 0), range(3, u32::MAX)] {
             assert_eq!(shares.on_chunk_begun(NOW, BOB, run), Verdict::Violation, "{run:?}");
         }
@@ -256,7 +256,7 @@ mod scenarios {
     #[test]
     fn a_bitmap_for_another_set_is_a_violation() {
         let mut shares = alice(10);
-        let actions = shares.on_opened(NOW, BOB, node(1), Bitmap::all(11));
+        let actions = shares.on_opened(NOW, BOB, node(1), (Bitmap::all(11), false));
         assert_eq!(actions, [Action::Drop { owner: BOB, reason: DropReason::Violation }]);
         shares.check();
     }
@@ -334,7 +334,7 @@ mod scenarios {
     /// Bob has nothing yet; carol has it all.
     fn growing() -> Shares {
         let mut shares = alice(10);
-        shares.on_opened(NOW, BOB, node(1), Bitmap::none(10));
+        shares.on_opened(NOW, BOB, node(1), (Bitmap::none(10), true));
         open(&mut shares, CAROL, 2);
         shares
     }
@@ -356,7 +356,7 @@ mod scenarios {
     #[test]
     fn what_nobody_had_is_asked_of_the_first_who_gains_it() {
         let mut shares = alice(10);
-        shares.on_opened(NOW, BOB, node(1), Bitmap::none(10));
+        shares.on_opened(NOW, BOB, node(1), (Bitmap::none(10), true));
         assert!(shares.is_idle() && !shares.is_useless(BOB), "it will have more");
         assert_eq!(shares.on_have(NOW, BOB, &[Range::one(7)]), [want(BOB, &[Range::one(7)], &[])]);
         assert!(!shares.is_idle());
@@ -415,7 +415,7 @@ mod scenarios {
         let mut shares = alice(2);
         let mut have = Bitmap::none(2);
         have.insert(0);
-        shares.on_opened(NOW, BOB, node(1), have);
+        shares.on_opened(NOW, BOB, node(1), (have, true));
         bring(&mut shares, NOW, BOB, 0);
         assert_eq!(shares.on_tick(NOW + 100 * STALL_TIME_MAX), []);
     }
@@ -659,7 +659,8 @@ mod random {
                         if shares.owners.contains_key(&owner) {
                             shares.on_lost(now, owner);
                         }
-                        shares.on_opened(now, owner, node(key as u8 / 2), have)
+                        let grows = key % 2 == 0;
+                        shares.on_opened(now, owner, node(key as u8 / 2), (have, grows))
                     }
                     2 => shares.on_lost(now, owner),
                     3 => shares.on_next(now, owner, run),

@@ -1,5 +1,6 @@
 //! What can be asked of a download's shares: progress, why it waits, who does what. Changes nothing.
 
+use super::owner::Owner;
 use super::{OwnerKey, Record, Shares};
 use crate::base::{Bitmap, NodeId, Range, Time};
 use crate::logic::items::Items;
@@ -68,12 +69,19 @@ impl Shares {
     /// no connected owner has: opening it anew may bring what it has meanwhile.
     pub fn is_useless(&self, owner: OwnerKey) -> bool {
         !self.orphans.is_empty()
-            && self.owners.get(&owner).is_some_and(|o| {
-                !o.grows
-                    && !self.owes_a_word(&o.node)
-                    && o.flying.is_empty()
-                    && o.have.iter().all(|item| self.verified.contains(item))
-            })
+            && self.owners.get(&owner).is_some_and(|o| !o.grows && self.has_nothing(o))
+    }
+
+    /// Whether something that is missing may come from a connected owner, other than what it may have
+    /// later.
+    pub fn is_source(&self, owner: OwnerKey) -> bool {
+        self.owners.get(&owner).is_none_or(|o| !self.has_nothing(o))
+    }
+
+    fn has_nothing(&self, owner: &Owner) -> bool {
+        !self.owes_a_word(&owner.node)
+            && owner.flying.is_empty()
+            && owner.have.iter().all(|item| self.verified.contains(item))
     }
 
     /// Whether the node sent corrupt items of which it has not said that they became stale; that word comes

@@ -5,14 +5,14 @@
 //! a time has the turn of a set. `DONE_MAX` sets are remembered as done, the oldest goes first.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fs::File;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
+use super::given::{Growing, Lent};
 use super::resolve::is_meant;
 use super::set::Fetch;
-use crate::base::{Bitmap, Manifest, Name, PeerInfo, Root};
+use crate::base::{Bitmap, Manifest, PeerInfo, Root};
 use crate::io::clock;
 use crate::logic::batch::set_key;
 use crate::logic::ledger::SetKey;
@@ -49,11 +49,15 @@ impl Fetching {
         is_free.then(|| Turn { fetching: self, set })
     }
 
-    /// A fetch begins.
+    /// A fetch begins. Whoever fetches the set from here already may have what it begins with.
     pub(super) fn begin(&self, fetch: &Arc<Fetch>) {
         let mut all = self.now.lock();
         all.retain(|_, fetch| fetch.strong_count() > 0);
         all.insert(set_key(&fetch.set), Arc::downgrade(fetch));
+        drop(all);
+        if let Some(growing) = fetch.growing() {
+            fetch.swarm.gained(&growing.have.iter().collect::<Vec<_>>());
+        }
     }
 
     /// These sets are here, under their names.
@@ -75,17 +79,14 @@ impl Fetching {
         self.done.lock().contains(set)
     }
 
-    /// What is here of a file that is being fetched, and its name.
-    pub(in crate::node) fn growing(&self, set: &SetKey) -> Option<(Bitmap, Name)> {
-        let fetch = self.of(set)?;
-        fetch.part()?;
-        let have = fetch.state.lock().shares.verified().clone();
-        Some((have, fetch.name.clone()))
+    /// What is here of a set that is being fetched.
+    pub(in crate::node) fn growing(&self, set: &SetKey) -> Option<Growing> {
+        self.of(set)?.growing()
     }
 
-    /// The part of a file that is being fetched: what is verified of it may be read.
-    pub(in crate::node) fn part(&self, set: &SetKey) -> Option<Arc<File>> {
-        self.of(set)?.part()
+    /// Where what is verified of a set that is being fetched may be read.
+    pub(in crate::node) fn lent(&self, set: &SetKey) -> Option<Lent> {
+        self.of(set)?.lent()
     }
 
     /// What is here of the file `root` that is being fetched, and what its chunks must hash to.

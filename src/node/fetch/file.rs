@@ -157,7 +157,9 @@ pub(super) fn begin(
     let owners = run.owners_of(files);
     let resumable = run.give_up.is_none();
     let name = files.first().map_or(&run.job.name, |wanted| &wanted.entry.name).clone();
-    let fetch = Fetch::new(run.ctx, run.job, (set, name, resumable), sink, have, (owners, early));
+    let lent = sink.lend(&run.place.into, files);
+    let of = (set, name, resumable);
+    let fetch = Fetch::new(run, of, (sink, lent), have, (owners, early));
     run.ctx.fetching.begin(&fetch);
     fetch
 }

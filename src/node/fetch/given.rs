@@ -1,7 +1,8 @@
 //! What others may have of a set while it is fetched here, and what they say of each other.
 //!
-//! Invariant: only what is verified is shown; the part is lent from the fetch's beginning until it is
-//! halted or has its name. Whom others name is dialled only if the person's choice of owners is theirs.
+//! Invariant: only what is verified is shown; it is lent from the fetch's beginning until that is halted
+//! or everything has its name and is shared. Whom others name is dialled only if the person's choice of
+//! owners is theirs.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -9,14 +10,69 @@ use std::sync::Arc;
 use super::resolve::is_meant;
 use super::set::Fetch;
 use super::sink::Sink;
-use crate::base::{Manifest, PeerInfo, Root};
+use crate::base::{Bitmap, Manifest, Name, PeerInfo, Root};
 use crate::io::clock;
-use crate::wire::message::transfer::Set;
+use crate::io::disk::LentBatch;
+use crate::io::index::Index;
+use crate::wire::message::transfer::{Content, Set};
+
+/// Where what is verified of a set is read.
+#[derive(Debug, Clone)]
+pub(in crate::node) enum Lent {
+    /// A file's part.
+    Part(Arc<File>),
+    /// Small files.
+    Small(Arc<LentBatch>),
+}
+
+/// A set that is fetched here and lent.
+pub(in crate::node) struct Growing {
+    /// What is verified.
+    pub(in crate::node) have: Bitmap,
+    /// Whether more may come.
+    pub(in crate::node) hopes: bool,
+    /// What it is called.
+    pub(in crate::node) name: Name,
+}
+
+/// Which of the `count` items of `set` are shared here.
+pub(in crate::node) fn shared(index: &Index, set: &Set, count: u32) -> Bitmap {
+    let is_shared = |content: &Content| {
+        index.entry_of(&content.root).is_some_and(|entry| entry.size == content.size)
+    };
+    match set {
+        Set::File(content) if is_shared(content) => Bitmap::all(count),
+        Set::File(_) => Bitmap::none(count),
+        Set::Batch(list) => {
+            let mut shared = Bitmap::none(count);
+            for (item, _) in (0_u32..).zip(list.iter()).filter(|(_, c)| is_shared(c)) {
+                shared.insert(item);
+            }
+            shared
+        }
+    }
+}
 
 impl Fetch {
-    /// The part, while it may be served.
-    pub(super) fn part(&self) -> Option<Arc<File>> {
-        self.part.lock().clone()
+    /// Where what is verified is read, while it may be served.
+    pub(super) fn lent(&self) -> Option<Lent> {
+        self.lent.lock().clone()
+    }
+
+    /// What is here, while it may be served.
+    pub(super) fn growing(&self) -> Option<Growing> {
+        self.lent()?;
+        let state = self.state.lock();
+        let (have, hopes) = (state.shares.verified().clone(), state.hopes());
+        Some(Growing { have, hopes, name: self.name.clone() })
+    }
+
+    /// Which items are shared, whatever becomes of the fetch.
+    pub(super) fn shared(&self) -> Bitmap {
+        match &self.index {
+            Some(index) => shared(index, &self.set, self.items.count()),
+            None => Bitmap::none(self.items.count()),
+        }
     }
 
     /// Whether it is the file `root`.

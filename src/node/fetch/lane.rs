@@ -18,7 +18,7 @@ use super::early::Dialled;
 use super::set::Fetch;
 use super::sink::Written;
 use crate::base::limits::{HEADER_TIME_MAX, WORKING_EVERY};
-use crate::base::{Bitmap, PeerInfo, Range};
+use crate::base::{PeerInfo, Range};
 use crate::io::clock;
 use crate::io::failpoint::fail_point;
 use crate::io::link::{Link, LinkError, LinkReader, LinkWriter, Phase};
@@ -27,7 +27,7 @@ use crate::logic::owners::Standing;
 use crate::logic::shares::{Action, OwnerKey, Verdict};
 use crate::node::throttle::Bounds;
 use crate::wire::message::tracker::{Refused, Why};
-use crate::wire::message::transfer::{Ack, BUSY_NAMES_MAX, Chunk, Open, Serving, Set, Working};
+use crate::wire::message::transfer::{Ack, BUSY_NAMES_MAX, Chunk, Open, Opened, Serving, Working};
 use crate::wire::{List, Message};
 
 /// Largest run of small files taken in one piece, bytes; owners send less at a time.
@@ -68,7 +68,7 @@ fn connect_and_fetch(
     if !fetch.is_going_on() {
         return Ok(());
     }
-    let have = open(fetch, &mut link)?;
+    let Opened { have, grows, .. } = open(fetch, &mut link)?;
     let closer = link.closer();
     if !fetch.lane_connected(key, closer.clone()) {
         return Ok(());
@@ -84,11 +84,11 @@ fn connect_and_fetch(
             .map_err(LinkError::Io)?;
         let first = {
             let mut state = fetch.state.lock();
-            let first = state.shares.on_opened(clock::now(), key, peer.id, have);
+            let first = state.shares.on_opened(clock::now(), key, peer.id, (have, grows));
             state.shares.on_distance(key, round_trip);
             first
         };
-        if let (Some((label, ports)), Set::File(_)) = (&ctx.serves_at, &fetch.set) {
+        if let Some((label, ports)) = &ctx.serves_at {
             fetch.send(key, Serving { label: label.clone(), ports: *ports }.into());
         }
         fetch.carry_out(first);
@@ -99,13 +99,13 @@ fn connect_and_fetch(
     })
 }
 
-fn open(fetch: &Fetch, link: &mut Link) -> Result<Bitmap, LinkError> {
+fn open(fetch: &Fetch, link: &mut Link) -> Result<Opened, LinkError> {
     fail_point!("fetch.open").map_err(LinkError::Io)?;
     match link.ask(Open { set: fetch.set.clone(), resumable: fetch.resumable })? {
         Message::Opened(opened) => {
             fail_point!("fetch.opened").map_err(LinkError::Io)?;
             fetch.progress.opened(opened.attempt);
-            Ok(opened.have)
+            Ok(opened)
         }
         // It is too busy, and says who else may be asked.
         Message::Fetchers(fetchers) => {

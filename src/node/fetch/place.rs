@@ -13,7 +13,7 @@ use crate::node::claims::Claims;
 /// A folder that receives files.
 pub(in crate::node) struct Place {
     /// The folder itself.
-    pub(in crate::node) into: Beneath,
+    pub(in crate::node) into: Arc<Beneath>,
     /// Its path, for people.
     pub(in crate::node) path: PathBuf,
     /// Files on their way.
@@ -208,7 +208,7 @@ mod tests {
         let path = home.join("downloaded");
         std::fs::create_dir(&path).unwrap();
         let parts = PartStore::open(&home.join("parts")).unwrap();
-        let into = Beneath::open(&path).unwrap();
+        let into = Arc::new(Beneath::open(&path).unwrap());
         Place { into, path, parts, fsync: true, index: None, claims: None }
     }
 

@@ -14,7 +14,6 @@
 //! the sink is taken, or `close` has returned, no lane writes any more.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,11 +21,14 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::early::Early;
-use super::job::Job;
+use super::given::Lent;
+use super::hope::Hope;
 use super::progress::Progress;
+use super::run::Run;
 use super::sink::{DiskError, Sink};
 use crate::base::{Bitmap, Name, NodeId, NodeLabel, PeerInfo, Time};
 use crate::io::clock;
+use crate::io::index::Index;
 use crate::io::link::Closer;
 use crate::logic::batch::set_key;
 use crate::logic::items::Items;
@@ -51,10 +53,12 @@ pub(super) struct Fetch {
     pub(super) name: Name,
     /// Who fetches it from us meanwhile.
     pub(super) swarm: Arc<Swarm>,
-    /// A file's part, while what is verified of it may be served.
-    pub(super) part: Mutex<Option<Arc<File>>>,
     /// Connections that were made before it began.
     pub(super) early: Early,
+    /// Where what is verified is read, while it may be served.
+    pub(super) lent: Mutex<Option<Lent>>,
+    /// What is shared anyway; a one-shot shares nothing.
+    pub(super) index: Option<Arc<Index>>,
     /// From whom the person wants it.
     pub(super) from: From,
     /// Whether we are there again after a restart.
@@ -75,7 +79,7 @@ pub(super) struct State {
     pub(super) owners: Owners,
     /// Who sent each item that is verified.
     pub(super) origins: Vec<Option<NodeLabel>>,
-    lanes: BTreeMap<OwnerKey, Handle>,
+    pub(super) lanes: BTreeMap<OwnerKey, Handle>,
     next_key: u64,
     /// A search for more owners is going on.
     pub(super) finding: bool,
@@ -83,8 +87,7 @@ pub(super) struct State {
     pub(super) last_progress: Time,
     /// Since when some item has come corrupt from every owner.
     hopeless_since: Option<Time>,
-    /// Since when items are missing that nobody has who can be reached.
-    gone_since: Option<Time>,
+    pub(super) hope: Hope,
     /// Set at the end: no lane connects any more.
     closing: bool,
 }
@@ -99,24 +102,28 @@ pub(super) enum Last {
 }
 
 /// A lane as the others see it.
-struct Handle {
+pub(super) struct Handle {
     node: NodeId,
     /// Taken at the end: the writer sends what is queued, then closes.
     outbox: Option<Sender<Message>>,
     closer: Option<Closer>,
 }
 
+impl Handle {
+    pub(super) fn is_connected(&self) -> bool {
+        self.closer.is_some()
+    }
+}
+
 impl Fetch {
     pub(super) fn new(
-        ctx: &Arc<Context>,
-        job: &Job,
+        run: &Run<'_>,
         (set, name, resumable): (Set, Name, bool),
-        sink: Sink,
+        (sink, lent): (Sink, Option<Lent>),
         have: Bitmap,
         (owners, early): (Vec<PeerInfo>, Early),
     ) -> Arc<Fetch> {
-        let items = Items::of(&set);
-        let now = clock::now();
+        let (ctx, job, items, now) = (run.ctx, run.job, Items::of(&set), clock::now());
         let state = State {
             origins: vec![None; items.count() as usize],
             shares: Shares::new(items.clone(), have).patient_for(ctx.patience),
@@ -127,7 +134,7 @@ impl Fetch {
             disk_error: None,
             last_progress: now,
             hopeless_since: None,
-            gone_since: None,
+            hope: Hope::default(),
             closing: false,
         };
         let swarm = ctx.swarms.of(set_key(&set), items.count());
@@ -136,8 +143,9 @@ impl Fetch {
             set,
             name,
             swarm,
-            part: Mutex::new(sink.part()),
             early,
+            lent: Mutex::new(lent),
+            index: run.place.index.clone(),
             from: job.from.clone(),
             resumable,
             items,
@@ -264,8 +272,8 @@ impl Fetch {
     /// is to call us when we are away for a while hears nothing.
     pub(super) fn halt(&self, last: Last) {
         let cancel = Cancel { reason: Text::of("stopped by the requester") }.into();
-        self.part.lock().take();
-        self.swarm.withdrawn();
+        self.lent.lock().take();
+        self.swarm.withdrawn(&self.shared());
         self.close((last == Last::Cancel).then_some(&cancel), HALT_GRACE);
         // Lanes that still dial keep the set alive for a while; the part is free at once.
         if let Some(sink) = self.take_sink() {
@@ -277,9 +285,9 @@ impl Fetch {
     pub(super) fn finish(&self, named: bool) {
         let cancel = || Cancel { reason: Text::of("could not be named at the requester") }.into();
         // What has its name is shared by now.
-        self.part.lock().take();
+        self.lent.lock().take();
         if !named {
-            self.swarm.withdrawn();
+            self.swarm.withdrawn(&self.shared());
         }
         self.close(Some(&if named { Done.into() } else { cancel() }), DONE_GRACE);
     }
@@ -347,21 +355,6 @@ impl State {
         }
         let since = *self.hopeless_since.get_or_insert(now);
         (now.since(since) >= EXCUSE_TIME).then(|| self.owners.all_corrupt())
-    }
-
-    /// Since when what is missing is gone: every owner was asked and says it has none of it.
-    pub(super) fn gone_for(&mut self, now: Time) -> Duration {
-        let useful =
-            |key: &OwnerKey, lane: &Handle| lane.closer.is_some() && !self.shares.is_useless(*key);
-        let hope = self.owners.is_empty()
-            || self.owners.awaits_answer()
-            || self.lanes.iter().any(|(key, lane)| useful(key, lane))
-            || self.shares.unowned().is_empty();
-        if hope {
-            self.gone_since = None;
-            return Duration::ZERO;
-        }
-        now.since(*self.gone_since.get_or_insert(now))
     }
 
     /// An owner is not silent: its bytes wait for us, since a bound of ours holds them back.

@@ -3,12 +3,13 @@
 //! Invariant: nothing is written that does not hash to what its root demands, so duplicates from
 //! several owners can waste time but never corrupt; every owner feeds the same sink.
 
-use std::fs::File;
 use std::sync::Arc;
 
+use super::given::Lent;
+use super::resolve::Wanted;
 use crate::base::chunk::chunk_span;
 use crate::base::{Manifest, Range, Root};
-use crate::io::disk::{self, Batch, Dress, PartError, PartFile};
+use crate::io::disk::{self, Batch, Beneath, Dress, PartError, PartFile};
 use crate::wire::message::transfer::Content;
 
 /// What became of a run of bytes.
@@ -71,13 +72,18 @@ pub(super) enum Sink {
 }
 
 impl Sink {
-    /// A file's part, to be read while it is written.
-    pub(super) fn part(&self) -> Option<Arc<File>> {
-        let Sink::File { part, .. } = self else { return None };
-        let read = part.open_to_read();
-        read.inspect_err(|e| log::info!(target: "fetch", "a part is not served: {e}"))
-            .ok()
-            .map(Arc::new)
+    /// What arrives, to be read while it is written and while `files` get their names below `into`.
+    pub(super) fn lend(&self, into: &Arc<Beneath>, files: &[Wanted]) -> Option<Lent> {
+        let lent = match self {
+            Sink::File { part, .. } => part.open_to_read().map(|file| Lent::Part(Arc::new(file))),
+            Sink::Batch { batch, .. } => {
+                // The first of several names is the very file.
+                let names = files.iter().rev().map(|w| (w.entry.root, w.entry.name.clone()));
+                let lent = batch.lend(into.clone(), names.collect());
+                lent.map(|lent| Lent::Small(Arc::new(lent)))
+            }
+        };
+        lent.inspect_err(|e| log::info!(target: "fetch", "a part is not served: {e}")).ok()
     }
 
     /// Keeps what has arrived for another attempt, and no room besides.

@@ -91,9 +91,11 @@ impl Fetch {
         if let Some(words) = state.corrupt_everywhere(now) {
             return Some(End::Corrupt(words));
         }
-        if state.gone_for(now) > gone_time(self.items.total()) {
+        let patience = gone_time(self.items.total());
+        if state.gone_for(now) > patience {
             return Some(End::Gone);
         }
+        let despairs = state.despairs(now, patience);
         if order.run.is_enough(now, state.last_progress) {
             return Some(End::GaveUp { words: state.owners.why_waiting(now) });
         }
@@ -113,6 +115,9 @@ impl Fetch {
         };
         drop(state);
         self.carry_out(actions);
+        if despairs {
+            self.despair();
+        }
         let state = if moving { TransferState::Moving } else { TransferState::Waiting };
         self.progress.set(state, words);
         None

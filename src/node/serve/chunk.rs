@@ -22,6 +22,7 @@ use crate::logic::batch::set_key;
 use crate::logic::items::Items;
 use crate::logic::ledger::{Lost, Opening, SetKey};
 use crate::logic::upload::Upload;
+use crate::node::fetch::given;
 use crate::wire::message::tracker::{Refused, Why};
 use crate::wire::message::transfer::{Content, Fetchers, Open, Opened, Set};
 use crate::wire::{List, Message};
@@ -81,9 +82,8 @@ fn transfer(
     let set = &open.set;
     let (items, contents) = (Items::of(set), contents(set));
     let sure = owner.index.is_sure();
-    let lent = is_lent(owner, set);
-    let have = match what_is_here(owner, set, &contents, &items) {
-        Ok(have) => have,
+    let Here { have, grows } = match what_is_here(owner, set, &items) {
+        Ok(here) => here,
         Err(refused) => {
             // It may have been touched, and be found again: then the requester is to be called.
             if refused.why == Why::NotHere && sure && owner.index.is_sure() {
@@ -121,14 +121,17 @@ fn transfer(
     place.opened(begun.connection);
     let opened = fail_point!("serve.begun")
         .map_err(LinkError::Io)
-        .and_then(|()| link.send(Opened { attempt: begun.attempt, have: have.clone() }))
+        .and_then(|()| link.send(Opened { attempt: begun.attempt, have: have.clone(), grows }))
         .and_then(|()| fail_point!("serve.opened").map_err(LinkError::Io));
     let swarm = owner.ctx.swarms.of(set_key(set), items.count());
-    let joined = swarm.join(begun.connection, Upload::new(items.clone(), have), lent);
-    // What has arrived here meanwhile, the last of it too, was told to those who had joined.
-    match what_is_here(owner, set, &contents, &items) {
-        Ok(have) => joined.outgoing().gained(&have.iter().collect::<Vec<_>>()),
-        Err(_) => joined.outgoing().withdrawn(),
+    let joined = swarm.join(begun.connection, Upload::new(items.clone(), have), grows);
+    // What has arrived here meanwhile, the last of it too, or was taken back, was told to those who had
+    // joined.
+    let here = what_is_here(owner, set, &items);
+    let here = here.unwrap_or_else(|_| Here { have: Bitmap::none(items.count()), grows: false });
+    joined.outgoing().gained(&here.have.iter().collect::<Vec<_>>());
+    if !here.grows {
+        joined.outgoing().withdrawn(&here.have);
     }
     let transfer = Transfer {
         owner,
@@ -186,39 +189,29 @@ fn contents(set: &Set) -> Vec<Content> {
     }
 }
 
-/// Whether it can only come from the part of a fetch.
-fn is_lent(owner: &Owner, set: &Set) -> bool {
-    matches!(set, Set::File(content) if owner.index.entry_of(&content.root).is_none())
+/// What of a set can be sent.
+struct Here {
+    have: Bitmap,
+    /// This node is fetching the set itself, and hopes to have more.
+    grows: bool,
 }
 
-/// Which items can be sent.
-fn what_is_here(
-    owner: &Owner,
-    set: &Set,
-    contents: &[Content],
-    items: &Items,
-) -> Result<Bitmap, Refused> {
+/// Which items can be sent. What is being fetched is looked at first: it is shared before that is over.
+fn what_is_here(owner: &Owner, set: &Set, items: &Items) -> Result<Here, Refused> {
     let (looking, starting) = (owner.index.is_looking(), owner.index.is_starting());
-    let here = |c: &Content| owner.index.entry_of(&c.root).is_some_and(|e| e.size == c.size);
-    let have = match set {
-        Set::File(content) if here(content) => Bitmap::all(items.count()),
-        // Whoever comes before the first chunk is told when that is here.
-        Set::File(_) => match owner.ctx.fetching.growing(&set_key(set)) {
-            Some((have, _)) => return Ok(have),
-            None => Bitmap::none(items.count()),
-        },
-        Set::Batch(_) => {
-            let mut have = Bitmap::none(items.count());
-            (0_u32..).zip(contents).filter(|(_, c)| here(c)).for_each(|(i, _)| {
-                have.insert(i);
-            });
-            have
-        }
-    };
-    if !is_enough(&have, starting) {
+    let growing = owner.ctx.fetching.growing(&set_key(set));
+    let is_fetched = growing.is_some();
+    let hopes = growing.as_ref().is_some_and(|growing| growing.hopes);
+    let mut have = given::shared(&owner.index, set, items.count());
+    growing.iter().flat_map(|growing| growing.have.iter()).for_each(|item| {
+        have.insert(item);
+    });
+    // Whoever comes before the first item of a fetch is told when that is here.
+    if !is_fetched && !is_enough(&have, starting) {
         return Err(super::absent(looking, "the file is not here, or no longer"));
     }
-    Ok(have)
+    let grows = hopes && !have.is_full();
+    Ok(Here { have, grows })
 }
 
 /// Whether these items are worth opening a transfer. While the node starts all that is missing may be
@@ -231,7 +224,7 @@ fn is_enough(have: &Bitmap, starting: bool) -> bool {
 fn name_of(owner: &Owner, set: &Set, contents: &[Content]) -> String {
     let first = contents.first().and_then(|c| owner.index.entry_of(&c.root));
     let first = first.map(|entry| entry.name.to_string());
-    let fetched = || owner.ctx.fetching.growing(&set_key(set)).map(|(_, name)| name.to_string());
+    let fetched = || owner.ctx.fetching.growing(&set_key(set)).map(|g| g.name.to_string());
     let first = first.or_else(fetched).unwrap_or_else(|| "?".into());
     match contents.len() {
         1 => first,

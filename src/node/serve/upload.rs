@@ -12,13 +12,15 @@ use super::transfer::Transfer;
 use crate::base::chunk::chunk_span;
 use crate::base::{Range, Root};
 use crate::io::clock;
+use crate::io::disk::LentFile;
 use crate::io::failpoint::fail_point;
 use crate::io::index::{OpenError, Served};
 use crate::io::link::{FileSlice, LinkError, LinkWriter};
 use crate::logic::upload::Step;
+use crate::node::fetch::given::Lent;
 use crate::node::swarm::Ahead;
 use crate::node::throttle::Bounds;
-use crate::wire::message::transfer::{Chunk, Next, Stale};
+use crate::wire::message::transfer::{Chunk, Content, Next, Stale};
 use crate::wire::{List, Message};
 
 /// What the writer does next.
@@ -69,12 +71,14 @@ fn next(transfer: &Transfer<'_>) -> ControlFlow<(), Work> {
     }
 }
 
-/// Where the chunks of a file come from.
+/// Where the bytes of items come from.
 enum Source {
     /// A file that is shared.
     Shared(Served),
     /// The part of it that this node is fetching itself.
     Part(Arc<File>),
+    /// A small file of a batch that this node is fetching itself.
+    Small(LentFile),
 }
 
 impl Source {
@@ -82,6 +86,7 @@ impl Source {
         match self {
             Source::Shared(served) => &served.file,
             Source::Part(file) => file,
+            Source::Small(lent) => &lent.file,
         }
     }
 
@@ -90,6 +95,7 @@ impl Source {
         match self {
             Source::Shared(served) => served.unchanged(),
             Source::Part(_) => true,
+            Source::Small(lent) => lent.unchanged(),
         }
     }
 
@@ -97,7 +103,8 @@ impl Source {
     fn is_current(&self, transfer: &Transfer<'_>, root: &Root) -> bool {
         match self {
             Source::Shared(_) => transfer.owner.index.entry_of(root).is_some() && self.unchanged(),
-            Source::Part(_) => transfer.owner.ctx.fetching.part(&transfer.set).is_some(),
+            Source::Part(_) => transfer.owner.ctx.fetching.lent(&transfer.set).is_some(),
+            Source::Small(_) => false,
         }
     }
 }
@@ -114,7 +121,7 @@ fn send_chunk(
     let count = transfer.outgoing().state.lock().upload.items().count();
     let everything = Range { first: 0, count };
     if !current.as_ref().is_some_and(|source| source.is_current(transfer, &content.root)) {
-        *current = find(transfer, &content.root)?;
+        *current = find(transfer, lent(transfer).as_ref(), content)?;
     }
     let Some(source) = current else { return stale(transfer, everything, &[content.root]) };
     let slice = FileSlice { file: source.file(), offset: span.offset, len: span.len };
@@ -126,13 +133,28 @@ fn send_chunk(
     Ok(())
 }
 
-/// The part, while there is one; it is shared before that is over.
-fn find(transfer: &Transfer<'_>, root: &Root) -> Result<Option<Source>, LinkError> {
-    let part = transfer.owner.ctx.fetching.part(&transfer.set).map(Source::Part);
-    Ok(match part {
-        Some(part) => Some(part),
-        None => open(transfer, root)?.map(Source::Shared),
-    })
+/// Where this node has what it is fetching of the set itself.
+fn lent(transfer: &Transfer<'_>) -> Option<Lent> {
+    transfer.owner.ctx.fetching.lent(&transfer.set)
+}
+
+/// What is lent, while there is some; it is shared before that is over.
+fn find(
+    transfer: &Transfer<'_>,
+    lent: Option<&Lent>,
+    content: Content,
+) -> Result<Option<Source>, LinkError> {
+    match lent {
+        Some(Lent::Part(part)) => return Ok(Some(Source::Part(part.clone()))),
+        Some(Lent::Small(batch)) => {
+            let small = batch.open(&content.root, content.size).map_err(LinkError::Io)?;
+            if let Some(small) = small {
+                return Ok(Some(Source::Small(small)));
+            }
+        }
+        None => {}
+    }
+    Ok(open(transfer, &content.root)?.map(Source::Shared))
 }
 
 /// A run of small files, each of them whole. Files that are gone are told and left out.
@@ -141,18 +163,20 @@ fn send_files(
     writer: &mut LinkWriter,
     items: Range,
 ) -> Result<(), LinkError> {
-    let mut files: Vec<(u32, Root, u64, Option<Served>)> = Vec::new();
+    let lent = lent(transfer);
+    let mut files: Vec<(u32, Root, u64, Option<Source>)> = Vec::new();
     for item in items.iter() {
-        let Some(content) = transfer.contents.get(item as usize) else { break };
-        files.push((item, content.root, content.size, open(transfer, &content.root)?));
+        let Some(content) = transfer.contents.get(item as usize).copied() else { break };
+        let source = find(transfer, lent.as_ref(), content)?;
+        files.push((item, content.root, content.size, source));
     }
     for run in files.chunk_by(|a, b| a.3.is_some() == b.3.is_some()) {
         let (first, count) = (run[0].0, run.len() as u32);
         let range = Range { first, count };
         let slices: Vec<FileSlice<'_>> = run
             .iter()
-            .filter_map(|(_, _, size, served)| Some((served.as_ref()?, *size)))
-            .map(|(served, len)| FileSlice { file: &served.file, offset: 0, len })
+            .filter_map(|(_, _, size, source)| Some((source.as_ref()?, *size)))
+            .map(|(source, len)| FileSlice { file: source.file(), offset: 0, len })
             .collect();
         if slices.len() == run.len() {
             send_run(transfer, writer, range, &slices)?;
@@ -160,8 +184,8 @@ fn send_files(
             let roots: Vec<Root> = run.iter().map(|(_, root, ..)| *root).collect();
             stale(transfer, range, &roots)?;
         }
-        for (i, root, _, served) in run {
-            if served.as_ref().is_some_and(|s| !s.unchanged()) {
+        for (i, root, _, source) in run {
+            if source.as_ref().is_some_and(|s| !s.unchanged()) {
                 stale(transfer, Range::one(*i), &[*root])?;
             }
         }

@@ -61,6 +61,8 @@ pub struct Opened {
     pub attempt: u32,
     /// The items it can send.
     pub have: Bitmap,
+    /// Whether it is fetching the set itself, and hopes to have more.
+    pub grows: bool,
 }
 
 /// Most runs in one message: a WANT of every other chunk of the longest file.

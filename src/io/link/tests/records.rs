@@ -285,7 +285,7 @@ pub(super) fn one_of_each() -> Vec<Message> {
         SizeQuestion { root, manifest: true }.into(),
         SizeAnswer { size: 1, have: Bitmap::all(1), values: List::of(vec![[1; 32]]) }.into(),
         x::Open { set: x::Set::Batch(List::of(vec![content; 3])), resumable: true }.into(),
-        x::Opened { attempt: 2, have: Bitmap::none(9) }.into(),
+        x::Opened { attempt: 2, have: Bitmap::none(9), grows: true }.into(),
         x::Want { add: List::of(ranges.clone()), remove: List::default(), window: 4 }.into(),
         x::Next { items: ranges[0] }.into(),
         x::Skip { items: ranges[0] }.into(),
