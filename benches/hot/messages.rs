@@ -22,7 +22,8 @@ pub(super) fn all(criterion: &mut Criterion) {
         ("Have of 64 runs", Have { items: List::of(every_other) }.into()),
         (
             "search answer of a page",
-            SearchAnswer { files: List::of(files.collect()), more: true }.into(),
+            SearchAnswer { files: List::of(files.collect()), parts: List::default(), more: true }
+                .into(),
         ),
         (
             "lookup answer of 500",

@@ -399,6 +399,20 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_hoped_from_those_who_fetch_it_too_once_those_who_share_it_have_said_no() {
+        let mut owners = Owners::new(at(0), 0, Vec::new());
+        owners.heard(at(0), vec![peer(1)]);
+        assert!(owners.awaits_answer(), "who shares it may yet be found");
+        owners.found(at(0), vec![peer(0)]);
+        owners.ended(at(0), peer(0).id, lost(), 0);
+        assert!(owners.awaits_answer(), "it may come back");
+        owners.ended(at(0), peer(0).id, Standing::NotHere("no".into()), 0);
+        assert!(!owners.awaits_answer());
+        owners.found(at(0), vec![peer(1)]);
+        assert!(owners.awaits_answer(), "it shares it by now");
+    }
+
+    #[test]
     fn a_lost_owner_is_dialled_again_after_a_growing_wait() {
         let mut owners = Owners::new(at(0), 0, vec![peer(0)]);
         assert_eq!(owners.due(at(0), 9), [peer(0)]);

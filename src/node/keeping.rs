@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::claims::Claims;
 use super::downloads::Downloads;
 use super::fetch::control::Wish;
+use super::fetch::finder::Sources;
 use super::fetch::job::Job;
 use super::fetch::resolve::Wanted;
 use super::kept::Lists;
@@ -215,8 +216,8 @@ impl Downloads {
     /// Keeps what the name of a download stands for.
     pub(super) fn keep_files(self: &Arc<Self>, job: &Job, mut files: Vec<Wanted>) {
         for wanted in &mut files {
-            wanted.owners.clear();
-            wanted.rivals.iter_mut().for_each(|rival| rival.owners.clear());
+            wanted.know(Sources::default());
+            wanted.rivals.iter_mut().for_each(|rival| rival.know(Sources::default()));
         }
         job.resolve_to(files, None);
         self.keep_orders();

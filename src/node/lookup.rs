@@ -6,6 +6,7 @@
 //! named has answered, so that one dead machine does not hold up the rest; at once when who asked
 //! does not want to know any more.
 
+pub(super) mod hits;
 mod room;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,15 +16,17 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 
+pub(super) use self::hits::Hit;
+use self::hits::{Hits, add_hits};
 use self::room::{LOOKUP_ROOM, PEER_ROOM, Room};
 use super::context::Context;
 use super::dial::{bind_for, dial_tracker};
-use crate::base::{Fault, FaultKind, FileEntry, Name, NodeId, PeerInfo, Root, Time};
+use crate::base::{Fault, FaultKind, FileEntry, Name, NodeId, PeerInfo, Time};
 use crate::io::clock;
 use crate::io::link::{self, Link, LinkError, Phase};
 use crate::io::threads::{StopToken, receive};
 use crate::wire::Message;
-use crate::wire::message::search::SearchQuestion;
+use crate::wire::message::search::{Part, SearchQuestion};
 use crate::wire::message::tracker::{Found, LookupQuestion, PeersQuestion};
 
 /// A whole lookup, trackers and peers.
@@ -36,13 +39,6 @@ const TRACKER_WAIT: Duration = Duration::from_millis(1_500);
 const ASKING_MAX: usize = 16;
 /// Peers asked although no index named them.
 const UNNAMED_MAX: usize = 128;
-/// One content under one name, and who said that he has it.
-#[derive(Debug, Clone)]
-pub(super) struct Hit {
-    pub(super) entry: FileEntry,
-    pub(super) owners: Vec<PeerInfo>,
-}
-
 /// What a lookup brought.
 #[derive(Debug, Default)]
 pub(super) struct Lookup {
@@ -99,7 +95,7 @@ pub(super) fn lookup(ctx: &Arc<Context>, name: &Name, stop: &dyn Fn() -> bool) -
         match answer {
             Ok(listed) => {
                 result.answered += 1;
-                add_hits(&mut hits, &peer, listed.files);
+                add_hits(&mut hits, &peer, listed.files, listed.parts);
                 result.cut_off.extend(listed.is_cut_off.then_some(peer));
             }
             Err(why) if named.contains(&peer.id) => result.unreachable.push((peer, why)),
@@ -108,24 +104,9 @@ pub(super) fn lookup(ctx: &Arc<Context>, name: &Name, stop: &dyn Fn() -> bool) -
     }
     result.hits = hits.into_values().collect();
     for hit in &mut result.hits {
-        hit.owners.sort_by(|a, b| (&a.label, a.id).cmp(&(&b.label, b.id)));
+        hit.sort();
     }
     result
-}
-
-/// The size belongs to the key: one peer's wrong size must not spoil what the others say.
-type Hits = BTreeMap<(Name, Root, u64), Hit>;
-
-/// Adds what one peer has.
-fn add_hits(hits: &mut Hits, peer: &PeerInfo, files: Vec<FileEntry>) {
-    for entry in files {
-        let key = (entry.name.clone(), entry.root, entry.size);
-        let hit = hits.entry(key).or_insert_with(|| Hit { entry, owners: Vec::new() });
-        // A peer may name a file twice; it is one owner all the same.
-        if hit.owners.last().is_none_or(|last| last.id != peer.id) {
-            hit.owners.push(peer.clone());
-        }
-    }
 }
 
 /// The nodes that the trackers' indexes name; brings the list of peers up to date on the way, for
@@ -252,14 +233,24 @@ struct Search {
 impl Search {
     /// Takes a page's files as far as there is room; false: there is no more.
     fn take(&self, files: &mut Vec<FileEntry>, page: Vec<FileEntry>, own: &mut Room) -> bool {
-        let mut room = self.room.lock();
-        for file in page.into_iter().filter(|f| f.name.answers(&self.name)) {
-            if !own.take(&file) || !room.take(&file) {
-                return false;
+        page.into_iter().all(|file| {
+            !file.name.answers(&self.name) || {
+                let fits = self.fits(&file, own);
+                files.extend(fits.then_some(file));
+                fits
             }
-            files.push(file);
-        }
-        true
+        })
+    }
+
+    /// Whether there is room for `file`; if so it counts.
+    fn fits(&self, file: &FileEntry, own: &mut Room) -> bool {
+        own.take(file) && self.room.lock().take(file)
+    }
+
+    /// Those of `page` that answer for the name, as far as there is room.
+    fn take_parts(&self, page: Vec<Part>, own: &mut Room) -> Vec<Part> {
+        let mut takes = |p: &Part| p.entry.name.answers(&self.name) && self.fits(&p.entry, own);
+        page.into_iter().filter(|part| takes(part)).collect()
     }
 }
 
@@ -267,6 +258,8 @@ impl Search {
 #[derive(Debug, Default, PartialEq)]
 struct Listed {
     files: Vec<FileEntry>,
+    /// What it is fetching.
+    parts: Vec<Part>,
     /// There are more than there is room for.
     is_cut_off: bool,
 }
@@ -355,22 +348,25 @@ fn awaited(asked: &[PeerInfo], named: &BTreeSet<NodeId>) -> BTreeMap<NodeId, Pee
 fn ask_peer(ctx: &Context, peer: &PeerInfo, search: &Search) -> Result<Listed, LinkError> {
     let addr = peer.search();
     let mut link = link::dial(addr, bind_for(ctx, addr), &ctx.link, Some(peer.id))?;
-    let (mut files, mut own): (Vec<FileEntry>, Room) = (Vec::new(), PEER_ROOM);
+    let (mut files, mut parts, mut own) = (Vec::<FileEntry>::new(), Vec::new(), PEER_ROOM);
     loop {
         in_time(ctx, search.deadline)?;
         if search.over.is_stopped() {
-            return Ok(Listed { files, is_cut_off: false });
+            return Ok(Listed { files, parts, is_cut_off: false });
         }
         let after = files.last().map(|f| f.name.clone());
         match link.ask(SearchQuestion { name: search.name.clone(), after: after.clone() })? {
             Message::SearchAnswer(page) => {
+                if after.is_none() {
+                    parts = search.take_parts(page.parts.into_vec(), &mut own);
+                }
                 let grows = page.files.first().is_some_and(|f| after.is_none_or(|a| f.name > a));
                 let room = search.take(&mut files, page.files.into_vec(), &mut own);
                 if !room {
                     log::warn!(target: "lookup", "{}: lists too many files", peer.shown());
                 }
                 if !page.more || !grows || !room {
-                    return Ok(Listed { files, is_cut_off: !room });
+                    return Ok(Listed { files, parts, is_cut_off: !room });
                 }
             }
             other => return Err(LinkError::Unexpected(other.kind())),
@@ -388,20 +384,10 @@ mod tests {
         FileEntry {
             name: name.parse().unwrap(),
             size,
-            root: Root::of(b"film"),
+            root: crate::base::Root::of(b"film"),
             modified: Modified::default(),
             executable: false,
         }
-    }
-
-    #[test]
-    fn a_wrong_size_does_not_spoil_what_honest_owners_say() {
-        let mut hits = Hits::new();
-        add_hits(&mut hits, &peer(2), vec![entry("film", 9)]);
-        add_hits(&mut hits, &peer(0), vec![entry("film", 4), entry("film", 4)]);
-        add_hits(&mut hits, &peer(1), vec![entry("film", 4)]);
-        let seen: Vec<_> = hits.into_values().map(|h| (h.entry.size, h.owners)).collect();
-        assert_eq!(seen, [(4, vec![peer(0), peer(1)]), (9, vec![peer(2)])]);
     }
 
     #[test]

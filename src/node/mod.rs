@@ -237,6 +237,7 @@ impl Node {
                 addr: self.ready.chunk,
                 complete: true,
                 here: true,
+                part: None,
             };
             match hits.binary_search_by(|h| (&h.name, &h.root).cmp(&(&entry.name, &entry.root))) {
                 Ok(at) => hits[at].owners.push(me),
@@ -373,17 +374,20 @@ fn shelf(which: Listing) -> Shelf {
 }
 
 fn hit_view(hit: lookup::Hit) -> LookupHit {
-    let owner = |peer: crate::base::PeerInfo| Owner {
+    let owner = |peer: crate::base::PeerInfo, part: Option<(u32, u32)>| Owner {
         addr: peer.chunk(),
         id: peer.id,
         node: peer.label,
-        complete: true,
+        complete: part.is_none(),
         here: false,
+        part,
     };
+    let owners = hit.owners.into_iter().map(|peer| owner(peer, None));
+    let fetchers = hit.fetchers.into_iter().map(|f| owner(f.peer, Some((f.have, f.of))));
     LookupHit {
         name: hit.entry.name,
         size: hit.entry.size,
         root: hit.entry.root,
-        owners: hit.owners.into_iter().map(owner).collect(),
+        owners: owners.chain(fetchers).collect(),
     }
 }

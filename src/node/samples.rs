@@ -34,7 +34,8 @@ pub(super) fn hit(name: &str, content: &[u8], owners: &[u8]) -> Hit {
         modified: Modified::default(),
         executable: false,
     };
-    Hit { entry, owners: owners.iter().map(|n| peer(*n)).collect() }
+    let owners = owners.iter().map(|n| peer(*n)).collect();
+    Hit { entry, owners, fetchers: Vec::new() }
 }
 
 /// The uploads of a node whose log is in memory; whoever goes is missed at once.

@@ -145,7 +145,7 @@ impl Listeners {
                 .map_err(|e| Fault::other(format!("could not start the {name} listener: {e}")))
         };
         let search: Handler = Arc::new(move |link| {
-            serve::search::serve(link, &search_index, &search_ctx.counters);
+            serve::search::serve(link, &search_index, &search_ctx);
         });
         let size_ctx = ctx.clone();
         let size: Handler = Arc::new(move |link| {

@@ -369,6 +369,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shared_of_a_batch_stays_promised_when_the_rest_is_taken_back() {
+        let swarm = Swarms::default().of([1; 32], 4);
+        let upload = Upload::new(Items::files(vec![1; 4]), Bitmap::none(4));
+        let bob = swarm.join(Connection(1), upload, true);
+        swarm.gained(&[0, 1, 2]);
+        let mut kept = Bitmap::none(4);
+        kept.insert(0);
+        (0..2).for_each(|_| swarm.withdrawn(&kept));
+        let mut state = bob.outgoing.state.lock();
+        let gone = List::of(vec![Range { first: 1, count: 3 }]);
+        assert_eq!(state.next_message(), Some(Stale { items: gone }.into()));
+        let here = Have { items: List::of(vec![Range::one(0)]) };
+        assert_eq!(state.next_message(), Some(here.into()));
+        assert_eq!((state.next_message(), state.upload.have().count()), (None, 1));
+    }
+
+    #[test]
     fn who_finds_no_place_hears_of_some_who_serve_that_set_and_of_nobody_else() {
         let (swarms, key) = (Swarms::default(), [1; 32]);
         assert!(swarms.some_of(&key, 7).is_empty());

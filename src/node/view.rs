@@ -35,6 +35,20 @@ pub struct Owner {
     /// Whether it is the asking node itself.
     #[serde(skip)]
     pub here: bool,
+    /// How many chunks it has, and of how many, while it fetches the file.
+    #[serde(skip)]
+    pub part: Option<(u32, u32)>,
+}
+
+impl Owner {
+    /// How much of the file it has, for people.
+    pub fn held(&self) -> String {
+        match self.part {
+            _ if self.complete => "complete".into(),
+            Some((have, of)) if of > 1 => format!("{have} of {of} chunks"),
+            _ => "in part".into(),
+        }
+    }
 }
 
 /// One content under one name, and who has it.

@@ -159,11 +159,7 @@ fn question(hits: &[LookupHit], owners: &[(&Owner, usize)]) -> String {
         many => format!("{} files, {}\n", many.len(), super::render::size(bytes)),
     };
     for (n, (owner, files)) in owners.iter().enumerate() {
-        let held = match (hits.len(), owner.complete) {
-            (1, true) => "complete".into(),
-            (1, false) => "in part".into(),
-            _ => format!("{files} files"),
-        };
+        let held = if hits.len() == 1 { owner.held() } else { format!("{files} files") };
         out.push_str(&format!("  [{n}] {}  {}  {held}\n", owner.node, owner.addr));
     }
     out

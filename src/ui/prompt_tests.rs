@@ -54,6 +54,7 @@ fn hit(name: &Name) -> LookupHit {
         addr: ([10, 0, 0, n], 5000).into(),
         complete: n == 1,
         here: false,
+        part: None,
     };
     let owners = vec![owner(1, "alice"), owner(2, "bob")];
     LookupHit { name: name.clone(), size: 2048, root: Root::of(b""), owners }

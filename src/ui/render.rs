@@ -148,12 +148,8 @@ fn report_text(report: &DownloadReport) -> String {
 fn hit_text(hit: &LookupHit) -> String {
     let mut out = format!("{}  {}  {}\n", hit.name, size(hit.size), hit.root);
     let rows = hit.owners.iter().map(|o| {
-        let held = match (o.here, o.complete) {
-            (true, _) => "here",
-            (false, true) => "complete",
-            (false, false) => "in part",
-        };
-        [format!("  {}", o.node), o.addr.to_string(), held.into()]
+        let held = if o.here { "here".into() } else { o.held() };
+        [format!("  {}", o.node), o.addr.to_string(), held]
     });
     out.push_str(&table(None, rows));
     out

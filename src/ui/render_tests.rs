@@ -15,6 +15,7 @@ fn hit(text: &str, partial: bool) -> LookupHit {
         addr: ([10, 0, 0, n], 5002).into(),
         complete,
         here: false,
+        part: (!complete).then_some((3, 12)),
     };
     let owners = vec![owner(1, "alice", true), owner(2, "bob", !partial)];
     LookupHit { name: name(text), size: 3 << 20, root: Root::of(b""), owners }
@@ -85,7 +86,7 @@ fn a_lookup_for_people_shows_each_owner_on_a_line() {
     assert_eq!(
         text(&found("x", vec![hit("x", true)])),
         format!(
-            "x  3.0 MiB  {ROOT}\n  alice  10.0.0.1:5002  complete\n  bob    10.0.0.2:5002  in part\n"
+            "x  3.0 MiB  {ROOT}\n  alice  10.0.0.1:5002  complete\n  bob    10.0.0.2:5002  3 of 12 chunks\n"
         )
     );
 }

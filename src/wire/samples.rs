@@ -13,7 +13,9 @@ use parvi::base::limits::{
 use parvi::base::name::{COMPONENT_BYTES_MAX, NAME_BYTES_MAX};
 use parvi::base::{Bitmap, FileEntry, Modified, Name, NodeId, PeerInfo, Ports, Range, Root};
 use parvi::wire::message::knock::{Knock, Knocked};
-use parvi::wire::message::search::{SearchAnswer, SearchQuestion};
+use parvi::wire::message::search::{
+    PARTS_BYTES_MAX, PARTS_MAX, Part, SearchAnswer, SearchQuestion,
+};
 use parvi::wire::message::size::{SizeAnswer, SizeQuestion};
 use parvi::wire::message::tracker::{
     Bye, CatalogueAnswer, CatalogueDelta, Exit, Found, Heartbeat, HeartbeatAnswer, LookupAnswer,
@@ -72,7 +74,12 @@ fn owner_samples() -> Vec<Message> {
     vec![
         SearchQuestion { name: name("a"), after: None }.into(),
         SearchQuestion { name: name("a"), after: Some(name("a/b")) }.into(),
-        SearchAnswer { files: List::of(vec![entry("notes.txt")]), more: false }.into(),
+        SearchAnswer {
+            files: List::of(vec![entry("notes.txt")]),
+            parts: List::of(vec![Part { entry: entry("notes.txt"), have: 3, of: 256 }]),
+            more: false,
+        }
+        .into(),
         SizeQuestion { root: root(7), manifest: true }.into(),
         SizeAnswer { size: 2_700_000, have, values: List::of(vec![[1; 32], [2; 32]]) }.into(),
     ]
@@ -157,6 +164,10 @@ fn largest_of_tracker() -> Vec<Message> {
 
 fn largest_pages() -> Vec<Message> {
     let files = || List::of(page().into_iter().map(heaviest_entry).collect());
+    let longest = "x".repeat(PARTS_BYTES_MAX / PARTS_MAX);
+    let part =
+        || Part { entry: heaviest_entry(longest.parse().unwrap()), have: u32::MAX, of: u32::MAX };
+    let parts = || List::of((0..PARTS_MAX).map(|_| part()).collect());
     let added = CatalogueDelta {
         epoch: u64::MAX,
         from: u64::MAX,
@@ -170,7 +181,7 @@ fn largest_pages() -> Vec<Message> {
     vec![
         added.into(),
         removed.into(),
-        SearchAnswer { files: files(), more: true }.into(),
+        SearchAnswer { files: files(), parts: parts(), more: true }.into(),
         LookupAnswer { found: List::of(page().into_iter().map(found).collect()), more: true }
             .into(),
         SearchQuestion { name: name.clone(), after: after.clone() }.into(),

@@ -138,7 +138,10 @@ fn an_owner_that_always_says_more_files_ends_with_the_lookup() {
     acts.search = Arc::new(move |goods, _| {
         let n = count.fetch_add(1, Relaxed);
         let entry = FileEntry { name: name(&format!("film/{n:09}")), ..goods.entry.clone() };
-        Some(SearchAnswer { files: List::of(vec![entry]), more: true }.into())
+        Some(
+            SearchAnswer { files: List::of(vec![entry]), parts: List::default(), more: true }
+                .into(),
+        )
     });
     let _eve = Eve::start(&swarm, "eve", Goods::of("film/two", &bytes(10, 1)), &acts);
     let carol = swarm.node("carol");
@@ -160,7 +163,14 @@ fn an_owner_that_repeats_its_page_is_not_asked_again() {
     let mut acts = Acts::honest();
     acts.search = Arc::new(move |goods, _| {
         count.fetch_add(1, Relaxed);
-        Some(SearchAnswer { files: List::of(vec![goods.entry.clone()]), more: true }.into())
+        Some(
+            SearchAnswer {
+                files: List::of(vec![goods.entry.clone()]),
+                parts: List::default(),
+                more: true,
+            }
+            .into(),
+        )
     });
     let _eve = Eve::start(&swarm, "eve", Goods::of("film", b"x"), &acts);
     let carol = swarm.node("carol");
@@ -168,7 +178,9 @@ fn an_owner_that_repeats_its_page_is_not_asked_again() {
     assert_eq!(asked.load(Relaxed), 2);
     // An empty page with more behind it ends too.
     let mut acts = Acts::honest();
-    acts.search = Arc::new(|_, _| Some(SearchAnswer { files: List::default(), more: true }.into()));
+    acts.search = Arc::new(|_, _| {
+        Some(SearchAnswer { files: List::default(), parts: List::default(), more: true }.into())
+    });
     let _mallory = Eve::start(&swarm, "mallory", Goods::of("film", b"x"), &acts);
     assert_eq!(carol.lookup(&name("film")).unwrap()[0].owners.len(), 1);
 }

@@ -115,7 +115,12 @@ impl Acts {
         Acts {
             search: Arc::new(|goods, _| {
                 Some(
-                    SearchAnswer { files: List::of(vec![goods.entry.clone()]), more: false }.into(),
+                    SearchAnswer {
+                        files: List::of(vec![goods.entry.clone()]),
+                        parts: List::default(),
+                        more: false,
+                    }
+                    .into(),
                 )
             }),
             size: Arc::new(|goods, _| {

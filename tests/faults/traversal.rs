@@ -130,7 +130,7 @@ fn hostile_owner(
             let Some(mut raw) = Raw::accept(Arc::new(pipe)) else { return };
             while raw.receive().is_some() {
                 let entry = Entry::of(&offer.lock(), b"evil");
-                raw.send(Kind::SearchAnswer as u8, &([entry].as_slice(), false));
+                raw.send(Kind::SearchAnswer as u8, &([entry].as_slice(), 0_u8, false));
             }
         })
     };

@@ -54,9 +54,12 @@ fn eve(swarm: &Swarm, tracker: &Daemon, film: &[u8], other: &[u8]) -> Eve {
     let chunks = manifest.values().len() as u32;
     let answer = move |question: Message| -> Message {
         match question {
-            Message::SearchQuestion(_) => {
-                SearchAnswer { files: List::of(vec![entry.clone()]), more: false }.into()
+            Message::SearchQuestion(_) => SearchAnswer {
+                files: List::of(vec![entry.clone()]),
+                parts: List::default(),
+                more: false,
             }
+            .into(),
             Message::SizeQuestion(_) => {
                 let values = List::of(manifest.values().to_vec());
                 SizeAnswer { size: entry.size, have: Bitmap::all(chunks), values }.into()

@@ -1,6 +1,6 @@
 //! A tracker and four nodes with real files in subfolders: everybody finds everything.
 
-use crate::harness::{Daemon, Swarm, column, noise, read, root, until};
+use crate::harness::{Daemon, MIB, Swarm, column, noise, read, root, until};
 
 const PEOPLE: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
@@ -83,4 +83,32 @@ fn who_asks_for_what_he_alone_has_is_told_that_it_is_his() {
     let tracker = swarm.tracker();
     let alice = swarm.node("alice", &tracker);
     assert_eq!(alice.finds("diary.txt", 1)["owners"][0]["node"], "alice");
+}
+
+#[test]
+fn who_is_still_fetching_a_file_is_found_too_and_serves_what_it_has_when_nobody_has_it_all() {
+    let (swarm, film) = (Swarm::new(), noise(1, 24 * MIB));
+    swarm.put("alice", "film", &film);
+    let tracker = swarm.tracker();
+    let alice = swarm.node_with("alice", &tracker, &["--up", "4MiB"]);
+    let [bob, carol] = ["bob", "carol"].map(|name| swarm.node(name, &tracker));
+    bob.finds("film", 1);
+    assert_eq!(bob.ctl(&["download", "film"]).code, 0);
+    let half = 12 * MIB as u64;
+    bob.transfer("bob has half of it", |t| t["done"].as_u64() >= Some(half));
+    let found = carol.finds("film", 2);
+    let owners = found["owners"].as_array().unwrap().iter();
+    let owners: Vec<_> = owners.map(|o| (o["node"].clone(), o["complete"].clone())).collect();
+    assert_eq!(owners, [("alice".into(), true.into()), ("bob".into(), false.into())]);
+    assert!(carol.ctl(&["lookup", "film"]).out.contains(" of 96 chunks\n"));
+    alice.kill();
+    assert_eq!(carol.finds("film", 1)["owners"][0]["complete"], false);
+    assert_eq!(carol.ctl(&["download", "film"]).code, 0);
+    carol.transfer("carol has what bob has", |t| t["done"].as_u64() >= Some(half));
+    let _alice = swarm.node("alice", &tracker);
+    for (who, node) in [("bob", &bob), ("carol", &carol)] {
+        node.transfer("all of it comes", |t| t["state"] == "done");
+        assert!(read(&swarm.downloaded(who, "film")) == film, "wrong bytes at {who}");
+    }
+    carol.finds("film", 3);
 }

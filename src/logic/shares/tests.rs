@@ -358,8 +358,9 @@ mod scenarios {
         let mut shares = alice(10);
         shares.on_opened(NOW, BOB, node(1), (Bitmap::none(10), true));
         assert!(shares.is_idle() && !shares.is_useless(BOB), "it will have more");
+        assert!(!shares.is_source(BOB), "it has nothing now");
         assert_eq!(shares.on_have(NOW, BOB, &[Range::one(7)]), [want(BOB, &[Range::one(7)], &[])]);
-        assert!(!shares.is_idle());
+        assert!(!shares.is_idle() && shares.is_source(BOB));
         shares.on_stale(NOW, BOB, &[range(0, 10)]);
         assert!(shares.is_useless(BOB), "it has given the file up");
     }

@@ -42,7 +42,7 @@ impl Dispute {
     ) -> Result<Result<DownloadReport, Fault>, Halt> {
         {
             let doubted = doubted.lock();
-            self.sizes.sort_by_key(|w| w.owners.iter().all(|peer| doubted.contains(&peer.id)));
+            self.sizes.sort_by_key(|w| w.everybody().all(|peer| doubted.contains(&peer.id)));
         }
         let patience = match run.give_up {
             Some(GiveUp::All(max) | GiveUp::Set(max)) => max,
@@ -55,7 +55,7 @@ impl Dispute {
             self.shown = wanted.entry.size;
             match turn.fetch_one(wanted)? {
                 Ok(report) => {
-                    let wrong = self.sizes[..tried].iter().flat_map(|w| &w.owners);
+                    let wrong = self.sizes[..tried].iter().flat_map(Wanted::everybody);
                     doubted.lock().extend(wrong.map(|peer| peer.id));
                     self.remove_wrong(run);
                     return Ok(Ok(report));
@@ -94,7 +94,7 @@ fn told(sizes: &[Wanted], faults: &[Fault]) -> Fault {
         return Fault::other("nothing was asked for");
     };
     let says = |w: &Wanted| {
-        let owners: Vec<&str> = w.owners.iter().map(|peer| peer.label.as_str()).collect();
+        let owners: Vec<&str> = w.everybody().map(|peer| peer.label.as_str()).collect();
         format!("{} bytes at {}", w.entry.size, owners.join(", "))
     };
     let says: Vec<String> = sizes.iter().map(says).collect();

@@ -12,11 +12,12 @@ use parking_lot::Mutex;
 use super::given::{Growing, Lent};
 use super::resolve::is_meant;
 use super::set::Fetch;
-use crate::base::{Bitmap, Manifest, PeerInfo, Root};
+use crate::base::{Bitmap, Manifest, Name, PeerInfo, Root};
 use crate::io::clock;
 use crate::logic::batch::set_key;
 use crate::logic::ledger::SetKey;
 use crate::logic::owners::Returned;
+use crate::wire::message::search::{PARTS_BYTES_MAX, PARTS_MAX, Part};
 
 /// Sets remembered as done.
 const DONE_MAX: usize = 4096;
@@ -82,6 +83,21 @@ impl Fetching {
     /// What is here of a set that is being fetched.
     pub(in crate::node) fn growing(&self, set: &SetKey) -> Option<Growing> {
         self.of(set)?.growing()
+    }
+
+    /// The files that answer for `name`, are being fetched and can be had here in part: the large ones
+    /// first, and no more than an answer takes.
+    pub(in crate::node) fn parts(&self, name: &Name) -> Vec<Part> {
+        let all: Vec<_> = self.now.lock().values().filter_map(Weak::upgrade).collect();
+        let mut parts: Vec<Part> = all.iter().flat_map(|fetch| fetch.parts(name)).collect();
+        parts.sort_by(|a, b| (b.of, &a.entry.name).cmp(&(a.of, &b.entry.name)));
+        let mut bytes = 0;
+        parts.retain(|part| {
+            bytes += part.entry.name.as_str().len();
+            bytes <= PARTS_BYTES_MAX
+        });
+        parts.truncate(PARTS_MAX);
+        parts
     }
 
     /// Where what is verified of a set that is being fetched may be read.

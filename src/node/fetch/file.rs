@@ -154,12 +154,11 @@ pub(super) fn begin(
     files: &[Wanted],
     early: Early,
 ) -> Arc<Fetch> {
-    let owners = run.owners_of(files);
+    let sources = run.sources_of(files);
     let resumable = run.give_up.is_none();
-    let name = files.first().map_or(&run.job.name, |wanted| &wanted.entry.name).clone();
     let lent = sink.lend(&run.place.into, files);
-    let of = (set, name, resumable);
-    let fetch = Fetch::new(run, of, (sink, lent), have, (owners, early));
+    let of = (set, files, resumable);
+    let fetch = Fetch::new(run, of, (sink, lent), have, (sources, early));
     run.ctx.fetching.begin(&fetch);
     fetch
 }
@@ -244,7 +243,7 @@ fn obtain_manifest(run: &Run<'_>, wanted: &Wanted) -> Result<(Manifest, Early), 
     if let Some(known) = here::manifest(run.place, content(&wanted.entry)) {
         return Ok((known, Early::default()));
     }
-    let mut owners = wanted.owners.clone();
+    let mut owners = wanted.sources().all();
     let early = Early::dial(run.ctx, &owners, run.job.limit.connections());
     let began = clock::now();
     loop {
@@ -266,7 +265,7 @@ fn obtain_manifest(run: &Run<'_>, wanted: &Wanted) -> Result<(Manifest, Early), 
             return Err(run.gives_up(&why));
         }
         run.wait(TransferState::Waiting, &format!("{why}; tries again"), WAIT)?;
-        owners = run.find_again(std::slice::from_ref(wanted))();
+        owners = run.find_again(std::slice::from_ref(wanted))().all();
     }
 }
 

@@ -26,8 +26,36 @@ const ANSWER_MAX: Duration = Duration::from_secs(20);
 /// How often the time that an answer took it is used.
 const TIMES_TAKEN: u32 = 4;
 
+/// Who can be asked for something, within the person's choice.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::node) struct Sources {
+    /// They share it.
+    pub(in crate::node) owners: Vec<PeerInfo>,
+    /// They fetch it themselves, and serve what they have of it.
+    pub(in crate::node) fetchers: Vec<PeerInfo>,
+}
+
+impl Sources {
+    /// All of them, those who share it first.
+    pub(super) fn all(self) -> Vec<PeerInfo> {
+        self.owners.into_iter().chain(self.fetchers).collect()
+    }
+
+    /// Nobody twice, and who shares some of it is an owner.
+    fn each_once(sources: impl Iterator<Item = Sources>) -> Sources {
+        let (mut owners, mut fetchers) = (BTreeMap::new(), BTreeMap::new());
+        for source in sources {
+            owners.extend(source.owners.into_iter().map(|peer| (peer.id, peer)));
+            fetchers.extend(source.fetchers.into_iter().map(|peer| (peer.id, peer)));
+        }
+        fetchers.retain(|id, _| !owners.contains_key(id));
+        let (owners, fetchers) = (owners.into_values(), fetchers.into_values());
+        Sources { owners: owners.collect(), fetchers: fetchers.collect() }
+    }
+}
+
 /// Who has what, within the person's choice.
-pub(super) type Owners = BTreeMap<Content, Vec<PeerInfo>>;
+pub(super) type Owners = BTreeMap<Content, Sources>;
 
 /// Looks for the owners of one download.
 pub(super) struct Finder {
@@ -96,23 +124,31 @@ impl Finder {
 fn owners_of(hits: Vec<Hit>, from: &From) -> Owners {
     let mut owners = Owners::new();
     for hit in hits {
-        let meant = hit.owners.into_iter().filter(|peer| is_meant(peer, from));
-        owners.entry(content(&hit.entry)).or_default().extend(meant);
+        let sources = owners.entry(content(&hit.entry)).or_default();
+        let meant = |peer: &PeerInfo| is_meant(peer, from);
+        sources.owners.extend(hit.owners.into_iter().filter(meant));
+        let fetchers = hit.fetchers.into_iter().map(|fetcher| fetcher.peer);
+        sources.fetchers.extend(fetchers.filter(meant));
     }
     owners
 }
 
 /// Those who have any of `contents`, each once.
-pub(super) fn any_of(owners: &Owners, contents: &[Content]) -> Vec<PeerInfo> {
-    let peers = contents.iter().filter_map(|content| owners.get(content)).flatten();
-    let each_once: BTreeMap<_, _> = peers.map(|peer| (peer.id, peer.clone())).collect();
-    each_once.into_values().collect()
+pub(super) fn any_of(owners: &Owners, contents: &[Content]) -> Sources {
+    let sources = contents.iter().filter_map(|content| owners.get(content)).cloned();
+    Sources::each_once(sources)
+}
+
+/// Those who were known, and those who are known now, each once.
+pub(super) fn together(known: impl Iterator<Item = Sources>, now: Option<Sources>) -> Sources {
+    Sources::each_once(known.chain(now))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::Root;
+    use crate::node::lookup::hits::Fetcher;
     use crate::node::samples::{hit, peer};
 
     #[test]
@@ -120,7 +156,7 @@ mod tests {
         let hits =
             || vec![hit("d/a", b"1", &[0]), hit("d/b", b"2", &[0, 1]), hit("d/c", b"3", &[2])];
         let wanted = [b"1", b"2"].map(|c| Content { root: Root::of(c), size: 1 });
-        let found = |from| any_of(&owners_of(hits(), &from), &wanted);
+        let found = |from| any_of(&owners_of(hits(), &from), &wanted).owners;
         assert_eq!(found(From::All), [peer(0), peer(1)]);
         assert_eq!(found(From::One("bob".into())), [peer(1)]);
     }
@@ -131,6 +167,16 @@ mod tests {
         liar.entry.size = 9;
         let wanted = [Content { root: Root::of(b"1"), size: 1 }];
         let owners = owners_of(vec![liar, hit("a", b"1", &[0])], &From::All);
-        assert_eq!(any_of(&owners, &wanted), [peer(0)]);
+        assert_eq!(any_of(&owners, &wanted).owners, [peer(0)]);
+    }
+
+    #[test]
+    fn who_shares_some_and_fetches_the_rest_is_an_owner_and_who_only_fetches_is_not() {
+        let mut hits = vec![hit("d/a", b"1", &[0]), hit("d/b", b"2", &[])];
+        let fetcher = |n| Fetcher { peer: peer(n), have: 1, of: 1 };
+        hits[1].fetchers = vec![fetcher(0), fetcher(1)];
+        let wanted = [b"1", b"2"].map(|c| Content { root: Root::of(c), size: 1 });
+        let found = any_of(&owners_of(hits, &From::All), &wanted);
+        assert_eq!(found, Sources { owners: vec![peer(0)], fetchers: vec![peer(1)] });
     }
 }

@@ -4,16 +4,19 @@
 //! or everything has its name and is shared. Whom others name is dialled only if the person's choice of
 //! owners is theirs.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
 
-use super::resolve::is_meant;
+use super::file::content;
+use super::resolve::{Wanted, is_meant};
 use super::set::Fetch;
 use super::sink::Sink;
-use crate::base::{Bitmap, Manifest, Name, PeerInfo, Root};
+use crate::base::{Bitmap, FileEntry, Manifest, Name, PeerInfo, Root};
 use crate::io::clock;
 use crate::io::disk::LentBatch;
 use crate::io::index::Index;
+use crate::wire::message::search::Part;
 use crate::wire::message::transfer::{Content, Set};
 
 /// Where what is verified of a set is read.
@@ -33,6 +36,17 @@ pub(in crate::node) struct Growing {
     pub(in crate::node) hopes: bool,
     /// What it is called.
     pub(in crate::node) name: Name,
+}
+
+/// Which item of `set` each file is.
+pub(super) fn items_of(set: &Set, files: &[Wanted]) -> Vec<(FileEntry, u32)> {
+    let numbers: BTreeMap<Content, u32> = match set {
+        Set::File(only) => [(*only, 0)].into(),
+        Set::Batch(list) => list.iter().copied().zip(0..).collect(),
+    };
+    let number =
+        |wanted: &Wanted| Some((wanted.entry.clone(), *numbers.get(&content(&wanted.entry))?));
+    files.iter().filter_map(number).collect()
 }
 
 /// Which of the `count` items of `set` are shared here.
@@ -65,6 +79,23 @@ impl Fetch {
         let state = self.state.lock();
         let (have, hopes) = (state.shares.verified().clone(), state.hopes());
         Some(Growing { have, hopes, name: self.name.clone() })
+    }
+
+    /// Those of its files that answer for `name` and can be had here in part.
+    pub(super) fn parts(&self, name: &Name) -> Vec<Part> {
+        if self.lent().is_none() || !self.is_going_on() {
+            return Vec::new();
+        }
+        let state = self.state.lock();
+        let (verified, items) = (state.shares.verified(), self.items.count());
+        let part = |(entry, item): &(FileEntry, u32)| {
+            let (have, of) = match self.items.is_batch() {
+                true => (u32::from(verified.contains(*item)), 1),
+                false => (verified.count(), items),
+            };
+            (have > 0 && entry.name.answers(name)).then(|| Part { entry: entry.clone(), have, of })
+        };
+        self.files.iter().filter_map(part).collect()
     }
 
     /// Which items are shared, whatever becomes of the fetch.

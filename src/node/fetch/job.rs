@@ -253,7 +253,7 @@ mod tests {
     fn job() -> Arc<Job> {
         let job = Job::new(1, "d".parse().unwrap(), Choice::All);
         let entry = hit("d/a", b"1", &[]).entry;
-        job.resolve_to(vec![Wanted { entry, owners: Vec::new(), rivals: Vec::new() }], None);
+        job.resolve_to(vec![Wanted::new(entry)], None);
         job
     }
 

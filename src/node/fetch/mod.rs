@@ -14,7 +14,7 @@ pub(super) mod download;
 mod early;
 pub(super) mod fetching;
 mod file;
-mod finder;
+pub(super) mod finder;
 pub(super) mod given;
 mod here;
 mod hope;

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::finder::Sources;
 use crate::base::{Fault, FaultKind, FileEntry, Name, PeerInfo, Root};
 use crate::node::context::Context;
 use crate::node::lookup::{Hit, Lookup, lookup};
@@ -16,17 +17,44 @@ pub(in crate::node) struct Wanted {
     pub(in crate::node) entry: FileEntry,
     /// Who has it.
     pub(in crate::node) owners: Vec<PeerInfo>,
+    /// Who fetches it too, and serves what he has of it.
+    pub(in crate::node) fetchers: Vec<PeerInfo>,
     /// The same root with other sizes, and who says so: at most one of all these is right.
     pub(in crate::node) rivals: Vec<Wanted>,
 }
 
 impl Wanted {
+    /// A file of which nobody is known who has it.
+    pub(in crate::node) fn new(entry: FileEntry) -> Wanted {
+        Wanted { entry, owners: Vec::new(), fetchers: Vec::new(), rivals: Vec::new() }
+    }
+
+    /// Who has it.
+    pub(in crate::node) fn sources(&self) -> Sources {
+        Sources { owners: self.owners.clone(), fetchers: self.fetchers.clone() }
+    }
+
+    /// These have it now.
+    pub(in crate::node) fn know(&mut self, sources: Sources) {
+        (self.owners, self.fetchers) = (sources.owners, sources.fetchers);
+    }
+
+    /// Whether anybody is known who has some of it.
+    pub(in crate::node) fn is_somewhere(&self) -> bool {
+        self.everybody().next().is_some()
+    }
+
+    /// Those who have it, and those who fetch it.
+    pub(in crate::node) fn everybody(&self) -> impl Iterator<Item = &PeerInfo> {
+        self.owners.iter().chain(&self.fetchers)
+    }
+
     /// Files as a list of them tells, with nobody known who has them: what differs from the one before
     /// it in nothing but the size is its rival.
     pub(in crate::node) fn of_list(entries: Vec<FileEntry>) -> Vec<Wanted> {
         let mut files: Vec<Wanted> = Vec::new();
         for entry in entries {
-            let wanted = Wanted { entry, owners: Vec::new(), rivals: Vec::new() };
+            let wanted = Wanted::new(entry);
             let same = |a: &FileEntry, b: &FileEntry| a.name == b.name && a.root == b.root;
             match files.last_mut() {
                 Some(last) if same(&last.entry, &wanted.entry) => last.rivals.push(wanted),
@@ -65,22 +93,30 @@ fn wanted_of(found: &Lookup, name: &Name, from: &From) -> Result<Vec<Wanted>, Fa
     if chosen.is_empty() {
         return Err(not_with(name, &found.hits, from));
     }
-    one_content_each(one_root_each(chosen))
+    one_content_each(one_root_each(complete_first(chosen)))
 }
 
 /// The hits with only the chosen owner, or with all of them.
 fn choose(hits: &[Hit], from: &From) -> Vec<Wanted> {
     hits.iter()
         .filter_map(|hit| {
-            let owners: Vec<PeerInfo> =
-                hit.owners.iter().filter(|peer| is_meant(peer, from)).cloned().collect();
-            (!owners.is_empty()).then(|| Wanted {
-                entry: hit.entry.clone(),
-                owners,
-                rivals: Vec::new(),
-            })
+            let meant = |peer: &&PeerInfo| is_meant(peer, from);
+            let mut wanted = Wanted::new(hit.entry.clone());
+            wanted.owners = hit.owners.iter().filter(meant).cloned().collect();
+            let fetchers = hit.fetchers.iter().map(|fetcher| &fetcher.peer);
+            wanted.fetchers = fetchers.filter(meant).cloned().collect();
+            wanted.is_somewhere().then_some(wanted)
         })
         .collect()
+}
+
+/// What a name stands for, and how large it is, those say who have it: who only fetches something counts
+/// where nobody has the whole of anything under that name.
+fn complete_first(wanted: Vec<Wanted>) -> Vec<Wanted> {
+    let whole = wanted.iter().filter(|w| !w.owners.is_empty());
+    let names: BTreeSet<Name> = whole.map(|w| w.entry.name.clone()).collect();
+    let counts = |w: &Wanted| !w.owners.is_empty() || !names.contains(&w.entry.name);
+    wanted.into_iter().filter(counts).collect()
 }
 
 /// Whether the choice means this peer: by label, by (the start of) its identity, by its address.
@@ -110,7 +146,7 @@ fn not_with(name: &Name, hits: &[Hit], from: &From) -> Fault {
         From::All => "nobody".into(),
     };
     let owners: BTreeMap<_, _> =
-        hits.iter().flat_map(|h| &h.owners).map(|p| (p.id, p.shown())).collect();
+        hits.iter().flat_map(Hit::everybody).map(|p| (p.id, p.shown())).collect();
     let owners: Vec<String> = owners.into_values().collect();
     Fault::new(
         FaultKind::NoOwner,
@@ -144,6 +180,16 @@ fn one_root_each(mut wanted: Vec<Wanted>) -> Vec<Wanted> {
 }
 
 fn rank(mut sizes: Vec<Wanted>) -> Option<Wanted> {
+    if sizes.iter().all(|w| w.owners.is_empty()) {
+        // Nobody has the whole: those who fetch it say what they were told.
+        sizes.iter_mut().for_each(|w| w.owners = std::mem::take(&mut w.fetchers));
+        return rank_said(sizes).map(only_fetched);
+    }
+    rank_said(sizes)
+}
+
+/// Ranks by what the owners say.
+fn rank_said(mut sizes: Vec<Wanted>) -> Option<Wanted> {
     let mut says: BTreeMap<_, usize> = BTreeMap::new();
     for peer in sizes.iter().flat_map(|w| &w.owners) {
         *says.entry(peer.id).or_default() += 1;
@@ -164,6 +210,13 @@ fn rank(mut sizes: Vec<Wanted>) -> Option<Wanted> {
     Some(Wanted { rivals: sizes.collect(), ..first })
 }
 
+/// The same, of whom nobody is an owner.
+fn only_fetched(mut wanted: Wanted) -> Wanted {
+    wanted.fetchers = std::mem::take(&mut wanted.owners);
+    wanted.rivals = wanted.rivals.into_iter().map(only_fetched).collect();
+    wanted
+}
+
 /// Refuses to guess between two contents of one name.
 fn one_content_each(wanted: Vec<Wanted>) -> Result<Vec<Wanted>, Fault> {
     let names = wanted.iter().map(|w| &w.entry.name);
@@ -178,7 +231,7 @@ fn one_content_each(wanted: Vec<Wanted>) -> Result<Vec<Wanted>, Fault> {
         let list: Vec<String> = contents
             .iter()
             .map(|(root, w)| {
-                let owners: Vec<&str> = w.owners.iter().map(|p| p.label.as_str()).collect();
+                let owners: Vec<&str> = w.everybody().map(|p| p.label.as_str()).collect();
                 format!("{} at {}", root.short(), owners.join(", "))
             })
             .collect();
@@ -197,6 +250,7 @@ fn one_content_each(wanted: Vec<Wanted>) -> Result<Vec<Wanted>, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::lookup::hits::Fetcher;
     use crate::node::samples::{hit, peer};
 
     #[test]
@@ -257,5 +311,36 @@ mod tests {
         let two = [with_size(1, &[0, 2]), with_size(7, &[2]), with_size(9, &[2])];
         assert_eq!(resolved(&two), [(1, vec![peer(0)])]);
         assert_eq!(resolved(&two[1..]), [(7, vec![peer(2)])], "nobody else is there");
+    }
+
+    #[test]
+    fn who_only_fetches_a_file_outvotes_nobody_who_has_it_and_counts_where_nobody_has() {
+        let fetcher = |n| Fetcher { peer: peer(n), have: 1, of: 9 };
+        let with = |content: &[u8], size: u64, owners: &[u8], fetchers: &[u8]| {
+            let mut hit = hit("a", content, owners);
+            hit.entry.size = size;
+            hit.fetchers = fetchers.iter().map(|n| fetcher(*n)).collect();
+            hit
+        };
+        let resolved = |hits: Vec<Hit>| {
+            let found = Lookup { hits, ..Lookup::default() };
+            wanted_of(&found, &"a".parse().unwrap(), &From::All).map(|mut wanted| {
+                assert_eq!(wanted.len(), 1);
+                wanted.remove(0)
+            })
+        };
+        // Another size, another content: alice has the whole.
+        let more =
+            vec![with(b"1", 1, &[0], &[1]), with(b"1", 7, &[], &[2]), with(b"2", 1, &[], &[2])];
+        let one = resolved(more).unwrap();
+        assert_eq!((one.entry.size, one.entry.root), (1, Root::of(b"1")));
+        assert_eq!(one.sources(), Sources { owners: vec![peer(0)], fetchers: vec![peer(1)] });
+        assert!(one.rivals.is_empty());
+        let nobody = resolved(vec![with(b"1", 1, &[], &[1, 2]), with(b"1", 7, &[], &[0])]).unwrap();
+        assert_eq!((nobody.entry.size, nobody.rivals[0].entry.size), (1, 7));
+        assert_eq!(nobody.sources(), Sources { owners: vec![], fetchers: vec![peer(1), peer(2)] });
+        let two = vec![with(b"1", 1, &[], &[0]), with(b"2", 1, &[], &[1])];
+        let fault = resolved(two).unwrap_err();
+        assert!(fault.kind == FaultKind::Exists && fault.text.contains("at alice"), "{fault}");
     }
 }

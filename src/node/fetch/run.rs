@@ -1,6 +1,5 @@
 //! A download at work: what every part of it asks of the whole.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,14 +7,14 @@ use std::time::Duration;
 
 use super::control::Wish;
 use super::file::content;
-use super::finder::{Finder, any_of};
+use super::finder::{Finder, Sources, any_of, together};
 use super::job::Job;
 use super::place::Place;
 use super::progress::Progress;
 use super::resolve::Wanted;
 use super::sets::Turn;
 use super::slots::Slot;
-use crate::base::{Fault, FaultKind, FileEntry, PeerInfo, Time};
+use crate::base::{Fault, FaultKind, FileEntry, Time};
 use crate::io::clock;
 use crate::node::context::Context;
 use crate::node::view::{DownloadReport, Source, TransferState};
@@ -150,18 +149,15 @@ impl Run<'_> {
         let owners = self.finder.all();
         let of = |w: &Wanted| owners.get(&content(&w.entry)).cloned().unwrap_or_default();
         for file in files {
-            file.owners = of(file);
+            file.know(of(file));
             for rival in &mut file.rivals {
-                rival.owners = of(rival);
+                rival.know(of(rival));
             }
         }
     }
 
     /// Asks again who has any of `files`, within the person's choice.
-    pub(super) fn find_again(
-        &self,
-        files: &[Wanted],
-    ) -> Arc<dyn Fn() -> Vec<PeerInfo> + Send + Sync> {
+    pub(super) fn find_again(&self, files: &[Wanted]) -> Arc<dyn Fn() -> Sources + Send + Sync> {
         let finder = self.finder.clone();
         let contents: Vec<Content> = files.iter().map(|w| content(&w.entry)).collect();
         match files {
@@ -173,12 +169,10 @@ impl Run<'_> {
         }
     }
 
-    /// The owners of `files`, as far as they are known.
-    pub(super) fn owners_of(&self, files: &[Wanted]) -> Vec<PeerInfo> {
+    /// Who has `files`, as far as that is known.
+    pub(super) fn sources_of(&self, files: &[Wanted]) -> Sources {
         let contents: Vec<Content> = files.iter().map(|w| content(&w.entry)).collect();
         let found_since = self.finder.latest().map(|latest| any_of(&latest, &contents));
-        let mut seen = BTreeSet::new();
-        let known = files.iter().flat_map(|w| &w.owners).cloned();
-        known.chain(found_since.into_iter().flatten()).filter(|peer| seen.insert(peer.id)).collect()
+        together(files.iter().map(Wanted::sources), found_since)
     }
 }

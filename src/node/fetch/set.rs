@@ -21,12 +21,14 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::early::Early;
-use super::given::Lent;
+use super::finder::Sources;
+use super::given::{Lent, items_of};
 use super::hope::Hope;
 use super::progress::Progress;
+use super::resolve::Wanted;
 use super::run::Run;
 use super::sink::{DiskError, Sink};
-use crate::base::{Bitmap, Name, NodeId, NodeLabel, PeerInfo, Time};
+use crate::base::{Bitmap, FileEntry, Name, NodeId, NodeLabel, PeerInfo, Time};
 use crate::io::clock;
 use crate::io::index::Index;
 use crate::io::link::Closer;
@@ -51,6 +53,8 @@ pub(super) struct Fetch {
     pub(super) set: Set,
     /// What it is called, for people whom we serve it.
     pub(super) name: Name,
+    /// Its files, and which item of it each is; of a large one that is zero.
+    pub(super) files: Vec<(FileEntry, u32)>,
     /// Who fetches it from us meanwhile.
     pub(super) swarm: Arc<Swarm>,
     /// Connections that were made before it began.
@@ -118,16 +122,19 @@ impl Handle {
 impl Fetch {
     pub(super) fn new(
         run: &Run<'_>,
-        (set, name, resumable): (Set, Name, bool),
+        (set, files, resumable): (Set, &[Wanted], bool),
         (sink, lent): (Sink, Option<Lent>),
         have: Bitmap,
-        (owners, early): (Vec<PeerInfo>, Early),
+        (sources, early): (Sources, Early),
     ) -> Arc<Fetch> {
         let (ctx, job, items, now) = (run.ctx, run.job, Items::of(&set), clock::now());
+        let mut owners = Owners::new(now, clock::random_u64(), sources.owners);
+        owners.heard(now, sources.fetchers);
+        let name = files.first().map_or(&job.name, |wanted| &wanted.entry.name).clone();
         let state = State {
             origins: vec![None; items.count() as usize],
             shares: Shares::new(items.clone(), have).patient_for(ctx.patience),
-            owners: Owners::new(now, clock::random_u64(), owners),
+            owners,
             lanes: BTreeMap::new(),
             next_key: 0,
             finding: false,
@@ -140,6 +147,7 @@ impl Fetch {
         let swarm = ctx.swarms.of(set_key(&set), items.count());
         Arc::new(Fetch {
             ctx: ctx.clone(),
+            files: items_of(&set, files),
             set,
             name,
             swarm,

@@ -124,7 +124,7 @@ impl Run<'_> {
         let total = agreed.len() + disputed.len();
         let results = self.make_empty(&pick(&agreed, &plan.empty))?;
         let has_owner =
-            |set: &PlannedSet| set.files.iter().flatten().any(|i| !agreed[*i].owners.is_empty());
+            |set: &PlannedSet| set.files.iter().flatten().any(|i| agreed[*i].is_somewhere());
         let (first, last): (Vec<_>, Vec<_>) = plan.sets.iter().partition(|set| has_owner(set));
         let disputed = disputed.iter().map(|w| Task::Disputed(Dispute::of(w)));
         let tasks = first.into_iter().chain(last).map(Task::Planned).chain(disputed);
@@ -274,7 +274,7 @@ mod tests {
     use crate::node::samples::hit;
 
     fn wanted(name: &str) -> Wanted {
-        Wanted { entry: hit(name, b"1", &[]).entry, owners: Vec::new(), rivals: Vec::new() }
+        Wanted::new(hit(name, b"1", &[]).entry)
     }
 
     #[test]

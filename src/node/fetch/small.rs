@@ -277,7 +277,7 @@ mod tests {
     use crate::node::samples::hit;
 
     fn wanted(name: &str, content: &[u8]) -> Wanted {
-        Wanted { entry: hit(name, content, &[]).entry, owners: Vec::new(), rivals: Vec::new() }
+        Wanted::new(hit(name, content, &[]).entry)
     }
 
     fn named(w: &Wanted) -> Named {

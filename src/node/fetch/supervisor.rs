@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 
+use super::finder::Sources;
 use super::lane;
 use super::run::Run;
 use super::set::Fetch;
@@ -55,7 +56,7 @@ pub(super) struct Order<'a> {
     /// Says when to stop, to give way and to give up.
     pub(super) run: &'a Run<'a>,
     /// Asks again who has it. Called from a thread of its own.
-    pub(super) find: Arc<dyn Fn() -> Vec<PeerInfo> + Send + Sync>,
+    pub(super) find: Arc<dyn Fn() -> Sources + Send + Sync>,
 }
 
 impl Fetch {
@@ -153,7 +154,9 @@ impl Fetch {
         let run = move || {
             let found = find();
             let mut state = fetch.state.lock();
-            state.owners.found(clock::now(), found);
+            let now = clock::now();
+            state.owners.found(now, found.owners);
+            state.owners.heard(now, found.fetchers);
             state.finding = false;
             fetch.changed.notify_all();
         };

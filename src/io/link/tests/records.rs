@@ -281,7 +281,7 @@ pub(super) fn one_of_each() -> Vec<Message> {
         t::LookupQuestion { name: name.clone(), after: Some(name.clone()) }.into(),
         t::LookupAnswer { found: List::of(vec![found]), more: true }.into(),
         SearchQuestion { name, after: None }.into(),
-        SearchAnswer { files: List::of(entries(1_500)), more: true }.into(),
+        SearchAnswer { files: List::of(entries(1_500)), parts: List::default(), more: true }.into(),
         SizeQuestion { root, manifest: true }.into(),
         SizeAnswer { size: 1, have: Bitmap::all(1), values: List::of(vec![[1; 32]]) }.into(),
         x::Open { set: x::Set::Batch(List::of(vec![content; 3])), resumable: true }.into(),
