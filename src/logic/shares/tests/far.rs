@@ -15,7 +15,7 @@ fn one_is_done(trip: Duration) -> (Shares, Time) {
     assert_eq!(shares.on_chunk_begun(NOW, BOB, Range::one(0)), Verdict::Take);
     shares.on_bytes(second, BOB, MIB / 4);
     shares.on_verified(second, BOB, Range::one(0));
-    shares.on_opened(second, CAROL, node(2), Bitmap::none(8));
+    shares.on_opened(second, CAROL, node(2), (Bitmap::none(8), true));
     shares.on_distance(CAROL, trip);
     shares.check();
     (shares, second)
@@ -70,7 +70,7 @@ fn nothing_is_moved_to_one_who_would_be_no_sooner() {
 fn nothing_is_asked_for_twice_while_something_waits_to_be_sent() {
     let mut shares = alice(10);
     open(&mut shares, BOB, 1);
-    shares.on_opened(NOW, CAROL, node(2), Bitmap::none(10));
+    shares.on_opened(NOW, CAROL, node(2), (Bitmap::none(10), true));
     shares.on_next(NOW, BOB, Range::one(0));
     shares.on_next(NOW, BOB, Range::one(1));
     let carols = carol_gets(&mut shares, NOW, Range::one(1));
