@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parvi::base::{Rate, Root};
 use parvi::io::link::{self, Link, StaticKey};
-use parvi::node::view::From;
+use parvi::node::view::{From, LookupHit};
 use parvi::node::{Node, NodeConfig};
 use parvi::wire::Message;
 use parvi::wire::message::transfer::{Content, Open, Set};
@@ -98,6 +98,31 @@ fn what_was_promised_of_a_part_is_taken_back_when_its_download_stands_still() {
     bob.resume(id).unwrap();
     hears(&mut link, |message| matches!(message, Message::Have(_)));
     comes(&bob, id, &film);
+}
+
+#[test]
+fn a_file_that_is_fetched_and_shared_at_the_same_time_is_served_right_all_of_it() {
+    let swarm = Swarm::new();
+    let (_alice, film) = film(&swarm);
+    let slow = NodeConfig { down: Some(Rate::per_second(512 << 10)), ..swarm.config("bob") };
+    let bob = swarm.start(&slow);
+    until("alice is found", LONG, || bob.lookup(&name("film")).is_ok());
+    bob.download(&name("film"), From::All).unwrap();
+    until("bob fetches it", LONG, || bob.stats().bytes_down > 0);
+    std::fs::write(swarm.data("bob").join("shared/film"), &film).unwrap();
+    let carol = swarm.node("carol");
+    let has_it =
+        |hit: &LookupHit| hit.owners.iter().any(|o| o.node.as_str() == "bob" && o.complete);
+    let found = || carol.lookup(&name("film")).is_ok_and(|hits| hits.iter().any(has_it));
+    until("bob shares it", LONG, found);
+    let id = carol.download(&name("film"), From::One("bob".into())).unwrap();
+    comes(&carol, id, &film);
+    assert_eq!(
+        carol.stats().corrupt_chunks,
+        0,
+        "what bob has not fetched yet was sent from the part"
+    );
+    assert!(bob.stats().bytes_down < SIZE as u64, "bob was done before: this has shown nothing");
 }
 
 #[test]

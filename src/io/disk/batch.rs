@@ -226,8 +226,12 @@ impl Batch {
 
     /// Keeps a small file. Two owners may have sent the same: one of them is enough.
     pub(super) fn keep(&self, ready: Ready) {
-        self.kept.show(&ready);
-        let other = self.ready.lock().insert(ready.root, ready);
+        let other = {
+            // Together, or of two that arrive at once the one that is discarded might be shown.
+            let mut all = self.ready.lock();
+            self.kept.show(&ready);
+            all.insert(ready.root, ready)
+        };
         other.into_iter().for_each(|other| self.discard(&other));
     }
 

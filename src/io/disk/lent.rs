@@ -83,6 +83,11 @@ impl LentBatch {
         Ok(LentBatch { folder, kept, into, names })
     }
 
+    /// What the small file `root` is called, or one of the files that it is.
+    pub fn name(&self, root: &Root) -> Option<&Name> {
+        self.names.get(root)
+    }
+
     /// Opens the small file `root` of `size` bytes, if it is kept and what was written.
     ///
     /// # Errors

@@ -154,6 +154,11 @@ impl Index {
         self.state.lock().catalogue.find(name, after)
     }
 
+    /// Whether a person withholds this name.
+    pub fn withholds(&self, name: &Name) -> bool {
+        self.state.lock().is_withheld(name)
+    }
+
     /// One of the files with these bytes.
     pub fn entry_of(&self, root: &Root) -> Option<FileEntry> {
         self.state.lock().entry_of(root)

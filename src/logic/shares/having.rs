@@ -42,8 +42,13 @@ impl Shares {
             self.expel(now, owner, DropReason::Violation, &mut edits);
             return self.settle(now, edits);
         }
-        // What it takes back it does not get again: it has given the set up.
-        state.grows = false;
+        // Who takes back what it has not told of has given the set up. A single file that was edited is
+        // another matter: the rest of its batch may be on its way there.
+        let all: u64 = items.iter().map(|run| u64::from(run.count)).sum();
+        let untold = items.iter().flat_map(|run| run.iter()).any(|item| !state.have.contains(item));
+        if untold || all == u64::from(self.items.count()) {
+            state.grows = false;
+        }
         let mut freed = Vec::new();
         let node = state.node;
         for item in items.iter().flat_map(|run| run.iter()) {

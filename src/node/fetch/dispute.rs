@@ -55,7 +55,8 @@ impl Dispute {
             self.shown = wanted.entry.size;
             match turn.fetch_one(wanted)? {
                 Ok(report) => {
-                    let wrong = self.sizes[..tried].iter().flat_map(Wanted::everybody);
+                    // Those who only fetch it repeat what they were told.
+                    let wrong = self.sizes[..tried].iter().flat_map(|w| &w.owners);
                     doubted.lock().extend(wrong.map(|peer| peer.id));
                     self.remove_wrong(run);
                     return Ok(Ok(report));

@@ -20,10 +20,11 @@ use crate::io::link::{self, Link, LinkError};
 use crate::node::context::Context;
 use crate::node::dial::bind_for;
 
-/// Most owners that are dialled early: the first to be asked are likely to be enough for a while.
+/// Where there are more owners nobody is dialled early: which of them get a lane is not known yet, and the
+/// others would hold a place for somebody who says nothing.
 const EARLY_MAX: usize = 4;
 
-/// The owner waits for an OPEN that long at least; later it may have hung up.
+/// The owner waits for an OPEN that long at least, unless it is full; later it may have hung up.
 const FRESH: Duration = Duration::from_secs(5);
 
 /// Round trips of a dial: TCP's, and that of the preambles with Noise's first two messages.
@@ -44,10 +45,13 @@ type Made = (Time, Result<Dialled, LinkError>);
 pub(super) struct Early(Mutex<BTreeMap<NodeId, Receiver<Made>>>);
 
 impl Early {
-    /// Dials the chunk listeners of the first of `owners`, at most `most` of them.
+    /// Dials the chunk listeners of `owners`, where there are few of them and room for `most` lanes.
     pub(super) fn dial(ctx: &Arc<Context>, owners: &[PeerInfo], most: usize) -> Early {
         let early = Early::default();
-        for peer in owners.iter().take(most.min(EARLY_MAX)) {
+        if owners.len() > most.min(EARLY_MAX) {
+            return early;
+        }
+        for peer in owners {
             let (made, link) = bounded(1);
             let (ctx2, peer2) = (ctx.clone(), peer.clone());
             let run = move || {
@@ -61,6 +65,11 @@ impl Early {
             }
         }
         early
+    }
+
+    /// Closes what no lane has taken.
+    pub(super) fn close(&self) {
+        self.0.lock().clear();
     }
 
     /// A connection to the owner's chunk listener: the one that was made early, or a new one.

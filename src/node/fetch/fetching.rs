@@ -88,15 +88,19 @@ impl Fetching {
     /// The files that answer for `name`, are being fetched and can be had here in part: the large ones
     /// first, and no more than an answer takes.
     pub(in crate::node) fn parts(&self, name: &Name) -> Vec<Part> {
-        let all: Vec<_> = self.now.lock().values().filter_map(Weak::upgrade).collect();
-        let mut parts: Vec<Part> = all.iter().flat_map(|fetch| fetch.parts(name)).collect();
+        let mut all: Vec<_> = self.now.lock().values().filter_map(Weak::upgrade).collect();
+        all.sort_by_key(|fetch| fetch.items.is_batch());
+        let mut parts: Vec<Part> = Vec::new();
+        for fetch in all {
+            let room = PARTS_MAX - parts.len();
+            parts.append(&mut fetch.parts(name, room));
+        }
         parts.sort_by(|a, b| (b.of, &a.entry.name).cmp(&(a.of, &b.entry.name)));
         let mut bytes = 0;
         parts.retain(|part| {
             bytes += part.entry.name.as_str().len();
             bytes <= PARTS_BYTES_MAX
         });
-        parts.truncate(PARTS_MAX);
         parts
     }
 
@@ -111,6 +115,11 @@ impl Fetching {
         let fetch = all.into_iter().find(|fetch| fetch.is_of(root))?;
         let have = fetch.state.lock().shares.verified().clone();
         Some((have, fetch.manifest()?))
+    }
+
+    /// Whether an item of a set that is being fetched is verified, and may be served.
+    pub(in crate::node) fn lends(&self, set: &SetKey, item: u32) -> bool {
+        self.of(set).is_some_and(|fetch| fetch.lent().is_some() && fetch.has(item))
     }
 
     /// Others fetch `set` too, and serve what they have.

@@ -244,7 +244,7 @@ fn obtain_manifest(run: &Run<'_>, wanted: &Wanted) -> Result<(Manifest, Early), 
         return Ok((known, Early::default()));
     }
     let mut owners = wanted.sources().all();
-    let early = Early::dial(run.ctx, &owners, run.job.limit.connections());
+    let early = Early::dial(run.ctx, &wanted.owners, run.job.limit.connections());
     let began = clock::now();
     loop {
         run.progress().set(TransferState::Preparing, "asking for the chunks' hashes");

@@ -68,9 +68,19 @@ pub(in crate::node) fn shared(index: &Index, set: &Set, count: u32) -> Bitmap {
 }
 
 impl Fetch {
-    /// Where what is verified is read, while it may be served.
+    /// Where what is verified is read, while it may be served. What a person withholds is not: of a
+    /// batch that is each file's own.
     pub(super) fn lent(&self) -> Option<Lent> {
-        self.lent.lock().clone()
+        let lent = self.lent.lock().clone()?;
+        let withheld = |entry: &FileEntry| self.withholds(&entry.name);
+        let gone = !self.files.is_empty()
+            && !self.items.is_batch()
+            && self.files.iter().all(|(entry, _)| withheld(entry));
+        (!gone).then_some(lent)
+    }
+
+    fn withholds(&self, name: &Name) -> bool {
+        self.index.as_ref().is_some_and(|index| index.withholds(name))
     }
 
     /// What is here, while it may be served.
@@ -81,21 +91,21 @@ impl Fetch {
         Some(Growing { have, hopes, name: self.name.clone() })
     }
 
-    /// Those of its files that answer for `name` and can be had here in part.
-    pub(super) fn parts(&self, name: &Name) -> Vec<Part> {
+    /// Those of its files that answer for `name` and can be had here in part, at most `room` of them.
+    pub(super) fn parts(&self, name: &Name, room: usize) -> Vec<Part> {
         if self.lent().is_none() || !self.is_going_on() {
             return Vec::new();
         }
-        let state = self.state.lock();
-        let (verified, items) = (state.shares.verified(), self.items.count());
+        let (verified, items) = (self.state.lock().shares.verified().clone(), self.items.count());
         let part = |(entry, item): &(FileEntry, u32)| {
             let (have, of) = match self.items.is_batch() {
                 true => (u32::from(verified.contains(*item)), 1),
                 false => (verified.count(), items),
             };
-            (have > 0 && entry.name.answers(name)).then(|| Part { entry: entry.clone(), have, of })
+            let offered = have > 0 && entry.name.answers(name) && !self.withholds(&entry.name);
+            offered.then(|| Part { entry: entry.clone(), have, of })
         };
-        self.files.iter().filter_map(part).collect()
+        self.files.iter().filter_map(part).take(room).collect()
     }
 
     /// Which items are shared, whatever becomes of the fetch.

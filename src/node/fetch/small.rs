@@ -124,7 +124,9 @@ fn try_batch(
                 return Err(halt);
             }
         };
-        run.has_arrived();
+        if missing.is_none() {
+            run.has_arrived();
+        }
         let work = run.progress().works();
         run.progress().set(TransferState::Finishing, "");
         let Some(Sink::Batch { batch, .. }) = fetch.take_sink() else { return Err(Halt::Stopped) };

@@ -150,6 +150,8 @@ impl Fetch {
             }
             state.finding = true;
         }
+        // Whoever was to have a lane at once has had the time.
+        self.early.close();
         let (fetch, find) = (self.clone(), order.find.clone());
         let run = move || {
             let found = find();

@@ -40,7 +40,7 @@ pub(in crate::node) fn serve(mut link: Link, owner: &Owner) {
     let Some(place) = place else {
         log::info!(target: "upload", "{remote} {}: there is no place left for it", peer.short());
         let refused = Refused::new(Why::Busy, "there are too many connections here, or of yours");
-        // Which set it wants is said right behind the handshake.
+        // Which set it wants is said right behind the handshake, unless it still asks for the hashes.
         if let Ok(Message::Open(open)) = link.recv(OPEN_TIME) {
             name_others(&mut link, owner, &set_key(&open.set));
         }

@@ -19,8 +19,8 @@ use crate::logic::ledger::{Connection, SetKey};
 
 /// Chunk connections at once; those who are put out have the rest of the listener's to leave.
 const PLACES_MAX: usize = TRANSFERS.connections_max - 16;
-/// Of one requester: a quarter. A requester opens one a set, three sets a download; more than ten
-/// downloads from one owner wait for each other.
+/// Of one requester: a quarter. A requester opens one a set, three sets a download, and two more while
+/// those before get their names; from the seventh download from one owner on some wait for others.
 const IDENTITY_MAX: usize = 32;
 /// Of one address: three quarters, since many may share one.
 const ADDRESS_MAX: usize = PLACES_MAX / 4 * 3;

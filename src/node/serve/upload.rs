@@ -99,11 +99,11 @@ impl Source {
         }
     }
 
-    /// Whether the next chunk may come from it, too.
-    fn is_current(&self, transfer: &Transfer<'_>, root: &Root) -> bool {
+    /// Whether the chunk `item` may come from it, too.
+    fn is_current(&self, transfer: &Transfer<'_>, root: &Root, item: u32) -> bool {
         match self {
             Source::Shared(_) => transfer.owner.index.entry_of(root).is_some() && self.unchanged(),
-            Source::Part(_) => transfer.owner.ctx.fetching.lent(&transfer.set).is_some(),
+            Source::Part(_) => transfer.owner.ctx.fetching.lends(&transfer.set, item),
             Source::Small(_) => false,
         }
     }
@@ -120,8 +120,11 @@ fn send_chunk(
     let Some(span) = chunk_span(content.size, items.first) else { return Ok(()) };
     let count = transfer.outgoing().state.lock().upload.items().count();
     let everything = Range { first: 0, count };
-    if !current.as_ref().is_some_and(|source| source.is_current(transfer, &content.root)) {
-        *current = find(transfer, lent(transfer).as_ref(), content)?;
+    if !current
+        .as_ref()
+        .is_some_and(|source| source.is_current(transfer, &content.root, items.first))
+    {
+        *current = find(transfer, lent(transfer).as_ref(), (items.first, content))?;
     }
     let Some(source) = current else { return stale(transfer, everything, &[content.root]) };
     let slice = FileSlice { file: source.file(), offset: span.offset, len: span.len };
@@ -138,21 +141,27 @@ fn lent(transfer: &Transfer<'_>) -> Option<Lent> {
     transfer.owner.ctx.fetching.lent(&transfer.set)
 }
 
-/// What is lent, while there is some; it is shared before that is over.
+/// What is lent of an item, while it is; it is shared before that is over. The file may be shared
+/// besides: then what the fetch has not verified yet comes from there.
 fn find(
     transfer: &Transfer<'_>,
     lent: Option<&Lent>,
-    content: Content,
+    (item, content): (u32, Content),
 ) -> Result<Option<Source>, LinkError> {
+    let owner = transfer.owner;
     match lent {
-        Some(Lent::Part(part)) => return Ok(Some(Source::Part(part.clone()))),
-        Some(Lent::Small(batch)) => {
+        Some(Lent::Part(part)) if owner.ctx.fetching.lends(&transfer.set, item) => {
+            return Ok(Some(Source::Part(part.clone())));
+        }
+        Some(Lent::Small(batch))
+            if batch.name(&content.root).is_none_or(|n| !owner.index.withholds(n)) =>
+        {
             let small = batch.open(&content.root, content.size).map_err(LinkError::Io)?;
             if let Some(small) = small {
                 return Ok(Some(Source::Small(small)));
             }
         }
-        None => {}
+        _ => {}
     }
     Ok(open(transfer, &content.root)?.map(Source::Shared))
 }
@@ -167,7 +176,7 @@ fn send_files(
     let mut files: Vec<(u32, Root, u64, Option<Source>)> = Vec::new();
     for item in items.iter() {
         let Some(content) = transfer.contents.get(item as usize).copied() else { break };
-        let source = find(transfer, lent.as_ref(), content)?;
+        let source = find(transfer, lent.as_ref(), (item, content))?;
         files.push((item, content.root, content.size, source));
     }
     for run in files.chunk_by(|a, b| a.3.is_some() == b.3.is_some()) {

@@ -46,3 +46,22 @@ fn one_that_announces_the_same_again_is_silent_for_too_long() {
     let actions = talks(&mut shares, |shares, now| shares.on_next(now, BOB, Range::one(0)));
     assert_eq!(actions, [Action::Drop { owner: BOB, reason: DropReason::Stalled }]);
 }
+
+#[test]
+fn one_that_takes_back_an_item_may_have_more_later_and_one_that_takes_back_what_it_never_had_has_not()
+ {
+    let opened = || {
+        let (mut shares, mut have) = (alice(4), Bitmap::none(4));
+        have.insert(0);
+        shares.on_opened(NOW, BOB, node(1), (have, true));
+        shares
+    };
+    let mut shares = opened();
+    shares.on_stale(NOW, BOB, &[range(0, 1)]);
+    assert!(!shares.is_useless(BOB), "the rest may be on its way there");
+    for run in [range(0, 4), range(0, 2)] {
+        let mut shares = opened();
+        shares.on_stale(NOW, BOB, &[run]);
+        assert!(shares.is_useless(BOB), "{run:?}");
+    }
+}
