@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::counters::Counters;
 use super::fetch::fetching::Fetching;
+use super::fetch::hand::Spare;
 use super::swarm::Swarms;
 use super::throttle::Throttle;
 use crate::base::{NodeId, NodeLabel, Ports, Rate};
@@ -32,6 +33,8 @@ pub(super) struct Context {
     pub(super) peers: Mutex<PeerBook>,
     /// The sets that are being fetched.
     pub(super) fetching: Fetching,
+    /// Memory for receiving and writing at the same time.
+    pub(super) spare: Spare,
     /// Who fetches what from us.
     pub(super) swarms: Swarms,
     /// What we are called and where we serve; a one-shot serves nothing.

@@ -12,6 +12,7 @@ use super::counters::Counters;
 use super::fetch::control::Wish;
 use super::fetch::download::{Ended, download, unfinished};
 use super::fetch::fetching::Fetching;
+use super::fetch::hand::Spare;
 use super::fetch::job::Job;
 use super::fetch::place::Place;
 use super::swarm::Swarms;
@@ -102,6 +103,7 @@ fn context(config: GetConfig) -> Result<Arc<Context>, Fault> {
         peers: Mutex::new(PeerBook::new(me, config.trackers.len())),
         trackers: config.trackers,
         fetching: Fetching::default(),
+        spare: Spare::default(),
         swarms: Swarms::default(),
         serves_at: None,
         group: Group::new("get"),

@@ -13,6 +13,7 @@ use super::context::{Context, chunk_link};
 use super::counters::Counters;
 use super::downloads::Downloads;
 use super::fetch::fetching::Fetching;
+use super::fetch::hand::Spare;
 use super::fetch::place::Place;
 use super::journal::Journal;
 use super::keeping::Keeper;
@@ -173,6 +174,7 @@ pub(super) fn context(
         trackers: config.trackers.clone(),
         peers: Mutex::new(PeerBook::new(me, config.trackers.len())),
         fetching: Fetching::default(),
+        spare: Spare::default(),
         swarms: Swarms::default(),
         serves_at,
         group: Group::new("node"),

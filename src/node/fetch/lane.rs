@@ -4,8 +4,9 @@
 //! dial -> Open -> Opened -> { Next, Chunk+bytes, Stale }*  until the set is complete or either side ends
 //! ```
 //!
-//! The reader (this thread) verifies and writes what arrives; the writer sends what others queue
-//! (WANT, SKIP, ACK, DONE) and a WORKING every few seconds, so that the owner knows we are alive.
+//! The reader (this thread) hands what arrives to the [`Keeper`], which verifies and writes it; the
+//! writer sends what others queue (WANT, SKIP, ACK, DONE) and a WORKING every few seconds, so that the
+//! owner knows we are alive.
 //! Bytes nobody asked for are a fault of the owner: the lane ends.
 
 use std::io;
@@ -15,16 +16,18 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::early::Dialled;
+use super::hand::Hand;
+use super::keep::Keeper;
 use super::set::Fetch;
-use super::sink::Written;
 use crate::base::limits::{HEADER_TIME_MAX, WORKING_EVERY};
 use crate::base::{PeerInfo, Range};
 use crate::io::clock;
 use crate::io::failpoint::fail_point;
 use crate::io::link::{Link, LinkError, LinkReader, LinkWriter, Phase};
 use crate::io::threads;
+use crate::logic::items::Items;
 use crate::logic::owners::Standing;
-use crate::logic::shares::{Action, OwnerKey, Verdict};
+use crate::logic::shares::{OwnerKey, Verdict};
 use crate::node::throttle::Bounds;
 use crate::wire::message::tracker::{Refused, Why};
 use crate::wire::message::transfer::{Ack, BUSY_NAMES_MAX, Chunk, Open, Opened, Serving, Working};
@@ -92,7 +95,14 @@ fn connect_and_fetch(
             fetch.send(key, Serving { label: label.clone(), ports: *ports }.into());
         }
         fetch.carry_out(first);
-        let end = Lane { fetch, key, peer, buffer: Vec::new() }.read(&mut reader);
+        // What was received is kept, and its ACK queued, before the writer is told to end.
+        let end = std::thread::scope(|scope| {
+            let keeper = Keeper { fetch, key, peer, closer: closer.clone() };
+            let keep = move |items: Range, buffer: &[u8]| keeper.keep(items, buffer);
+            let memory = (&ctx.spare, longest_run(&fetch.items) as usize);
+            let hand = Hand::new(scope, format!("fetch {} keep", peer.label), memory, keep);
+            Lane { fetch, key, hand }.read(&mut reader)
+        });
         closer.close();
         fetch.drop_outbox(key);
         end
@@ -154,16 +164,23 @@ fn sending_point(message: &Message) -> io::Result<()> {
     Ok(())
 }
 
-/// The reader's state.
-struct Lane<'a> {
-    fetch: &'a Fetch,
-    key: OwnerKey,
-    peer: &'a PeerInfo,
-    /// One run of bytes; grown to the largest chunk and used again.
-    buffer: Vec<u8>,
+/// Bytes of the longest run of these items that is taken.
+fn longest_run(items: &Items) -> u64 {
+    if items.is_batch() { items.total().min(BATCH_RUN_MAX) } else { items.len(0) }
 }
 
-impl Lane<'_> {
+/// The reader's state.
+struct Lane<'scope, 'env, K> {
+    fetch: &'scope Fetch,
+    key: OwnerKey,
+    /// Where runs go.
+    hand: Hand<'scope, 'env, K>,
+}
+
+impl<'scope, K> Lane<'scope, '_, K>
+where
+    K: Fn(Range, &[u8]) -> Result<(), LinkError> + Clone + Send + 'scope,
+{
     fn read(&mut self, reader: &mut LinkReader) -> Result<(), LinkError> {
         loop {
             match reader.recv(LISTEN_SLICE) {
@@ -196,6 +213,7 @@ impl Lane<'_> {
             }
             Message::Fetchers(fetchers) => self.fetch.found(fetchers.nodes.into_vec()),
             Message::Stale(stale) => {
+                self.hand.settle()?;
                 let mut state = self.fetch.state.lock();
                 let actions = state.shares.on_stale(now, self.key, &stale.items);
                 drop(state);
@@ -217,13 +235,22 @@ impl Lane<'_> {
         if matches!(verdict, Verdict::Violation) {
             return Err(LinkError::Unexpected(kind));
         }
-        self.receive(len as usize, reader)?;
+        let len = len as usize;
+        let mut buffer = self.hand.buffer(len)?;
+        self.receive(&mut buffer[..len], reader)?;
         fail_point!("fetch.received").map_err(LinkError::Io)?;
         if matches!(verdict, Verdict::Take) {
-            return self.keep(chunk.items);
+            return self.hand.keep(chunk.items, buffer, self.is_alone());
         }
+        self.hand.discard(buffer);
         self.fetch.send(self.key, Ack { items: List::of(vec![chunk.items]) }.into());
         Ok(())
+    }
+
+    /// Whether no other lane of the set is connected.
+    fn is_alone(&self) -> bool {
+        let state = self.fetch.state.lock();
+        state.lanes.values().filter(|lane| lane.is_connected()).count() == 1
     }
 
     /// Bytes of an announced run, if it is one of this set and says its right length.
@@ -235,11 +262,8 @@ impl Lane<'_> {
         (fits && len == chunk.len).then_some(len)
     }
 
-    /// The raw run behind a CHUNK, into the buffer.
-    fn receive(&mut self, len: usize, reader: &mut LinkReader) -> Result<(), LinkError> {
-        if self.buffer.len() < len {
-            self.buffer.resize(len, 0);
-        }
+    /// The raw run behind a CHUNK.
+    fn receive(&self, buffer: &mut [u8], reader: &mut LinkReader) -> Result<(), LinkError> {
         let (fetch, key) = (self.fetch, self.key);
         let over = || {
             let mut state = fetch.state.lock();
@@ -247,7 +271,7 @@ impl Lane<'_> {
             state.is_closing()
         };
         let bounds = Bounds::new(&fetch.ctx.down, &fetch.limit, reader.step());
-        reader.recv_payload(&mut self.buffer[..len], &mut |bytes| {
+        reader.recv_payload(buffer, &mut |bytes| {
             bounds.pay(bytes, &over);
             fetch.ctx.counters.bytes_arrived.add(bytes as u64);
             let now = clock::now();
@@ -256,74 +280,5 @@ impl Lane<'_> {
             state.moved(now);
             state.shares.on_bytes(now, key, bytes as u64);
         })
-    }
-
-    /// Verifies and writes what is in the buffer, tells the scheduler and the owner.
-    fn keep(&mut self, items: Range) -> Result<(), LinkError> {
-        let len = self.fetch.items.bytes(items) as usize;
-        let written = match self.fetch.sink.read().as_ref() {
-            None => return Ok(()),
-            Some(sink) => sink.write(items, &self.buffer[..len]),
-        };
-        let written = match written {
-            Ok(written) => written,
-            Err(e) => {
-                self.fetch.disk_failed(e);
-                return Err(LinkError::Closed);
-            }
-        };
-        let (fresh, actions, complete) = self.decide(&written);
-        self.fetch.swarm.gained(&fresh);
-        self.acknowledge(&written, &fresh);
-        self.fetch.carry_out(actions);
-        if complete {
-            self.fetch.changed.notify_all();
-        }
-        Ok(())
-    }
-
-    /// Tells the shares; returns the items that nobody had brought before, what is to be done, and
-    /// whether the set is complete.
-    fn decide(&self, written: &Written) -> (Vec<u32>, Vec<Action>, bool) {
-        let (now, key) = (clock::now(), self.key);
-        let mut state = self.fetch.state.lock();
-        let (mut fresh, mut actions) = (Vec::new(), Vec::new());
-        for item in &written.good {
-            if !state.shares.verified().contains(*item) {
-                fresh.push(*item);
-                state.origins[*item as usize] = Some(self.peer.label.clone());
-            }
-        }
-        if !written.good.is_empty() {
-            state.owners.useful(self.peer.id);
-        }
-        for items in Range::collect(written.good.iter().copied()) {
-            actions.extend(state.shares.on_verified(now, key, items));
-        }
-        for item in &written.corrupt {
-            actions.extend(state.shares.on_corrupt(now, key, *item));
-        }
-        (fresh, actions, state.shares.is_complete())
-    }
-
-    fn acknowledge(&self, written: &Written, fresh: &[u32]) {
-        let ctx = &self.fetch.ctx;
-        for item in fresh {
-            let bytes = self.fetch.items.len(*item);
-            self.fetch.progress.verified(self.peer.id, self.peer.label.as_str(), bytes);
-            ctx.counters.bytes_down.add(bytes);
-        }
-        if !written.corrupt.is_empty() {
-            ctx.counters.corrupt_chunks.add(written.corrupt.len() as u64);
-            ctx.notices.tell(format!(
-                "{} sent {} chunk(s) that do not match the file's hash; not used",
-                self.peer.shown(),
-                written.corrupt.len()
-            ));
-        }
-        if !written.good.is_empty() {
-            let items = List::of(Range::collect(written.good.iter().copied()));
-            self.fetch.send(self.key, Ack { items }.into());
-        }
     }
 }

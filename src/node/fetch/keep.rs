@@ -1,0 +1,97 @@
+//! What becomes of a run of bytes that a lane has received: verified, written, told to who must know.
+//!
+//! Invariant: the owner hears ACK, and others that we have an item, only of what is verified and written.
+
+use super::set::Fetch;
+use super::sink::Written;
+use crate::base::{PeerInfo, Range};
+use crate::io::clock;
+use crate::io::link::{Closer, LinkError};
+use crate::logic::shares::{Action, OwnerKey};
+use crate::wire::List;
+use crate::wire::message::transfer::Ack;
+
+/// Verifies, writes, and tells who must know.
+#[derive(Clone)]
+pub(super) struct Keeper<'a> {
+    pub(super) fetch: &'a Fetch,
+    pub(super) key: OwnerKey,
+    pub(super) peer: &'a PeerInfo,
+    /// Wakes the reader when the disk fails.
+    pub(super) closer: Closer,
+}
+
+impl Keeper<'_> {
+    /// Verifies and writes what `buffer` begins with, tells the scheduler and the owner.
+    ///
+    /// # Errors
+    /// The disk has failed.
+    pub(super) fn keep(&self, items: Range, buffer: &[u8]) -> Result<(), LinkError> {
+        let len = self.fetch.items.bytes(items) as usize;
+        let written = match self.fetch.sink.read().as_ref() {
+            None => return Ok(()),
+            Some(sink) => sink.write(items, &buffer[..len]),
+        };
+        let written = match written {
+            Ok(written) => written,
+            Err(e) => {
+                self.fetch.disk_failed(e);
+                self.closer.close();
+                return Err(LinkError::Closed);
+            }
+        };
+        let (fresh, actions, complete) = self.decide(&written);
+        self.fetch.swarm.gained(&fresh);
+        self.acknowledge(&written, &fresh);
+        self.fetch.carry_out(actions);
+        if complete {
+            self.fetch.changed.notify_all();
+        }
+        Ok(())
+    }
+
+    /// Tells the shares; returns the items that nobody had brought before, what is to be done, and
+    /// whether the set is complete.
+    fn decide(&self, written: &Written) -> (Vec<u32>, Vec<Action>, bool) {
+        let (now, key) = (clock::now(), self.key);
+        let mut state = self.fetch.state.lock();
+        let (mut fresh, mut actions) = (Vec::new(), Vec::new());
+        for item in &written.good {
+            if !state.shares.verified().contains(*item) {
+                fresh.push(*item);
+                state.origins[*item as usize] = Some(self.peer.label.clone());
+            }
+        }
+        if !written.good.is_empty() {
+            state.owners.useful(self.peer.id);
+        }
+        for items in Range::collect(written.good.iter().copied()) {
+            actions.extend(state.shares.on_verified(now, key, items));
+        }
+        for item in &written.corrupt {
+            actions.extend(state.shares.on_corrupt(now, key, *item));
+        }
+        (fresh, actions, state.shares.is_complete())
+    }
+
+    fn acknowledge(&self, written: &Written, fresh: &[u32]) {
+        let ctx = &self.fetch.ctx;
+        for item in fresh {
+            let bytes = self.fetch.items.len(*item);
+            self.fetch.progress.verified(self.peer.id, self.peer.label.as_str(), bytes);
+            ctx.counters.bytes_down.add(bytes);
+        }
+        if !written.corrupt.is_empty() {
+            ctx.counters.corrupt_chunks.add(written.corrupt.len() as u64);
+            ctx.notices.tell(format!(
+                "{} sent {} chunk(s) that do not match the file's hash; not used",
+                self.peer.shown(),
+                written.corrupt.len()
+            ));
+        }
+        if !written.good.is_empty() {
+            let items = List::of(Range::collect(written.good.iter().copied()));
+            self.fetch.send(self.key, Ack { items }.into());
+        }
+    }
+}
