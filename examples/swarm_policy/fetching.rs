@@ -205,9 +205,8 @@ impl World {
         };
         shares.on_bytes(now, key, bytes);
         let Some((items, verdict)) = taking.filter(|_| last) else { return };
-        if verdict == Verdict::Unwanted || items.iter().all(|i| shares.verified().contains(i)) {
-            node.twice += self.items.bytes(items);
-        }
+        let here = items.iter().filter(|i| shares.verified().contains(*i));
+        node.twice += here.map(|i| self.items.len(i)).sum::<u64>();
         if verdict == Verdict::Unwanted {
             self.tell_owner(conn, Ack { items: List::of(vec![items]) }.into());
             return;

@@ -43,9 +43,12 @@ struct Args {
     /// One-way latencies, milliseconds.
     #[arg(long, value_delimiter = ',', default_value = "1")]
     latencies: Vec<f64>,
-    /// Chunks of the file, 256 KiB each.
+    /// Chunks of the file, 256 KiB each; with `--small`, files of the batch.
     #[arg(long, default_value_t = 256)]
     chunks: u32,
+    /// Plays a batch of small files, each of so many KiB, instead of a file.
+    #[arg(long)]
+    small: Option<u64>,
     /// KiB that a line sends at a time.
     #[arg(long, default_value_t = 32)]
     piece: u64,
@@ -115,6 +118,7 @@ fn plans(args: &Args) -> Result<Vec<Plan>, Failure> {
                         nodes: *nodes,
                         sources: *sources,
                         chunks: args.chunks,
+                        small: args.small.map(|kib| kib * 1024),
                         latency,
                         piece: args.piece * 1024,
                         seed: *seed,

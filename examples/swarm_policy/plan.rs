@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use parvi::logic::items::Items;
 use parvi::wire::message::Kind;
 
 /// 100 Mbit/s.
@@ -52,6 +53,8 @@ pub(crate) struct Plan {
     /// Who has the file from the beginning.
     pub(crate) sources: usize,
     pub(crate) chunks: u32,
+    /// Bytes of each file, where it is a batch of small ones that is fetched.
+    pub(crate) small: Option<u64>,
     /// One way.
     pub(crate) latency: Duration,
     /// Bytes that a line sends at a time.
@@ -61,7 +64,15 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn bytes(&self) -> u64 {
-        u64::from(self.chunks) * CHUNK
+        u64::from(self.chunks) * self.small.unwrap_or(CHUNK)
+    }
+
+    /// What is fetched.
+    pub(crate) fn items(&self) -> Items {
+        match self.small {
+            Some(size) => Items::files(vec![size; self.chunks as usize]),
+            None => Items::chunks(self.bytes()),
+        }
     }
 
     /// The line of a node, bytes per second.

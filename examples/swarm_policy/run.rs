@@ -52,7 +52,7 @@ pub(crate) fn run(plan: &Plan) -> Option<Outcome> {
 
 impl World {
     fn new(plan: Plan) -> Option<World> {
-        let items = Items::chunks(plan.bytes());
+        let items = plan.items();
         let mut dice = Dice::new(plan.seed);
         let nodes: Option<Vec<Node>> = (0..plan.sources + plan.nodes)
             .map(|n| Node::new(n, plan.rate(n), items.count(), &mut dice))

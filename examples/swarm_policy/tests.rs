@@ -8,7 +8,7 @@ use crate::table::Row;
 
 fn plan(scene: Scene, nodes: usize) -> Plan {
     let latency = Duration::from_millis(1);
-    Plan { scene, nodes, sources: 1, chunks: 64, latency, piece: 32 * 1024, seed: 1 }
+    Plan { scene, nodes, sources: 1, chunks: 64, small: None, latency, piece: 32 * 1024, seed: 1 }
 }
 
 fn play(plan: &Plan) -> Row {
