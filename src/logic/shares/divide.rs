@@ -11,18 +11,21 @@ use crate::base::Time;
 /// What an owner is taken for while nobody has been measured, bytes per second.
 const SPEED_ASSUMED: f64 = (16 * 1024 * 1024) as f64;
 
-/// The expected speed of each owner, bytes per second, at least 1; by connection.
-pub(super) struct Speeds(Vec<(OwnerKey, f64)>);
+/// The expected speed of each owner at one moment, bytes per second, at least 1; by connection.
+pub(super) struct Speeds {
+    pub(super) now: Time,
+    each: Vec<(OwnerKey, f64)>,
+}
 
 impl Speeds {
     /// Of one owner.
     pub(super) fn of(&self, owner: OwnerKey) -> f64 {
-        let at = self.0.binary_search_by_key(&owner, |(key, _)| *key);
-        at.ok().and_then(|at| self.0.get(at)).map_or(1.0, |(_, speed)| *speed)
+        let at = self.each.binary_search_by_key(&owner, |(key, _)| *key);
+        at.ok().and_then(|at| self.each.get(at)).map_or(1.0, |(_, speed)| *speed)
     }
 
     fn sum(&self) -> f64 {
-        self.0.iter().map(|(_, speed)| speed).sum()
+        self.each.iter().map(|(_, speed)| speed).sum()
     }
 }
 
@@ -33,7 +36,8 @@ impl Shares {
         let (sum, count) = measured.fold((0.0, 0), |(sum, count), one| (sum + one, count + 1));
         let assumed = if count == 0 { SPEED_ASSUMED } else { sum / f64::from(count) };
         let expected = |o: &Owner| o.speed.expected(now, assumed);
-        Speeds(self.owners.iter().map(|(key, o)| (*key, expected(o))).collect())
+        let each = self.owners.iter().map(|(key, o)| (*key, expected(o))).collect();
+        Speeds { now, each }
     }
 
     /// Gives missing `items`, ascending and held by nobody, to owners that have them: runs as
@@ -50,7 +54,7 @@ impl Shares {
             match last.filter(roomy).or_else(|| self.soonest(item, &speeds)) {
                 Some(key) => {
                     last = Some(key);
-                    self.give(key, item, edits);
+                    self.give(now, key, item, edits);
                 }
                 None => {
                     self.orphans.insert(item);
@@ -121,10 +125,11 @@ impl Shares {
     }
 
     /// Puts the item into the owner's share.
-    pub(super) fn give(&mut self, owner: OwnerKey, item: u32, edits: &mut Edits) {
+    pub(super) fn give(&mut self, now: Time, owner: OwnerKey, item: u32, edits: &mut Edits) {
         let len = self.items.len(item);
         if let Some(state) = self.owners.get_mut(&owner) {
             state.ask(item, len);
+            self.given[item as usize] = now;
             self.holders[item as usize] += 1;
             self.orphans.remove(&item);
             edits.add(owner, item);

@@ -93,6 +93,8 @@ pub struct Shares {
     missing_bytes: u64,
     /// How many owners hold each item.
     holders: Vec<u16>,
+    /// When each item was last put into a share.
+    given: Vec<Time>,
     /// Missing items nobody holds: no connected owner may be asked for them.
     orphans: BTreeSet<u32>,
     owners: BTreeMap<OwnerKey, Owner>,
@@ -111,6 +113,7 @@ impl Shares {
             missing_count: orphans.len() as u32,
             missing_bytes: orphans.iter().map(|i| items.len(*i)).sum(),
             holders: vec![0; count as usize],
+            given: vec![Time::ZERO; count as usize],
             items,
             patience: STALL_TIME_MAX,
             verified,

@@ -106,11 +106,17 @@ impl Owner {
         self.share_count
     }
 
-    /// The last item of its share before `below` that `other` has too and does not hold.
-    pub(super) fn last_for(&self, other: &Owner, mut below: u32) -> Option<u32> {
+    /// The last item of its share before `below` that `other` has too and does not hold, of those that
+    /// `may` go.
+    pub(super) fn last_for(
+        &self,
+        other: &Owner,
+        mut below: u32,
+        may: impl Fn(u32) -> bool,
+    ) -> Option<u32> {
         loop {
             below = self.share.last_in_both(&other.have, below)?;
-            if !other.holds(below) {
+            if !other.holds(below) && may(below) {
                 return Some(below);
             }
         }

@@ -5,6 +5,11 @@
 //! protects what waits with an owner: two items of each were left to it once, and the last ones then waited
 //! with the busiest owner for their turn, while all other lines were idle.
 //!
+//! Of a batch that several fetch each small file is soon at several of them, who are all idle now and then. A
+//! move among them gains some milliseconds, less than a busy machine needs to answer, and a tenth of the
+//! batch came twice. So a move to or from one of them must gain `LOW_TIME`, and what one of them was asked for
+//! rests with it for `REST_TIME`: nothing goes to and fro. An owner that has the whole keeps nothing.
+//!
 //! Invariants: as in `shares`. A steal makes the thief's end later and a victim's sooner, and stops when
 //! they meet; so does a doubling, when the idle owner is low no more.
 
@@ -28,6 +33,8 @@ const STEAL_GAIN: f64 = 1.1;
 const DUPLICATE_GAIN: f64 = 1.5;
 /// A steal must gain so many round trips of the farther one of both.
 const STEAL_TRIPS: f64 = 2.0;
+/// What an owner that fetches a batch itself was asked for is left to it for so long.
+const REST_TIME: Duration = Duration::from_millis(500);
 
 /// One whose share may be taken from.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +45,7 @@ struct Victim {
     /// Where in its share the search goes on, downwards.
     below: u32,
     /// Seconds that moving something from it to the thief must gain.
-    trips: f64,
+    least: f64,
 }
 
 /// The place of the one who would be finished last; of equals the newest connection.
@@ -79,36 +86,50 @@ impl Shares {
         let mut victims = self.victims(thief, speeds);
         let mut gain = STEAL_GAIN;
         while let Some(last) = last_to_end(&victims) {
-            let Victim { key, end, below, trips } = victims[last];
+            let Victim { key, end, below, least } = victims[last];
             if self.end(thief, speeds) * gain > end {
                 return;
             }
-            let Some(item) = self.last_movable(key, below, thief) else {
+            let Some(item) = self.last_movable(speeds.now, key, below, thief) else {
                 victims.remove(last);
                 continue;
             };
-            if self.end_with(thief, item, speeds) * gain + trips > end {
+            if self.end_with(thief, item, speeds) * gain + least > end {
                 return;
             }
             gain = 1.0;
             self.withdraw(key, item, edits);
-            self.give(thief, item, edits);
+            self.give(speeds.now, thief, item, edits);
             let end = self.end(key, speeds);
-            victims[last] = Victim { key, end, below: item, trips };
+            victims[last] = Victim { key, end, below: item, least };
         }
     }
 
     /// Whom the thief may take something from, in the order of their connections.
     fn victims(&self, thief: OwnerKey, speeds: &Speeds) -> Vec<Victim> {
-        let far = self.owners.get(&thief).map_or(Duration::ZERO, |o| o.round_trip);
+        let Some(to) = self.owners.get(&thief) else { return Vec::new() };
         let others = self.owners.iter().filter(|(key, o)| **key != thief && o.share_count() > 0);
         let victim = |(key, o): (&OwnerKey, &Owner)| Victim {
             key: *key,
             end: self.end(*key, speeds),
             below: u32::MAX,
-            trips: o.round_trip.max(far).as_secs_f64() * STEAL_TRIPS,
+            least: self.least_gain(o, to),
         };
         others.map(victim).collect()
+    }
+
+    /// Seconds that a move between two owners must gain.
+    fn least_gain(&self, from: &Owner, to: &Owner) -> f64 {
+        let trips = from.round_trip.max(to.round_trip).as_secs_f64() * STEAL_TRIPS;
+        match self.is_shared_batch(from) || self.is_shared_batch(to) {
+            true => trips.max(LOW_TIME.as_secs_f64()),
+            false => trips,
+        }
+    }
+
+    /// Whether the items are small files, and the owner fetches them itself.
+    fn is_shared_batch(&self, owner: &Owner) -> bool {
+        self.items.is_batch() && !owner.have.is_full()
     }
 
     /// Asks also the idle owner for items in flight, the ones expected last first, as long as it
@@ -128,13 +149,23 @@ impl Shares {
             if !gains || !self.is_low(idle, speeds) {
                 return;
             }
-            self.give(idle, item, edits);
+            self.give(speeds.now, idle, item, edits);
         }
     }
 
-    /// The last item of the victim's share before `below` that the thief can give.
-    fn last_movable(&self, victim: OwnerKey, below: u32, thief: OwnerKey) -> Option<u32> {
-        self.owners.get(&victim)?.last_for(self.owners.get(&thief)?, below)
+    /// The last item of the victim's share before `below` that the thief can give and that may be taken
+    /// from the victim.
+    fn last_movable(
+        &self,
+        now: Time,
+        victim: OwnerKey,
+        below: u32,
+        thief: OwnerKey,
+    ) -> Option<u32> {
+        let victim = self.owners.get(&victim)?;
+        let rest = if self.is_shared_batch(victim) { REST_TIME } else { Duration::ZERO };
+        let rested = |item: u32| now.since(self.given[item as usize]) >= rest;
+        victim.last_for(self.owners.get(&thief)?, below, rested)
     }
 
     fn is_low(&self, owner: OwnerKey, speeds: &Speeds) -> bool {
