@@ -207,6 +207,13 @@ fn step(folder: &OwnedFd, part: &str) -> rustix::io::Result<OwnedFd> {
     rustix::fs::openat(folder, part, flags, Mode::empty())
 }
 
+/// Whether `open_file` says by this that there is no regular file of that name, as an error without a
+/// number does too. Any other, as of a disk, a server or for want of descriptors, says nothing of it.
+pub fn is_no_file(error: &io::Error) -> bool {
+    let no_file = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::NXIO, Errno::NODEV];
+    Errno::from_io_error(error).is_none_or(|errno| no_file.contains(&errno))
+}
+
 fn not_regular() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
 }

@@ -208,3 +208,13 @@ fn a_taken_name_is_not_replaced() {
     way.unlink(&name("ours")).unwrap();
     assert!(!world.path("ours").exists());
 }
+
+#[test]
+fn only_some_failures_say_that_there_is_no_file() {
+    let says = |errno: Errno| is_no_file(&errno.into());
+    assert!([Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::NXIO].into_iter().all(says));
+    let passing = [Errno::IO, Errno::ACCESS, Errno::STALE, Errno::MFILE, Errno::NFILE];
+    assert!(!passing.into_iter().chain([Errno::NOMEM, Errno::PERM]).any(says));
+    let opened = World::new().ways[0].open_file(&name("folder"));
+    assert!(is_no_file(&opened.unwrap_err()), "a folder is no file");
+}

@@ -16,10 +16,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
 
 use super::batch::Ready;
-use super::beneath::Beneath;
+use super::beneath::{Beneath, is_no_file};
 use super::fingerprint::Fingerprint;
 use crate::base::{Name, Root};
 
@@ -91,7 +90,7 @@ impl LentBatch {
     /// Opens the small file `root` of `size` bytes, if it is kept and what was written.
     ///
     /// # Errors
-    /// What says nothing of the file: there are no descriptors, or there is no memory.
+    /// What says nothing of the file, as of a disk or for want of descriptors: it may be there later.
     pub fn open(&self, root: &Root, size: u64) -> io::Result<Option<LentFile>> {
         let Some((part, print)) = self.kept.get(root, size) else { return Ok(None) };
         let right = |file| {
@@ -111,13 +110,12 @@ impl LentBatch {
     }
 }
 
-/// The file, unless it is not there or not to be read.
+/// The file, unless there is none of that name.
 fn there(opened: io::Result<File>) -> io::Result<Option<File>> {
-    let ours = [Errno::MFILE, Errno::NFILE, Errno::NOMEM].map(Errno::raw_os_error);
     match opened {
         Ok(file) => Ok(Some(file)),
-        Err(e) if e.raw_os_error().is_some_and(|code| ours.contains(&code)) => Err(e),
-        Err(_) => Ok(None),
+        Err(e) if is_no_file(&e) => Ok(None),
+        Err(e) => Err(e),
     }
 }
 

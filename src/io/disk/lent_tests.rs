@@ -4,6 +4,8 @@ use crate::io::disk::{Batch, Dress, PartStore, publish_batch};
 use std::io::Read;
 use std::path::PathBuf;
 
+use rustix::io::Errno;
+
 const ONE: &[u8] = b"one";
 const TWO: &[u8] = b"two";
 
@@ -116,4 +118,13 @@ fn what_gets_no_name_is_still_read_and_so_is_a_copy_that_takes_its_place() {
     assert_eq!(world.reads(TWO).unwrap(), TWO);
     world.batch.discard(&dressed);
     assert_eq!(world.reads(TWO), None, "what a failed sync has made worthless");
+}
+
+#[test]
+fn a_failure_that_passes_is_not_taken_for_a_file_that_is_not_there() {
+    let says = |errno: Errno| there(Err(errno.into())).map(|file| file.is_some());
+    assert!(says(Errno::NOENT).is_ok_and(|there| !there));
+    for errno in [Errno::IO, Errno::ACCESS, Errno::MFILE, Errno::NFILE, Errno::NOMEM] {
+        assert!(says(errno).is_err(), "{errno}");
+    }
 }

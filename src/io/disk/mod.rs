@@ -35,7 +35,7 @@ pub mod verify;
 mod world;
 
 pub use batch::{Batch, Dress};
-pub use beneath::Beneath;
+pub use beneath::{Beneath, is_no_file};
 pub use datadir::{DataDir, DataDirError};
 pub use durable::make_durable;
 pub use fingerprint::Fingerprint;

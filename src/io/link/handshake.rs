@@ -14,7 +14,10 @@
 //!
 //! Each handshake message is a `u16` length and at most 256 bytes; a length of zero says "I cannot
 //! read you", which is how a wrong swarm key shows. Invariant: no byte behind the handshake is read
-//! before it is complete, all of it ends by one deadline, and it costs no memory but the stack's.
+//! before it is complete, all of it ends by one deadline, and it costs no memory but the stack's. Who is
+//! told that it does not fit has a moment more to hear that.
+
+use std::time::Duration;
 
 use snow::{Builder, HandshakeState, StatelessTransportState};
 
@@ -23,7 +26,7 @@ use crate::io::clock;
 
 use super::error::{LinkError, Phase};
 use super::pace::Limit;
-use super::pipe::{Pipe, read_exact, write_all};
+use super::pipe::{Pipe, read_exact, read_some, write_all};
 use super::preamble::{PREAMBLE_LEN, Preamble, Status};
 use super::{Bulk, LinkConfig};
 
@@ -31,6 +34,9 @@ pub(super) const PATTERN_OPEN: &str = "Noise_XX_25519_AESGCM_SHA256";
 const PATTERN_SWARM: &str = "Noise_XXpsk0_25519_AESGCM_SHA256";
 /// Longest handshake message, bytes; the longest one in use has 105.
 const MESSAGE_MAX: usize = 256;
+/// A dialler that does not fit is heard for so long at most, and so many bytes, until it hangs up.
+const LINGER_TIME: Duration = Duration::from_secs(1);
+const LINGER_BYTES_MAX: usize = 4 * MESSAGE_MAX;
 
 /// What a completed handshake leaves behind.
 pub(super) struct Agreed {
@@ -77,6 +83,7 @@ pub(super) fn accept(pipe: &dyn Pipe, config: &LinkConfig) -> Result<Agreed, Lin
     let answer = ours.with(ours.answer(theirs)).encode();
     if let Err(unfit) = ours.check(theirs) {
         talk.write(&answer)?;
+        talk.linger();
         return Err(unfit);
     }
     let mut noise = noise(config, Role::Listener, &asked)?;
@@ -154,6 +161,20 @@ impl<'a> Talk<'a> {
 
     fn read(&mut self, buf: &mut [u8]) -> Result<(), LinkError> {
         read_exact(self.pipe, buf, &mut self.limit, Phase::Handshake)
+    }
+
+    /// Hears the dialler out, whose first message came with its preamble: a socket that is closed with
+    /// bytes unread forgets what it has said, and does not say it again when that was lost on the way.
+    fn linger(&mut self) {
+        let mut limit = Limit::Until(clock::now() + LINGER_TIME);
+        let (mut heard, mut buf) = (0, [0; MESSAGE_MAX]);
+        while heard < LINGER_BYTES_MAX {
+            match read_some(self.pipe, &mut buf, &mut limit, Phase::Handshake) {
+                Ok(n) => heard += n,
+                // It has hung up, or takes too long.
+                Err(_) => return,
+            }
+        }
     }
 
     fn read_preamble(&mut self) -> Result<[u8; PREAMBLE_LEN], LinkError> {

@@ -28,6 +28,8 @@ use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use crate::base::NodeId;
 use crate::wire::Message;
 
@@ -214,6 +216,16 @@ impl Link {
             }
             other => other,
         }
+    }
+
+    /// Whether something has come that nobody has read, the peer's end among it. Nothing is waited for.
+    pub fn has_come(&self) -> bool {
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let readable = |fd: BorrowedFd<'_>| {
+            let mut fds = [PollFd::new(&fd, PollFlags::IN)];
+            poll(&mut fds, Some(&at_once)).is_ok_and(|ready| ready > 0)
+        };
+        self.reader.has_buffered() || self.fd().is_some_and(readable)
     }
 
     /// How chunk bytes travel on this link, as agreed with the peer.

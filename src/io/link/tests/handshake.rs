@@ -1,5 +1,6 @@
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::super::preamble::{Preamble, Status};
 use super::*;
@@ -109,6 +110,46 @@ fn another_version_says_which_side_is_older() {
             assert!(error.to_string().contains(words), "{error}");
         }
     }
+}
+
+/// One who dials, of whom is counted what was heard.
+struct Dialler {
+    says: Vec<u8>,
+    heard: AtomicUsize,
+}
+
+impl Pipe for Dialler {
+    fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let rest = &self.says[self.heard.load(Relaxed)..];
+        let n = buf.len().min(rest.len());
+        buf[..n].copy_from_slice(&rest[..n]);
+        self.heard.fetch_add(n, Relaxed);
+        Ok(n)
+    }
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+    fn shutdown(&self) {}
+    fn remote(&self) -> SocketAddr {
+        SocketAddr::new(LOOPBACK, 0)
+    }
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+}
+
+#[test]
+fn one_of_another_version_is_heard_out_before_the_connection_is_closed_but_not_for_ever() {
+    let older = Preamble { version: PROTOCOL_VERSION - 1, ..Preamble::of(false) }.encode();
+    let heard = |more: usize| {
+        let says = [&older[..], &vec![7; more]].concat();
+        let pipe = Dialler { says, heard: AtomicUsize::new(0) };
+        let refused = super::super::handshake::accept(&pipe, &config(Bulk::Private));
+        assert!(matches!(refused.err(), Some(LinkError::Version { .. })));
+        pipe.heard.into_inner()
+    };
+    assert_eq!(heard(34), older.len() + 34, "what is unread takes the answer away");
+    assert!(heard(1 << 20) < 4096, "a dialler that talks for ever is listened to for ever");
 }
 
 #[test]
