@@ -94,6 +94,8 @@ struct Owner {
 pub struct Owners {
     owners: BTreeMap<NodeId, Owner>,
     salt: u64,
+    /// Whether those who share it are waited for, though none is known.
+    patient: bool,
     next_search: Time,
     last_search: Time,
     search_backoff: Backoff,
@@ -106,12 +108,19 @@ impl Owners {
         let mut owners = Owners {
             owners: BTreeMap::new(),
             salt,
+            patient: false,
             next_search: now + SEARCH_FIRST,
             last_search: now,
             search_backoff: Backoff::new(SEARCH_FIRST, SEARCH_MAX),
         };
         owners.found(now, peers);
         owners
+    }
+
+    /// Waits also for those who share it and are not known, if `patient`.
+    #[must_use]
+    pub fn patient_if(self, patient: bool) -> Owners {
+        Owners { patient, ..self }
     }
 
     /// Takes the answer of a search: new owners are due at once, and so are those that had gone.
@@ -256,13 +265,20 @@ impl Owners {
 
     /// Whether an owner may still have everything: one that was not asked yet, could not be reached or
     /// broke off. Who has said no is asked again when a search finds him, but nothing is hoped from him;
-    /// nor from those who were only heard of, who fetch it themselves. As long as nobody else is known,
-    /// who shares it may yet be found.
+    /// nor from those who were only heard of, who fetch it themselves. Where nobody else is known, who
+    /// shares it may yet be found by one who is `patient`; for others those who fetch it count.
     pub fn awaits_answer(&self) -> bool {
         let may =
-            |o: &&Owner| matches!(o.state, State::Waiting { .. } | State::Dialling) && !o.said_no;
-        let mut sharing = self.owners.values().filter(|o| o.shares).peekable();
-        sharing.peek().is_none() || sharing.any(|o| may(&o))
+            |o: &Owner| matches!(o.state, State::Waiting { .. } | State::Dialling) && !o.said_no;
+        if self.is_nobodys() {
+            return self.patient || self.owners.values().any(may);
+        }
+        self.owners.values().filter(|o| o.shares).any(may)
+    }
+
+    /// Whether nobody is known who shares it.
+    pub fn is_nobodys(&self) -> bool {
+        !self.owners.values().any(|o| o.shares)
     }
 
     /// Whether `node` is banned.
@@ -406,9 +422,11 @@ mod tests {
 
     #[test]
     fn nothing_is_hoped_from_those_who_fetch_it_too_once_those_who_share_it_have_said_no() {
-        let mut owners = Owners::new(at(0), 0, Vec::new());
+        let mut owners = Owners::new(at(0), 0, Vec::new()).patient_if(true);
         owners.heard(at(0), vec![peer(1)]);
+        owners.ended(at(0), peer(1).id, Standing::NotHere("no".into()), 0);
         assert!(owners.awaits_answer(), "who shares it may yet be found");
+        owners.ended(at(0), peer(1).id, lost(), 0);
         owners.found(at(0), vec![peer(0)]);
         owners.ended(at(0), peer(0).id, lost(), 0);
         assert!(owners.awaits_answer(), "it may come back");
@@ -416,6 +434,20 @@ mod tests {
         assert!(!owners.awaits_answer());
         owners.found(at(0), vec![peer(1)]);
         assert!(owners.awaits_answer(), "it shares it by now");
+    }
+
+    #[test]
+    fn what_nobody_shares_is_hoped_for_until_all_who_fetch_it_have_said_no() {
+        let mut owners = Owners::new(at(0), 0, Vec::new());
+        owners.heard(at(0), vec![peer(0), peer(1)]);
+        owners.ended(at(0), peer(0).id, Standing::NotHere("no".into()), 0);
+        assert!(owners.is_nobodys() && owners.awaits_answer(), "bob was not asked yet");
+        owners.ended(at(0), peer(1).id, lost(), 0);
+        assert!(owners.awaits_answer(), "bob may come back");
+        owners.ended(at(0), peer(1).id, Standing::NotHere("no".into()), 0);
+        assert!(!owners.awaits_answer());
+        owners.found(at(0), vec![peer(2)]);
+        assert!(!owners.is_nobodys() && owners.awaits_answer());
     }
 
     #[test]

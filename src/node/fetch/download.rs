@@ -41,12 +41,14 @@ pub(in crate::node) fn download(
 ) -> Ended {
     let give_up = give_up.map(GiveUp::All);
     let finder = &Finder::new(ctx, job);
-    let run = Run { ctx, place, job, give_up, halted: None, turn: None, slot: None, finder, keep };
     loop {
         // What is paused from before a restart is not even looked for.
         if let Some(ended) = rest(job, ctx) {
             return ended;
         }
+        let patient = job.patient || job.files().is_some();
+        let (halted, turn, slot) = (None, None, None);
+        let run = Run { ctx, place, job, patient, give_up, halted, turn, slot, finder, keep };
         match run.once() {
             Ok(outcome) => return Ended::ByItself(outcome),
             Err(Halt::Fault(fault) | Halt::All(fault)) => return Ended::ByItself(Err(fault)),

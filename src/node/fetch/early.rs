@@ -81,6 +81,9 @@ impl Early {
         // The wait is bounded by the dial's own limits. One that failed is worth another try only when
         // the lane's turn comes again.
         match early.and_then(|link| link.recv().ok()) {
+            // Whoever speaks before it is asked has no place left. Asked right behind the handshake, it
+            // says who else may be asked.
+            Some((_, Ok(dialled))) if dialled.link.has_come() => dial_chunk(ctx, peer),
             Some((at, made)) if clock::now().since(at) < FRESH => made,
             _ => dial_chunk(ctx, peer),
         }

@@ -200,10 +200,7 @@ pub(super) fn settle(run: &Run<'_>, end: End) -> Settled {
         End::Disk(DiskError::Full(words)) => Settled::Full(words),
         End::Disk(DiskError::Other(words)) => short(FaultKind::Other, words),
         End::Corrupt(words) => short(FaultKind::Integrity, words),
-        End::Gone => {
-            let words = "its owners changed or withdrew it; ask again for what is there now";
-            short(FaultKind::NotFound, words.into())
-        }
+        End::Gone(words) => short(FaultKind::NotFound, words.into()),
         End::GaveUp { words } => Settled::Short(run.gives_up(&words)),
     }
 }

@@ -132,7 +132,8 @@ impl Fetch {
     /// Others fetch the set too: they are asked for what they have, if the person's choice is theirs.
     pub(super) fn found(&self, peers: Vec<PeerInfo>) {
         let meant = |peer: &PeerInfo| peer.id != self.ctx.me && is_meant(peer, &self.from);
-        let peers = peers.into_iter().filter(meant).collect();
+        let peers: Vec<PeerInfo> = peers.into_iter().filter(meant).collect();
+        self.company.met(&peers);
         self.state.lock().owners.heard(clock::now(), peers);
         self.changed.notify_all();
     }

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::company::Company;
 use super::control::{Control, Wish};
 use super::progress::Progress;
 use super::resolve::Wanted;
@@ -39,6 +40,8 @@ pub(in crate::node) struct Job {
     pub(in crate::node) patient: bool,
     pub(in crate::node) control: Arc<Control>,
     pub(in crate::node) progress: Arc<Progress>,
+    /// Who fetches some of it, too.
+    pub(super) company: Arc<Company>,
     /// What a person holds it to, all owners together.
     pub(in crate::node) limit: Arc<Limiter>,
     /// When it was ordered.
@@ -108,6 +111,7 @@ impl Job {
             patient,
             control: Arc::new(Control::new()),
             progress: Arc::new(Progress::new()),
+            company: Arc::default(),
             limit,
             started: clock::now(),
             outcome: Mutex::new(None),

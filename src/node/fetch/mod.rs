@@ -8,6 +8,8 @@
 //!        └ lane        one owner's connection                          a reader and a writer
 //! ```
 
+mod brought;
+mod company;
 pub(super) mod control;
 mod dispute;
 pub(super) mod download;

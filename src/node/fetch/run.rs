@@ -52,6 +52,8 @@ pub(super) struct Run<'a> {
     pub(super) ctx: &'a Arc<Context>,
     pub(super) place: &'a Place,
     pub(super) job: &'a Job,
+    /// It goes on with what was found before: who shared that then is waited for, also unknown.
+    pub(super) patient: bool,
     /// Ends instead of waiting for ever.
     pub(super) give_up: Option<GiveUp>,
     /// Set when the whole download has come to its end elsewhere.

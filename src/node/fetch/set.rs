@@ -20,6 +20,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::{Condvar, Mutex, RwLock};
 
+use super::company::Company;
 use super::early::Early;
 use super::finder::Sources;
 use super::given::{Lent, items_of};
@@ -39,7 +40,7 @@ use crate::logic::shares::{Action, DropReason, OwnerKey, Shares};
 use crate::node::context::Context;
 use crate::node::swarm::Swarm;
 use crate::node::throttle::Limiter;
-use crate::node::view::{From, Source};
+use crate::node::view::From;
 use crate::wire::Message;
 use crate::wire::message::transfer::{Cancel, Done, Set, Skip, Want};
 use crate::wire::{List, Text};
@@ -71,6 +72,8 @@ pub(super) struct Fetch {
     /// Gone once the set is being named: what a straggler sends then is not written.
     pub(super) sink: RwLock<Option<Sink>>,
     pub(super) progress: Arc<Progress>,
+    /// Who fetches other sets of the download.
+    pub(super) company: Arc<Company>,
     /// What a person holds the whole download to.
     pub(super) limit: Arc<Limiter>,
     pub(super) state: Mutex<State>,
@@ -128,8 +131,11 @@ impl Fetch {
         (sources, early): (Sources, Early),
     ) -> Arc<Fetch> {
         let (ctx, job, items, now) = (run.ctx, run.job, Items::of(&set), clock::now());
-        let mut owners = Owners::new(now, clock::random_u64(), sources.owners);
+        let owners = Owners::new(now, clock::random_u64(), sources.owners);
+        let mut owners = owners.patient_if(run.patient);
         owners.heard(now, sources.fetchers);
+        // Who fetches another part of the download very probably fetches this one, too.
+        owners.heard(now, job.company.all());
         let name = files.first().map_or(&job.name, |wanted| &wanted.entry.name).clone();
         let state = State {
             origins: vec![None; items.count() as usize],
@@ -159,6 +165,7 @@ impl Fetch {
             items,
             sink: RwLock::new(Some(sink)),
             progress: job.progress.clone(),
+            company: job.company.clone(),
             limit: job.limit.clone(),
             state: state.into(),
             changed: Condvar::new(),
@@ -233,11 +240,15 @@ impl Fetch {
     /// A lane's last word.
     pub(super) fn lane_ended(&self, key: OwnerKey, how: Standing) {
         let now = clock::now();
+        let is_lost = matches!(how, Standing::Lost(_));
         let mut state = self.state.lock();
         let actions = state.shares.on_lost(now, key);
         if let Some(lane) = state.lanes.remove(&key) {
             self.ctx.down.leave();
             state.owners.ended(now, lane.node, how, clock::random_u64());
+            if is_lost && !lane.is_connected() {
+                self.company.left(lane.node);
+            }
         }
         drop(state);
         self.carry_out(actions);
@@ -305,35 +316,9 @@ impl Fetch {
         self.sink.write().take()
     }
 
-    /// Bytes that owners sent and that are verified.
-    pub(super) fn verified_bytes(&self) -> u64 {
-        let state = self.state.lock();
-        let sent = (0_u32..).zip(&state.origins).filter(|(_, origin)| origin.is_some());
-        sent.map(|(item, _)| self.items.len(item)).sum()
-    }
-
     /// Whether an item is verified.
     pub(super) fn has(&self, item: u32) -> bool {
         self.state.lock().shares.verified().contains(item)
-    }
-
-    /// Who sent how much of the set.
-    pub(super) fn sources(&self) -> Vec<Source> {
-        let state = self.state.lock();
-        let mut sums: BTreeMap<NodeLabel, u64> = BTreeMap::new();
-        for (item, origin) in (0_u32..).zip(&state.origins) {
-            if let Some(label) = origin {
-                *sums.entry(label.clone()).or_default() += self.items.len(item);
-            }
-        }
-        sums.into_iter().map(|(node, bytes)| Source { node, bytes }).collect()
-    }
-
-    /// Who sent one item.
-    pub(super) fn sources_of(&self, item: u32) -> Vec<Source> {
-        let state = self.state.lock();
-        let origin = state.origins.get(item as usize).cloned().flatten();
-        origin.map(|node| Source { node, bytes: self.items.len(item) }).into_iter().collect()
     }
 }
 

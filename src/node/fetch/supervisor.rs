@@ -42,8 +42,8 @@ pub(super) enum End {
     Disk(DiskError),
     /// Every owner there is has sent wrong bytes.
     Corrupt(String),
-    /// Every owner was asked and has nothing of what is missing: it was changed or withdrawn.
-    Gone,
+    /// Every owner was asked and has nothing of what is missing, in words.
+    Gone(&'static str),
     /// Nothing came for as long as the caller was willing to wait.
     GaveUp {
         /// Why nothing came.
@@ -94,7 +94,12 @@ impl Fetch {
         }
         let patience = gone_time(self.items.total());
         if state.gone_for(now) > patience {
-            return Some(End::Gone);
+            return Some(End::Gone(match state.owners.is_nobodys() {
+                true => {
+                    "nobody has all of it, and those who fetch it, too, hope for no more; ask again later"
+                }
+                false => "its owners changed or withdrew it; ask again for what is there now",
+            }));
         }
         let despairs = state.despairs(now, patience);
         if order.run.is_enough(now, state.last_progress) {
