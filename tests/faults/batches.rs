@@ -11,7 +11,7 @@ use parvi::wire::message::transfer::{Content, Have, Open, Opened, Set, Want};
 use parvi::wire::{List, Message};
 
 use super::eve::link_config;
-use super::swarm::{LONG, Swarm, bytes, name, until};
+use super::swarm::{LONG, Swarm, bytes, name, until, write};
 
 const COUNT: usize = 400;
 const SIZE: usize = 12 << 10;
@@ -37,18 +37,6 @@ fn folder(swarm: &Swarm, up: u64) -> Arc<Node> {
     let shared: Vec<(&str, &[u8])> =
         files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
     swarm.sharing_with(&slow, &shared)
-}
-
-fn requesters(swarm: &Swarm, labels: &[&str]) -> Vec<(Arc<Node>, u64)> {
-    let nodes = labels.iter().map(|label| swarm.node(label)).collect::<Vec<_>>();
-    for node in &nodes {
-        until("alice is found", LONG, || node.lookup(&name("folder")).is_ok());
-    }
-    let begin = |node: Arc<Node>| {
-        let id = node.download(&name("folder"), From::All).unwrap();
-        (node, id)
-    };
-    nodes.into_iter().map(begin).collect()
 }
 
 /// The folder is there; tells what each node has sent of it.
@@ -90,7 +78,7 @@ fn have(message: Message) -> Option<Have> {
 fn a_small_file_is_served_as_soon_as_it_is_verified() {
     let swarm = Swarm::new();
     let _alice = folder(&swarm, 1 << 20);
-    let (bob, id) = requesters(&swarm, &["bob"]).remove(0);
+    let (bob, id) = swarm.requesters("folder", &["bob"]).remove(0);
     until("bob fetches it", LONG, || bob.stats().bytes_down > 0);
     let (mut link, opened) = ask(&bob);
     assert!(opened.grows && !opened.have.is_full());
@@ -115,7 +103,7 @@ fn a_small_file_is_served_as_soon_as_it_is_verified() {
 fn the_first_owner_sends_little_more_than_the_folder_once() {
     let swarm = Swarm::new();
     let alice = folder(&swarm, 2 << 20);
-    let all = requesters(&swarm, &["bob", "carol", "dave", "erin"]);
+    let all = swarm.requesters("folder", &["bob", "carol", "dave", "erin"]);
     let sources: Vec<_> = all.iter().map(|(node, id)| comes(node, *id)).collect();
     let of_alice = sources.iter().flatten().filter(|(node, _)| node == "alice");
     let sent: u64 = of_alice.map(|(_, bytes)| bytes).sum();
@@ -128,7 +116,7 @@ fn the_first_owner_sends_little_more_than_the_folder_once() {
 fn what_was_promised_of_a_batch_is_taken_back_when_its_download_stands_still() {
     let swarm = Swarm::new();
     let _alice = folder(&swarm, 2 << 20);
-    let (bob, id) = requesters(&swarm, &["bob"]).remove(0);
+    let (bob, id) = swarm.requesters("folder", &["bob"]).remove(0);
     until("bob fetches it", LONG, || bob.stats().bytes_down > 0);
     let (mut link, _) = ask(&bob);
     hears(&mut link, have);
@@ -143,7 +131,7 @@ fn what_was_promised_of_a_batch_is_taken_back_when_its_download_stands_still() {
 fn what_is_nowhere_any_more_keeps_nobody_waiting_for_others_who_wait_for_it() {
     let swarm = Swarm::new();
     let _alice = folder(&swarm, 1 << 20);
-    let all = requesters(&swarm, &["bob", "carol"]);
+    let all = swarm.requesters("folder", &["bob", "carol"]);
     until("both fetch it", LONG, || all.iter().all(|(node, _)| node.stats().bytes_down > 0));
     let last = format!("folder/{:03}", COUNT - 1);
     std::fs::remove_file(swarm.data("alice").join("shared").join(&last)).unwrap();
@@ -158,4 +146,31 @@ fn what_is_nowhere_any_more_keeps_nobody_waiting_for_others_who_wait_for_it() {
         }
         assert!(!downloaded.join(&last).exists());
     }
+}
+
+#[test]
+fn what_a_person_withholds_of_a_batch_is_not_served_while_it_is_fetched() {
+    let swarm = Swarm::new();
+    let _alice = folder(&swarm, 1 << 20);
+    // There must be something of that name.
+    write(&swarm.data("bob").join("shared/folder/000"), b"his own");
+    let bob = swarm.node("bob");
+    bob.unshare(&name("folder/000")).unwrap();
+    until("alice is found", LONG, || bob.lookup(&name("folder")).is_ok());
+    let id = bob.download(&name("folder"), From::All).unwrap();
+    until("bob fetches it", LONG, || bob.stats().bytes_down > 0);
+    let (mut link, opened) = ask(&bob);
+    let has = |have: Have| have.items.iter().any(|run| run.iter().contains(&0)).then_some(());
+    if !opened.have.contains(0) {
+        hears(&mut link, |m| have(m).and_then(has));
+    }
+    let add = List::of(vec![Range::one(0)]);
+    link.send(Want { add, remove: List::default(), window: 8 }).unwrap();
+    let stale = hears(&mut link, |m| match m {
+        Message::Stale(stale) => Some(stale),
+        Message::Chunk(chunk) => panic!("it is sent: {chunk:?}"),
+        _ => None,
+    });
+    assert_eq!(stale.items[0], Range::one(0));
+    comes(&bob, id);
 }

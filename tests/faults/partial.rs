@@ -3,15 +3,15 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use parvi::base::{Rate, Root};
-use parvi::io::link::{self, Link, StaticKey};
+use parvi::base::{FaultKind, Rate, Root};
+use parvi::io::link::{self, Link, LinkError, StaticKey};
 use parvi::node::view::{From, LookupHit};
 use parvi::node::{Node, NodeConfig};
 use parvi::wire::Message;
 use parvi::wire::message::transfer::{Content, Open, Set};
 
 use super::eve::link_config;
-use super::swarm::{LONG, Swarm, bytes, name, until};
+use super::swarm::{LONG, Swarm, bytes, name, until, write};
 
 const SIZE: usize = 12 << 20;
 
@@ -20,18 +20,6 @@ fn film(swarm: &Swarm) -> (Arc<Node>, Vec<u8>) {
     let film = bytes(SIZE, 1);
     let slow = NodeConfig { up: Some(Rate::per_second(4 << 20)), ..swarm.config("alice") };
     (swarm.sharing_with(&slow, &[("film", &film)]), film)
-}
-
-fn requesters(swarm: &Swarm, labels: &[&str]) -> Vec<(Arc<Node>, u64)> {
-    let nodes = labels.iter().map(|label| swarm.node(label)).collect::<Vec<_>>();
-    for node in &nodes {
-        until("alice is found", LONG, || node.lookup(&name("film")).is_ok());
-    }
-    let begin = |node: Arc<Node>| {
-        let id = node.download(&name("film"), From::All).unwrap();
-        (node, id)
-    };
-    nodes.into_iter().map(begin).collect()
 }
 
 fn comes(node: &Node, id: u64, film: &[u8]) -> Vec<(String, u64)> {
@@ -45,7 +33,7 @@ fn comes(node: &Node, id: u64, film: &[u8]) -> Vec<(String, u64)> {
 fn the_first_owner_sends_little_more_than_the_file_once() {
     let swarm = Swarm::new();
     let (alice, film) = film(&swarm);
-    let all = requesters(&swarm, &["bob", "carol", "dave", "erin"]);
+    let all = swarm.requesters("film", &["bob", "carol", "dave", "erin"]);
     let sources: Vec<_> = all.iter().map(|(node, id)| comes(node, *id, &film)).collect();
     let of_alice = sources.iter().flatten().filter(|(node, _)| node == "alice");
     let sent: u64 = of_alice.map(|(_, bytes)| bytes).sum();
@@ -60,10 +48,10 @@ fn the_first_owner_sends_little_more_than_the_file_once() {
 fn what_is_here_of_a_file_is_served_while_its_first_owner_is_away() {
     let swarm = Swarm::new();
     let (alice, film) = film(&swarm);
-    let bob = requesters(&swarm, &["bob"]).remove(0);
+    let bob = swarm.requesters("film", &["bob"]).remove(0);
     let done = |node: &Node| node.transfers().iter().map(|t| t.done).max().unwrap_or(0);
     until("half of it is at bob's", LONG, || done(&bob.0) > SIZE as u64 / 2);
-    let carol = requesters(&swarm, &["carol"]).remove(0);
+    let carol = swarm.requesters("film", &["carol"]).remove(0);
     until("carol has begun", LONG, || done(&carol.0) > 0);
     alice.stop();
     drop(alice);
@@ -85,7 +73,7 @@ fn hears(link: &mut Link, is_it: fn(&Message) -> bool) {
 fn what_was_promised_of_a_part_is_taken_back_when_its_download_stands_still() {
     let swarm = Swarm::new();
     let (_alice, film) = film(&swarm);
-    let (bob, id) = requesters(&swarm, &["bob"]).remove(0);
+    let (bob, id) = swarm.requesters("film", &["bob"]).remove(0);
     let config = link_config(StaticKey::generate().unwrap());
     let set = Set::File(Content { root: Root::of(&film), size: SIZE as u64 });
     until("bob fetches it", LONG, || bob.stats().bytes_down > 0);
@@ -129,7 +117,7 @@ fn a_file_that_is_fetched_and_shared_at_the_same_time_is_served_right_all_of_it(
 fn a_requester_that_leaves_in_the_middle_keeps_nobody_waiting() {
     let swarm = Swarm::new();
     let (_alice, film) = film(&swarm);
-    let mut all = requesters(&swarm, &["bob", "carol", "dave", "erin"]);
+    let mut all = swarm.requesters("film", &["bob", "carol", "dave", "erin"]);
     let (leaver, _) = all.remove(0);
     let (quitter, id) = all.remove(0);
     let served = |node: &Node| node.stats().bytes_up > 256 << 10;
@@ -141,4 +129,42 @@ fn a_requester_that_leaves_in_the_middle_keeps_nobody_waiting() {
     }
     let parts = swarm.data("carol").join(".parvi/parts");
     until("what was given up is gone", LONG, || std::fs::read_dir(&parts).unwrap().count() == 0);
+}
+
+#[test]
+fn a_file_that_a_person_withholds_is_not_served_while_it_is_fetched() {
+    let swarm = Swarm::new();
+    let (_alice, film) = film(&swarm);
+    // There must be something of that name.
+    write(&swarm.data("bob").join("shared/film"), b"his own");
+    let bob = swarm.node("bob");
+    bob.unshare(&name("film")).unwrap();
+    until("alice is found", LONG, || bob.lookup(&name("film")).is_ok());
+    let id = bob.download(&name("film"), From::All).unwrap();
+    until("bob fetches it", LONG, || bob.stats().bytes_down > 0);
+    let config = link_config(StaticKey::generate().unwrap());
+    let here = Ipv4Addr::LOCALHOST.into();
+    let mut link = link::dial(bob.ready().chunk, here, &config, None).unwrap();
+    let set = Set::File(Content { root: Root::of(&film), size: SIZE as u64 });
+    let answer = link.ask(Open { set, resumable: false });
+    assert!(matches!(answer, Err(LinkError::Refused(_))), "{answer:?}");
+    comes(&bob, id, &film);
+}
+
+#[test]
+fn what_only_those_have_who_fetch_it_ends_when_they_give_it_up() {
+    let swarm = Swarm::new();
+    let (alice, _) = film(&swarm);
+    let (bob, of_bob) = swarm.requesters("film", &["bob"]).remove(0);
+    let done = |node: &Node| node.transfers().iter().map(|t| t.done).max().unwrap_or(0);
+    until("some of it is at bob's", LONG, || done(&bob) > SIZE as u64 / 4);
+    alice.stop();
+    drop(alice);
+    swarm.forget();
+    let (carol, id) = swarm.requesters("film", &["carol"]).remove(0);
+    until("carol has some of it from bob", LONG, || done(&carol) > 0);
+    bob.cancel(of_bob).unwrap();
+    let fault = carol.wait(id, LONG).expect_err("nobody has all of it");
+    assert_eq!(fault.kind, FaultKind::NotFound, "{fault}");
+    assert!(fault.text.contains("nobody has all of it"), "{fault}");
 }

@@ -133,6 +133,20 @@ impl Swarm {
         node
     }
 
+    /// New nodes, each of which has found `wanted` and then all of them have begun to download it, with
+    /// the numbers of their downloads.
+    pub fn requesters(&self, wanted: &str, labels: &[&str]) -> Vec<(Arc<Node>, u64)> {
+        let nodes = labels.iter().map(|label| self.node(label)).collect::<Vec<_>>();
+        for node in &nodes {
+            until("its owner is found", LONG, || node.lookup(&name(wanted)).is_ok());
+        }
+        let begin = |node: Arc<Node>| {
+            let id = node.download(&name(wanted), From::All).unwrap();
+            (node, id)
+        };
+        nodes.into_iter().map(begin).collect()
+    }
+
     /// Until the tracker lists `label` with so many files.
     pub fn wait_for(&self, label: &str, files: usize) {
         let lists = || {
