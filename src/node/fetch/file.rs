@@ -67,15 +67,14 @@ pub(super) fn fetch_file(
                 return Err(halt);
             }
         }
-        run.has_arrived();
         let work = run.progress().works();
         run.progress().set(TransferState::Finishing, "");
-        let put = match fetch.take_sink() {
+        let put = run.naming(true, || match fetch.take_sink() {
             Some(Sink::File { part, manifest }) => {
                 run.place.put(part, entry, &manifest, &|| run.stopped())
             }
             _ => Err(Unput::Fault(Fault::other(format!("{} has no part", entry.name)))),
-        };
+        });
         if put.is_ok() {
             run.ctx.fetching.done([set_key(&fetch.set)]);
         }

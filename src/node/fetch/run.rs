@@ -13,7 +13,7 @@ use super::place::Place;
 use super::progress::Progress;
 use super::resolve::Wanted;
 use super::sets::Turn;
-use super::slots::Slot;
+use super::slots::{self, Slot};
 use crate::base::{Fault, FaultKind, FileEntry, Time};
 use crate::io::clock;
 use crate::node::context::Context;
@@ -77,9 +77,9 @@ impl Run<'_> {
         halted || self.ctx.stop.is_stopped() || self.job.control.wish() != Wish::Run
     }
 
-    /// The set has arrived: another may come while it gets its names.
-    pub(super) fn has_arrived(&self) {
-        self.slot.inspect(|slot| slot.leave());
+    /// Names a set; another may come meanwhile if `is_all` of it has arrived.
+    pub(super) fn naming<T>(&self, is_all: bool, name: impl FnOnce() -> T) -> T {
+        slots::naming(self.slot, is_all, name)
     }
 
     /// Whether it is enough of waiting; nothing has come to the set since `last`.

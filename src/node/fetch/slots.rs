@@ -39,12 +39,18 @@ impl Slots {
 
 impl Slot<'_> {
     /// The set has arrived.
-    pub(super) fn leave(&self) {
+    fn leave(&self) {
         if self.taken.swap(false, Ordering::Relaxed) {
             *self.slots.free.lock() += 1;
             self.slots.changed.notify_one();
         }
     }
+}
+
+/// Names a set, while another may have its slot if all of it has arrived.
+pub(super) fn naming<T>(slot: Option<&Slot<'_>>, is_all: bool, name: impl FnOnce() -> T) -> T {
+    slot.filter(|_| is_all).inspect(|slot| slot.leave());
+    name()
 }
 
 impl Drop for Slot<'_> {
@@ -56,6 +62,16 @@ impl Drop for Slot<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_arrived_gets_its_names_without_a_slot_and_what_has_not_keeps_it() {
+        let slots = Slots::new(1);
+        let (slot, free) = (slots.take(), || *slots.free.lock());
+        naming(Some(&slot), false, || assert_eq!(free(), 0, "some of it is missing"));
+        naming(Some(&slot), true, || assert_eq!(free(), 1, "the line is idle meanwhile"));
+        drop(slot);
+        assert_eq!((free(), naming(None, true, || 7)), (1, 7));
+    }
 
     #[test]
     fn a_slot_is_free_once_when_its_set_has_arrived_and_when_it_ends_otherwise() {

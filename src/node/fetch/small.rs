@@ -124,9 +124,6 @@ fn try_batch(
                 return Err(halt);
             }
         };
-        if missing.is_none() {
-            run.has_arrived();
-        }
         let work = run.progress().works();
         run.progress().set(TransferState::Finishing, "");
         let Some(Sink::Batch { batch, .. }) = fetch.take_sink() else { return Err(Halt::Stopped) };
@@ -134,7 +131,8 @@ fn try_batch(
             Some(Halt::Fault(fault) | Halt::All(fault)) => Some(fault),
             _ => None,
         };
-        let results = name_batch(run, &fetch, &batch, (&items, files), fault);
+        let name = || name_batch(run, &fetch, &batch, (&items, files), fault);
+        let results = run.naming(missing.is_none(), name);
         drop(work);
         let named = results.iter().all(Result::is_ok);
         if named {
