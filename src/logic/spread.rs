@@ -14,8 +14,10 @@
 
 use super::upload::READY_MAX;
 
-/// Up to so many requesters are served all at once: nobody waits long for its first chunk then.
-pub const CROWD: u32 = 8;
+/// Up to so many requesters are served all at once. From the third on they take turns: whoever comes
+/// first fills the line and the queue before it, and those who come a little later would have a tenth
+/// of the line for half a second, and nothing to pass on until then.
+pub const CROWD: u32 = 2;
 
 /// Copies of each item that were handed out, and how many requesters there are.
 #[derive(Debug, Default)]

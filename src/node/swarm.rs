@@ -401,10 +401,9 @@ mod tests {
         assert!(swarms.some_of(&key, 7).is_empty());
     }
 
-    #[test]
-    fn a_few_of_many_are_served_at_a_time_and_whoever_leaves_makes_room() {
-        let swarm = Swarms::default().of([1; 32], 4);
-        let mut members: Vec<Joined> = (0..12).map(|n| join(&swarm, n)).collect();
+    /// So many who want all of it, which is here.
+    fn wanting(swarm: &Arc<Swarm>, count: u64) -> Vec<Joined> {
+        let members: Vec<Joined> = (0..count).map(|n| join(swarm, n)).collect();
         let want = Want {
             add: List::of(vec![Range { first: 0, count: 4 }]),
             remove: List::default(),
@@ -415,11 +414,27 @@ mod tests {
             state.upload.on_gained(&[0, 1, 2, 3]);
             state.upload.on_want(&want).unwrap();
         }
-        let now = clock::now();
-        let goes = |one: &Joined| {
-            let ahead = one.outgoing.state.lock().next_step(&one.outgoing, now);
-            matches!(ahead, Ahead::Step(_))
-        };
+        members
+    }
+
+    fn goes(one: &Joined) -> bool {
+        let ahead = one.outgoing.state.lock().next_step(&one.outgoing, clock::now());
+        matches!(ahead, Ahead::Step(_))
+    }
+
+    #[test]
+    fn who_comes_while_four_are_served_waits_until_one_of_them_has_its_run() {
+        let swarm = Swarms::default().of([1; 32], 4);
+        let members = wanting(&swarm, 5);
+        assert_eq!(members.iter().map(goes).collect::<Vec<_>>(), [true, true, true, true, false]);
+        members[1].outgoing.sent(Range::one(0));
+        assert!(goes(&members[4]) && !goes(&members[1]), "a run each");
+    }
+
+    #[test]
+    fn a_few_of_many_are_served_at_a_time_and_whoever_leaves_makes_room() {
+        let swarm = Swarms::default().of([1; 32], 4);
+        let mut members = wanting(&swarm, 12);
         let first: Vec<bool> = members.iter().map(goes).collect();
         assert_eq!(first.iter().filter(|went| **went).count(), TURNS);
         drop(members.remove(0));
