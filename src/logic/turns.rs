@@ -5,18 +5,21 @@
 //! in the order in which they asked: what leaves is complete soon, and others have it from whoever got it.
 //! That whole pieces sent one after the other spread soonest is known from Mundinger, Weber and Weiss
 //! ("Optimal scheduling of peer-to-peer file dissemination", 2008); here it is a few instead of one, since
-//! a line must not be idle between two runs.
+//! a line must not be idle between two runs; more where its requesters' lines are slower (`climb`).
 //!
 //! Invariants: whoever asks gets its turn after those who asked before, and before they get another; one
 //! that takes much longer than the line would need, or does not use its turn, holds up nobody: its turn
 //! counts no more then, though it may go on. How it ends: with the last transfer of the set.
 
+mod climb;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use self::climb::Climb;
 use crate::base::Time;
 
-/// So many are served at a time.
+/// So many are served at a time, unless more bring more.
 pub const TURNS: usize = 4;
 /// A turn counts for so long at least, whatever was measured.
 const TURN_MIN: Duration = Duration::from_millis(250);
@@ -48,6 +51,8 @@ pub struct Turns {
     sample: Option<(Time, u64)>,
     /// The best pace seen, bytes per second; zero before the first.
     pace: f64,
+    /// How many are served at a time.
+    climb: Climb,
 }
 
 impl Turns {
@@ -69,6 +74,9 @@ impl Turns {
         self.going.remove(&who);
         self.waiting.retain(|(one, _)| *one != who);
         self.measure(now, bytes);
+        if bytes > 0 {
+            self.climb.sent(now, bytes);
+        }
         self.promote(now);
     }
 
@@ -82,11 +90,15 @@ impl Turns {
         loop {
             let mut counted: Vec<Time> =
                 self.going.values().copied().filter(|until| *until > now).collect();
-            if counted.len() >= TURNS {
+            let turns = self.climb.turns();
+            if counted.len() >= turns {
                 counted.sort_unstable();
-                return counted.get(counted.len() - TURNS).copied();
+                return counted.get(counted.len() - turns).copied();
             }
-            let (who, bytes) = self.waiting.pop_front()?;
+            let Some((who, bytes)) = self.waiting.pop_front() else {
+                self.climb.idle();
+                return None;
+            };
             self.going.insert(who, now + self.lasts(bytes));
             self.granted.push(who);
         }
@@ -104,7 +116,7 @@ impl Turns {
 
     /// For how long a turn counts: what the line needs for it when it is shared, and some patience.
     fn lasts(&self, bytes: u64) -> Duration {
-        let takes = TURNS as f64 * bytes as f64 / self.pace.max(1.0) * PATIENCE;
+        let takes = self.climb.turns() as f64 * bytes as f64 / self.pace.max(1.0) * PATIENCE;
         if self.pace <= 0.0 {
             return TURN_MIN;
         }
@@ -168,6 +180,29 @@ mod tests {
         ask_all(&mut turns, at(1_000), TURNS as u64);
         let takes = 1_000 * TURNS as u64;
         assert_eq!(turns.ask(at(1_000), 7, RUN), Turn::Later(at(1_000 + 2 * takes)));
+    }
+
+    #[test]
+    fn as_many_go_as_bring_more_together() {
+        // Each run takes 100 ms, however many go.
+        let mut turns = Turns::default();
+        let mut goes: BTreeMap<u64, u64> = BTreeMap::new();
+        ask_all(&mut turns, at(0), 12);
+        goes.extend((0..TURNS as u64).map(|who| (who, 100)));
+        for now in (0..15_000).step_by(20) {
+            let ended: Vec<u64> =
+                goes.iter().filter(|(_, end)| **end <= now).map(|(who, _)| *who).collect();
+            for who in ended {
+                goes.remove(&who);
+                turns.over(at(now), who, RUN);
+                if turns.ask(at(now), who, RUN) == Turn::Yours {
+                    goes.insert(who, now + 100);
+                }
+                goes.extend(turns.granted().into_iter().map(|who| (who, now + 100)));
+            }
+        }
+        let most = turns.climb.turns();
+        assert!((11..=13).contains(&most), "{most} of twelve go at a time");
     }
 
     #[test]
