@@ -39,9 +39,9 @@ impl World {
     }
 
     /// OPEN, as it is counted.
-    pub(crate) fn count_open(&mut self) {
+    pub(crate) fn count_open(&mut self, file: usize) {
         let root = parvi::base::Root::from_bytes([7; 32]);
-        let set = Set::File(Content { root, size: self.items.total() });
+        let set = Set::File(Content { root, size: self.items[file].total() });
         self.count(&Open { set, resumable: true }.into());
     }
 
@@ -87,6 +87,15 @@ impl World {
         owners.ended(now, lane.owner, how, random);
         self.carry_out(n, actions);
         self.start_lanes(n);
+    }
+
+    /// A lane makes room for another.
+    pub(crate) fn exchange_lane(&mut self, n: usize, key: OwnerKey) {
+        let node = &mut self.nodes[n];
+        if let (Some(owners), Some(lane)) = (&mut node.owners, node.lanes.get(&key)) {
+            owners.give_up(lane.owner);
+        }
+        self.close_lane(n, key, Standing::Lost("others are tried".into()));
     }
 
     /// The requester closes a lane.
@@ -206,7 +215,7 @@ impl World {
         shares.on_bytes(now, key, bytes);
         let Some((items, verdict)) = taking.filter(|_| last) else { return };
         let here = items.iter().filter(|i| shares.verified().contains(*i));
-        node.twice += here.map(|i| self.items.len(i)).sum::<u64>();
+        node.twice += here.map(|i| shares.items().len(i)).sum::<u64>();
         if verdict == Verdict::Unwanted {
             self.tell_owner(conn, Ack { items: List::of(vec![items]) }.into());
             return;

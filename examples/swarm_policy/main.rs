@@ -10,6 +10,7 @@
 //! `docs/swarm-policy.md` has what came of it and what is left out.
 #![allow(clippy::print_stdout, reason = "a program for people")]
 
+mod fair;
 mod fetching;
 mod net;
 mod node;
@@ -26,7 +27,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use plan::{Plan, Scene};
+use plan::{Fetched, Plan, Scene};
 use table::Row;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -58,6 +59,9 @@ struct Args {
     /// Seeds; one run each.
     #[arg(long, value_delimiter = ',', default_value = "1")]
     seeds: Vec<u64>,
+    /// A file that is fetched besides, CHUNKSxREQUESTERS@FIRST: 64x1@8 is wanted by one, machine 8.
+    #[arg(long, value_parser = fetched)]
+    with: Vec<Fetched>,
     /// Also every kind of message.
     #[arg(long)]
     kinds: bool,
@@ -97,6 +101,9 @@ fn play(args: &Args) -> Result<Vec<Row>, Failure> {
             true => println!("{}", serde_json::to_string(&row)?),
             false => println!("{}", row.line()),
         }
+        if !args.json && !row.files.is_empty() {
+            println!("{}", fair::lines(&row.files));
+        }
         if args.kinds {
             println!("{}", table::kinds(&plan, &outcome));
         }
@@ -122,6 +129,7 @@ fn plans(args: &Args) -> Result<Vec<Plan>, Failure> {
                         latency,
                         piece: args.piece * 1024,
                         seed: *seed,
+                        others: args.with.clone(),
                     }));
                 }
             }
@@ -138,4 +146,14 @@ fn scene(word: &str) -> Result<Scene, Failure> {
         "churn" => Ok(Scene::Churn),
         _ => Err(format!("no scene is called {word}: equal, half, crawler, churn").into()),
     }
+}
+
+fn fetched(word: &str) -> Result<Fetched, String> {
+    let wrong = || format!("{word} is not like 64x1@8");
+    let (chunks, rest) = word.split_once('x').ok_or_else(wrong)?;
+    let (nodes, first) = rest.split_once('@').ok_or_else(wrong)?;
+    let chunks = chunks.parse().ok().filter(|chunks| (1..=256).contains(chunks));
+    let nodes = nodes.parse().ok().filter(|nodes| *nodes > 0);
+    let first = first.parse().map_err(|_| wrong())?;
+    Ok(Fetched { chunks: chunks.ok_or_else(wrong)?, nodes: nodes.ok_or_else(wrong)?, first })
 }

@@ -18,11 +18,12 @@ use parvi::wire::message::transfer::Have;
 use parvi::wire::{List, Message};
 
 use crate::net::{Dice, Line};
+use crate::plan::Part;
 
 /// Connections of one set at once, as in `node::fetch::supervisor`.
 pub(crate) const LANES_MAX: usize = 16;
-/// Chunk connections that a node serves at once, as in `node::start`.
-pub(crate) const SERVED_MAX: usize = 128;
+/// Chunk connections that a node serves at once, as in `node::serve::crowd`.
+pub(crate) const SERVED_MAX: usize = 112;
 
 /// A connection's number; never used again.
 pub(crate) type ConnId = usize;
@@ -54,11 +55,20 @@ pub(crate) struct Lane {
     pub(crate) conn: Option<ConnId>,
 }
 
-/// A node.
+/// What all files of a machine share.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub(crate) line: Line,
+    /// Connections that it serves.
+    pub(crate) served: usize,
+}
+
+/// A machine's part in the swarm of one file.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) info: PeerInfo,
-    pub(crate) line: Line,
+    pub(crate) machine: usize,
+    pub(crate) file: usize,
     /// What it still fetches.
     pub(crate) shares: Option<Shares>,
     pub(crate) owners: Option<Owners>,
@@ -79,7 +89,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(index: usize, rate: f64, items: u32, dice: &mut Dice) -> Option<Node> {
+    pub(crate) fn new(index: usize, of: Part, items: u32, dice: &mut Dice) -> Option<Node> {
         let info = PeerInfo {
             id: id_of(index, dice),
             label: format!("n{index}").parse().ok()?,
@@ -89,7 +99,8 @@ impl Node {
         };
         Some(Node {
             info,
-            line: Line::new(rate),
+            machine: of.machine,
+            file: of.file,
             shares: None,
             owners: None,
             lanes: BTreeMap::new(),

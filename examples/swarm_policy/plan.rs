@@ -60,6 +60,30 @@ pub(crate) struct Plan {
     /// Bytes that a line sends at a time.
     pub(crate) piece: u64,
     pub(crate) seed: u64,
+    /// Files that are fetched besides, from the same first owners.
+    pub(crate) others: Vec<Fetched>,
+}
+
+/// A file, and which of the requesters' machines fetch it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fetched {
+    pub(crate) chunks: u32,
+    pub(crate) nodes: usize,
+    /// The first of them; they follow one another.
+    pub(crate) first: usize,
+}
+
+/// A machine's part in the swarm of a file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part {
+    pub(crate) file: usize,
+    pub(crate) machine: usize,
+}
+
+impl Fetched {
+    pub(crate) fn bytes(self) -> u64 {
+        u64::from(self.chunks) * CHUNK
+    }
 }
 
 impl Plan {
@@ -67,15 +91,37 @@ impl Plan {
         u64::from(self.chunks) * self.small.unwrap_or(CHUNK)
     }
 
-    /// What is fetched.
-    pub(crate) fn items(&self) -> Items {
-        match self.small {
+    /// What is fetched, file by file.
+    pub(crate) fn items(&self) -> Vec<Items> {
+        let first = match self.small {
             Some(size) => Items::files(vec![size; self.chunks as usize]),
             None => Items::chunks(self.bytes()),
-        }
+        };
+        let others = self.others.iter().map(|file| Items::chunks(file.bytes()));
+        [first].into_iter().chain(others).collect()
     }
 
-    /// The line of a node, bytes per second.
+    /// All files, the one that the table is about first.
+    pub(crate) fn files(&self) -> Vec<Fetched> {
+        let one = Fetched { chunks: self.chunks, nodes: self.nodes, first: 0 };
+        [one].into_iter().chain(self.others.iter().copied()).collect()
+    }
+
+    /// Who takes part in what; of the first file a machine and its part have one number.
+    pub(crate) fn parts(&self) -> Vec<Part> {
+        let part = |(file, of): (usize, Fetched)| {
+            let requesters = (of.first..of.first + of.nodes).map(|n| self.sources + n);
+            (0..self.sources).chain(requesters).map(move |machine| Part { file, machine })
+        };
+        self.files().into_iter().enumerate().flat_map(part).collect()
+    }
+
+    pub(crate) fn machines(&self) -> usize {
+        let last = self.files().into_iter().map(|of| of.first + of.nodes).max();
+        self.sources + last.unwrap_or(0)
+    }
+
+    /// The line of a machine, bytes per second.
     pub(crate) fn rate(&self, node: usize) -> f64 {
         match self.scene {
             Scene::Half if node >= self.sources && node % 2 == 1 => RATE / 4.0,
@@ -91,11 +137,16 @@ impl Plan {
 
     /// Whether a node comes in the middle, or leaves then.
     pub(crate) fn comes_late(&self, node: usize) -> bool {
-        self.scene == Scene::Churn && node >= self.sources && node % 10 == 3
+        self.is_first(node) && self.scene == Scene::Churn && node % 10 == 3
     }
 
     pub(crate) fn leaves(&self, node: usize) -> bool {
-        self.scene == Scene::Churn && node >= self.sources && node % 10 == 7
+        self.is_first(node) && self.scene == Scene::Churn && node % 10 == 7
+    }
+
+    /// Whether it fetches the first file.
+    fn is_first(&self, node: usize) -> bool {
+        (self.sources..self.sources + self.nodes).contains(&node)
     }
 
     /// Seconds that the fast ones need at least.
@@ -129,7 +180,9 @@ impl Plan {
 pub(crate) struct Outcome {
     /// Seconds until each node that stayed was done, from its own beginning, and whether it is slow.
     pub(crate) times: Vec<(f64, bool)>,
-    /// Seconds from the first beginning until the last who stayed was done, and the last fast one.
+    /// Seconds from the first beginning until the last of each file was done.
+    pub(crate) files: Vec<f64>,
+    /// The same of the first file: all who stayed, and the fast ones.
     pub(crate) makespan: f64,
     pub(crate) fast: f64,
     /// Who stayed and was not done when it was given up.

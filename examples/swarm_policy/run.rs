@@ -10,8 +10,8 @@ use parvi::logic::owners::Owners;
 use parvi::logic::shares::{Shares, TICK};
 use parvi::wire::Message;
 
-use crate::net::{Dice, Event, Piece, Queue};
-use crate::node::{Conn, ConnId, Node};
+use crate::net::{Dice, Event, Line, Piece, Queue};
+use crate::node::{Conn, ConnId, Dial, LANES_MAX, Machine, Node};
 use crate::plan::{Outcome, Plan};
 
 /// After so many times the bound a run is given up.
@@ -26,14 +26,16 @@ const FOUND_MAX: usize = 64;
 /// All of it.
 pub(crate) struct World {
     pub(crate) plan: Plan,
-    pub(crate) items: Items,
+    /// Of each file.
+    pub(crate) items: Vec<Items>,
     pub(crate) queue: Queue,
+    pub(crate) machines: Vec<Machine>,
     pub(crate) nodes: Vec<Node>,
     conns: Vec<Option<Box<Conn>>>,
     pub(crate) dice: Dice,
     pub(crate) outcome: Outcome,
-    /// Who has the whole file and is there.
-    full: Vec<usize>,
+    /// Who has the whole of each file and is there.
+    full: Vec<Vec<usize>>,
     /// Who is to be waited for.
     awaited: usize,
 }
@@ -42,7 +44,8 @@ pub(crate) struct World {
 pub(crate) fn run(plan: &Plan) -> Option<Outcome> {
     let mut world = World::new(plan.clone())?;
     world.begin_all();
-    let end = Time::ZERO + Duration::from_secs_f64(plan.bound_of_all() * GIVE_UP);
+    let end = Time::ZERO
+        + Duration::from_secs_f64(plan.bound_of_all() * GIVE_UP * plan.files().len() as f64);
     while world.awaited > 0 && world.queue.now < end {
         let Some(event) = world.queue.pop() else { break };
         world.step(event);
@@ -54,17 +57,22 @@ impl World {
     fn new(plan: Plan) -> Option<World> {
         let items = plan.items();
         let mut dice = Dice::new(plan.seed);
-        let nodes: Option<Vec<Node>> = (0..plan.sources + plan.nodes)
-            .map(|n| Node::new(n, plan.rate(n), items.count(), &mut dice))
+        let nodes: Option<Vec<Node>> = plan
+            .parts()
+            .into_iter()
+            .enumerate()
+            .map(|(n, part)| Node::new(n, part, items[part.file].count(), &mut dice))
             .collect();
+        let machine = |n| Machine { line: Line::new(plan.rate(n)), served: 0 };
         Some(World {
+            full: vec![Vec::new(); items.len()],
             items,
             queue: Queue::default(),
+            machines: (0..plan.machines()).map(machine).collect(),
             nodes: nodes?,
             conns: Vec::new(),
             dice,
             outcome: Outcome::default(),
-            full: Vec::new(),
             awaited: 0,
             plan,
         })
@@ -73,9 +81,10 @@ impl World {
     /// The sources are full; requesters come within 50 ms of each other, as people do not.
     fn begin_all(&mut self) {
         for n in 0..self.nodes.len() {
-            if n < self.plan.sources {
+            let Node { machine, file, .. } = self.nodes[n];
+            if machine < self.plan.sources {
                 self.nodes[n].is_full = true;
-                self.full.push(n);
+                self.full[file].push(n);
                 continue;
             }
             let start = TICK.mul_f64(self.dice.below(1_000) as f64 / 1_000.0);
@@ -109,12 +118,14 @@ impl World {
 
     fn begin(&mut self, n: usize) {
         let now = self.queue.now;
-        let sources: Vec<PeerInfo> =
-            self.nodes[..self.plan.sources].iter().map(|node| node.info.clone()).collect();
+        let file = self.nodes[n].file;
+        let first = self.nodes.iter().filter(|node| node.file == file).take(self.plan.sources);
+        let sources: Vec<PeerInfo> = first.map(|node| node.info.clone()).collect();
         let salt = self.dice.throw();
         let node = &mut self.nodes[n];
         node.begun = now;
-        node.shares = Some(Shares::new(self.items.clone(), Bitmap::none(self.items.count())));
+        node.shares =
+            Some(Shares::new(self.items[file].clone(), Bitmap::none(self.items[file].count())));
         node.owners = Some(Owners::new(now, salt, sources));
         self.start_lanes(n);
         self.queue.after(TICK, Event::Tick(n));
@@ -134,7 +145,12 @@ impl World {
         if owners.search_due(now, random) {
             self.queue.after(self.plan.latency * SEARCH_LEGS, Event::Found(n));
         }
+        let is_full = node.lanes.len() >= LANES_MAX;
+        let least = if is_full && owners.exchange_due(now) { shares.least(now) } else { None };
         self.carry_out(n, actions);
+        if let Some(key) = least {
+            self.exchange_lane(n, key);
+        }
         self.start_lanes(n);
         self.queue.after(TICK, Event::Tick(n));
     }
@@ -142,9 +158,10 @@ impl World {
     /// The index of a node has whole files only: a search finds who is done.
     fn search_over(&mut self, n: usize) {
         let mut found: Vec<PeerInfo> = Vec::new();
-        let first = self.dice.below(self.full.len());
-        for at in 0..self.full.len().min(FOUND_MAX) {
-            let peer = self.full[(first + at) % self.full.len()];
+        let full = &self.full[self.nodes[n].file];
+        let first = self.dice.below(full.len());
+        for at in 0..full.len().min(FOUND_MAX) {
+            let peer = full[(first + at) % full.len()];
             found.push(self.nodes[peer].info.clone());
         }
         self.found(n, found, true);
@@ -159,7 +176,8 @@ impl World {
         node.owners = None;
         let lanes = std::mem::take(&mut node.lanes);
         let members = std::mem::take(&mut node.members);
-        self.full.retain(|full| *full != n);
+        self.machines[node.machine].served -= members.len();
+        self.full[node.file].retain(|full| *full != n);
         for conn in lanes.values().filter_map(|lane| lane.conn) {
             self.queue.after(latency, Event::LostRequester(conn));
         }
@@ -175,11 +193,11 @@ impl World {
         node.done = Some(self.queue.now);
         node.shares = None;
         node.owners = None;
-        let lanes = std::mem::take(&mut node.lanes);
+        let (file, lanes) = (node.file, std::mem::take(&mut node.lanes));
         for conn in lanes.values().filter_map(|lane| lane.conn) {
             self.tell_owner(conn, parvi::wire::message::transfer::Done.into());
         }
-        self.full.push(n);
+        self.full[file].push(n);
         if !self.plan.leaves(n) {
             self.awaited -= 1;
         }
@@ -227,25 +245,29 @@ impl World {
             return;
         };
         let owner = conn.dial.owner;
-        let rate = self.nodes[owner].line.rate.min(self.nodes[conn.dial.requester].line.rate);
+        let at = |n: usize| self.nodes[n].machine;
+        let (from, to) = (at(owner), at(conn.dial.requester));
+        let rate = self.machines[from].line.rate.min(self.machines[to].line.rate);
         let most = PIECES_ON_WAY * piece + (rate * latency.as_secs_f64()) as u64;
         if conn.sending.is_some() && !conn.is_queued && conn.in_flight < most {
             conn.is_queued = true;
-            self.nodes[owner].line.turns.push_back(id);
-            self.kick(owner);
+            self.machines[from].line.turns.push_back(id);
+            self.kick(from);
         }
     }
 
-    /// The uplink sends the next piece, if it is free.
+    /// A machine's uplink sends the next piece, if it is free.
     fn kick(&mut self, n: usize) {
-        if self.nodes[n].line.out.is_some() || self.nodes[n].is_gone {
+        if self.machines[n].line.out.is_some() {
             return;
         }
-        while let Some(id) = self.nodes[n].line.turns.pop_front() {
+        while let Some(id) = self.machines[n].line.turns.pop_front() {
             let most = self.plan.piece;
-            let Some((_, left)) = self.conn(id).and_then(|conn| conn.sending) else { continue };
+            let Some(conn) = self.conn(id) else { continue };
+            let (owner, sending) = (conn.dial.owner, conn.sending);
+            let Some((_, left)) = sending.filter(|_| !self.nodes[owner].is_gone) else { continue };
             let bytes = most.min(left);
-            let line = &mut self.nodes[n].line;
+            let line = &mut self.machines[n].line;
             line.out = Some((id, bytes));
             let takes = line.takes(bytes);
             self.queue.after(takes, Event::Out(n));
@@ -255,26 +277,26 @@ impl World {
 
     /// A piece is out.
     fn out(&mut self, n: usize) {
-        let Some((id, bytes)) = self.nodes[n].line.out.take() else { return };
-        self.nodes[n].line.sent += bytes;
+        let Some((id, bytes)) = self.machines[n].line.out.take() else { return };
+        self.machines[n].line.sent += bytes;
         let at = self.queue.now + self.plan.latency;
         if let Some(conn) = self.conns.get_mut(id).and_then(|conn| conn.as_deref_mut())
             && let Some((run, left)) = conn.sending
         {
-            let requester = conn.dial.requester;
+            let Dial { requester, owner, .. } = conn.dial;
             let last = left == bytes;
             conn.sending = (!last).then(|| (run, left - bytes));
             conn.in_flight += bytes;
             conn.is_queued = false;
-            let at = self.nodes[requester].line.take(at, bytes);
+            let at = self.machines[self.nodes[requester].machine].line.take(at, bytes);
             conn.arrives = at;
             self.queue.push(at, Event::Piece(Piece { conn: id, requester, bytes, last }));
             if last {
                 conn.upload.on_sent(run);
-                let bytes = self.items.bytes(run);
-                self.nodes[n].turns.over(self.queue.now, id as u64, bytes);
+                let bytes = conn.upload.items().bytes(run);
+                self.nodes[owner].turns.over(self.queue.now, id as u64, bytes);
                 self.write(id);
-                self.wake_granted(n);
+                self.wake_granted(owner);
             } else {
                 self.enqueue(id);
             }
@@ -292,9 +314,12 @@ impl World {
     }
 
     fn ended(mut self) -> Outcome {
-        let sources = self.plan.sources;
         let mut out = std::mem::take(&mut self.outcome);
-        for (n, node) in self.nodes.iter().enumerate().skip(sources) {
+        out.files = vec![0.0; self.items.len()];
+        for (n, node) in self.nodes.iter().enumerate() {
+            if node.machine < self.plan.sources {
+                continue;
+            }
             out.twice += node.twice;
             if self.plan.leaves(n) {
                 continue;
@@ -303,13 +328,18 @@ impl World {
                 out.unfinished += 1;
                 continue;
             };
+            let since = done.since(Time::ZERO).as_secs_f64();
+            out.files[node.file] = since.max(out.files[node.file]);
+            if node.file > 0 {
+                continue;
+            }
             let slow = self.plan.is_slow(n);
             out.times.push((done.since(node.begun).as_secs_f64(), slow));
-            let since = done.since(Time::ZERO).as_secs_f64();
             out.makespan = out.makespan.max(since);
             out.fast = if slow { out.fast } else { out.fast.max(since) };
         }
-        out.first_sent = self.nodes[..sources].iter().map(|node| node.line.sent).sum();
+        let first = &self.machines[..self.plan.sources];
+        out.first_sent = first.iter().map(|machine| machine.line.sent).sum();
         out.events = self.queue.made();
         out
     }

@@ -21,12 +21,14 @@ impl World {
         match self.admits(dial.owner) {
             Err(why) => self.queue.after(self.plan.latency, Event::Refused(dial, why)),
             Ok(have) => {
-                self.count_open();
-                let conn = Conn::new(dial, self.items.clone(), have.clone());
+                self.count_open(self.nodes[dial.owner].file);
+                let owner = &self.nodes[dial.owner];
+                let conn = Conn::new(dial, self.items[owner.file].clone(), have.clone());
                 let id = self.connect(conn);
                 let owner = &mut self.nodes[dial.owner];
                 owner.members.insert(id, None);
                 owner.spread.join();
+                self.machines[owner.machine].served += 1;
                 let grows = !have.is_full();
                 self.tell_requester(id, Opened { attempt: 1, have, grows }.into());
             }
@@ -39,10 +41,10 @@ impl World {
         if node.is_gone {
             return Err(Refusal::Away);
         }
-        if node.members.len() >= SERVED_MAX {
+        if self.machines[node.machine].served >= SERVED_MAX {
             return Err(Refusal::Busy);
         }
-        node.have(self.items.count()).ok_or(Refusal::NotHere)
+        node.have(self.items[node.file].count()).ok_or(Refusal::NotHere)
     }
 
     /// A message of a requester.
@@ -133,7 +135,7 @@ impl World {
                 }
                 Some(Step::Announce(items)) => self.tell_requester(id, Next { items }.into()),
                 Some(Step::Send(items)) => {
-                    let len = self.items.bytes(items);
+                    let len = self.conn(id).map_or(0, |conn| conn.upload.items().bytes(items));
                     self.tell_requester(id, Chunk { items, len }.into());
                     if let Some(conn) = self.conn(id) {
                         conn.sending = Some((items, len));
@@ -192,7 +194,10 @@ impl World {
     pub(crate) fn requester_lost(&mut self, id: ConnId) {
         let Some(mut conn) = self.disconnect(id) else { return };
         let owner = &mut self.nodes[conn.dial.owner];
-        owner.members.remove(&id);
+        let machine = owner.machine;
+        if owner.members.remove(&id).is_some() {
+            self.machines[machine].served -= 1;
+        }
         conn.upload.leave(&mut owner.spread);
         owner.spread.leave();
         owner.turns.over(self.queue.now, id as u64, 0);

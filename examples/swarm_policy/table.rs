@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fair::{self, FileRow};
 use crate::plan::{Outcome, Plan};
 
 /// The table's head.
@@ -36,6 +37,9 @@ pub(crate) struct Row {
     pub(crate) violations: u64,
     pub(crate) unfinished: usize,
     pub(crate) events: u64,
+    /// When there are several: each.
+    #[serde(default)]
+    pub(crate) files: Vec<FileRow>,
 }
 
 impl Row {
@@ -63,6 +67,7 @@ impl Row {
             violations: outcome.violations,
             unfinished: outcome.unfinished,
             events: outcome.events,
+            files: fair::rows(plan, outcome),
         }
     }
 

@@ -2,13 +2,24 @@
 
 use std::time::Duration;
 
-use crate::plan::{Plan, Scene};
+use crate::fair::jain;
+use crate::plan::{Fetched, Plan, Scene};
 use crate::run::run;
 use crate::table::Row;
 
 fn plan(scene: Scene, nodes: usize) -> Plan {
     let latency = Duration::from_millis(1);
-    Plan { scene, nodes, sources: 1, chunks: 64, small: None, latency, piece: 32 * 1024, seed: 1 }
+    Plan {
+        scene,
+        nodes,
+        sources: 1,
+        chunks: 64,
+        small: None,
+        latency,
+        piece: 32 * 1024,
+        seed: 1,
+        others: Vec::new(),
+    }
 }
 
 fn play(plan: &Plan) -> Row {
@@ -44,4 +55,22 @@ fn one_seed_gives_one_run() {
     assert_eq!(format!("{a:?}"), format!("{b:?}"));
     let other = run(&Plan { seed: 2, ..plan }).unwrap();
     assert_ne!(format!("{a:?}"), format!("{other:?}"));
+}
+
+#[test]
+fn a_file_that_few_want_is_slowed_by_one_that_many_want_but_within_bounds() {
+    let of = |chunks, nodes, first| Fetched { chunks, nodes, first };
+    let cases = [
+        vec![of(32, 1, 12)],
+        vec![of(64, 4, 12)],
+        vec![of(64, 12, 0)],
+        vec![of(32, 1, 12), of(32, 1, 12), of(32, 20, 13)],
+    ];
+    for others in cases {
+        let row = play(&Plan { others, ..plan(Scene::Equal, 12) });
+        for file in &row.files {
+            assert!(file.took < file.fair * 3.0, "{file:?} of {:?}", row.files);
+        }
+        assert!(jain(&row.files) > 0.7, "{:?}", row.files);
+    }
 }

@@ -10,11 +10,16 @@
 //! ```
 //!
 //! Invariant: an owner has at most one connection; a banned one never gets another. The wait grows
-//! with every connection that brought no verified item, and is short again after one that did.
+//! with every connection that brought no verified item, and is short again after one that did. Where all
+//! places are taken, one is given up now and then for somebody who was not tried yet.
+
+mod exchange;
+mod words;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use self::exchange::{EXCHANGE_EVERY, EXCHANGED_TIME};
 use crate::base::backoff::Backoff;
 use crate::base::limits::VIOLATIONS_MAX;
 use crate::base::{NodeId, PeerInfo, Time};
@@ -85,6 +90,10 @@ struct Owner {
     state: State,
     backoff: Backoff,
     violations: u32,
+    /// Whether it has ever been dialled.
+    tried: bool,
+    /// Its connection is given up for another.
+    given_up: bool,
     /// Whether it has said that it has nothing of what is missing, and nothing else since.
     said_no: bool,
 }
@@ -96,6 +105,7 @@ pub struct Owners {
     salt: u64,
     /// Whether those who share it are waited for, though none is known.
     patient: bool,
+    next_exchange: Time,
     next_search: Time,
     last_search: Time,
     search_backoff: Backoff,
@@ -109,6 +119,7 @@ impl Owners {
             owners: BTreeMap::new(),
             salt,
             patient: false,
+            next_exchange: now + EXCHANGE_EVERY,
             next_search: now + SEARCH_FIRST,
             last_search: now,
             search_backoff: Backoff::new(SEARCH_FIRST, SEARCH_MAX),
@@ -153,6 +164,8 @@ impl Owners {
                 state: due(),
                 backoff: Backoff::new(RETRY_FIRST, RETRY_MAX),
                 violations: 0,
+                tried: false,
+                given_up: false,
                 said_no: false,
             });
             owner.shares |= shares;
@@ -211,6 +224,9 @@ impl Owners {
     /// A connection to `node` is being made.
     pub fn dialling(&mut self, node: NodeId) {
         self.set_state(node, State::Dialling);
+        if let Some(owner) = self.owners.get_mut(&node) {
+            (owner.tried, owner.given_up) = (true, false);
+        }
     }
 
     /// The owner has accepted the transfer. That alone does not shorten the next wait: one that
@@ -239,6 +255,9 @@ impl Owners {
         owner.said_no = matches!(how, Standing::NotHere(_));
         owner.state = match how {
             Standing::NotHere(why) => State::Gone { why },
+            _ if std::mem::take(&mut owner.given_up) => {
+                State::Waiting { due: now + EXCHANGED_TIME, why: "others were tried".into() }
+            }
             Standing::Busy(why) | Standing::Lost(why) => {
                 State::Waiting { due: now + owner.backoff.fail(random), why }
             }
@@ -300,62 +319,6 @@ impl Owners {
         let wait = if calm { SEARCH_CALM } else { self.search_backoff.fail(random) };
         (self.last_search, self.next_search) = (now, now + wait);
         true
-    }
-
-    /// The words for the person when nobody who has it may be asked any more.
-    pub fn all_banned(&self) -> Option<String> {
-        let all = !self.owners.is_empty() && self.not_banned().is_empty();
-        all.then(|| self.all_corrupt())
-    }
-
-    /// The same words, where everybody else has sent wrong bytes but not often enough for a ban.
-    pub fn all_corrupt(&self) -> String {
-        let broke = |o: &&Owner| matches!(o.state, State::Banned(Ban::Violations));
-        let names =
-            |of: Vec<&Owner>| of.iter().map(|o| o.info.shown()).collect::<Vec<_>>().join(", ");
-        match self.owners.values().partition::<Vec<_>, _>(broke) {
-            (broke, wrong) if broke.is_empty() => format!(
-                "every owner sends bytes that do not match the file's hash: {}",
-                names(wrong)
-            ),
-            (broke, wrong) if wrong.is_empty() => {
-                format!("every owner {}: {}", Ban::Violations.words(), names(broke))
-            }
-            (broke, wrong) => format!(
-                "no owner is left: {} sent wrong bytes, {} {}",
-                names(wrong),
-                names(broke),
-                Ban::Violations.words()
-            ),
-        }
-    }
-
-    /// Those who may still be asked, now or later.
-    pub fn not_banned(&self) -> Vec<NodeId> {
-        self.owners.keys().copied().filter(|id| !self.is_banned(*id)).collect()
-    }
-
-    /// Why nothing moves, and what happens next.
-    pub fn why_waiting(&self, now: Time) -> String {
-        let soonest = self.owners.values().filter_map(|o| match &o.state {
-            State::Waiting { due, why } => Some((*due, why, &o.info)),
-            _ => None,
-        });
-        if let Some((due, why, info)) = soonest.min_by_key(|(due, ..)| *due) {
-            let secs = due.since(now).as_secs_f64();
-            return format!("{}: {why}; next try in {secs:.0} s", info.shown());
-        }
-        if let Some(o) = self.owners.values().find(|o| matches!(o.state, State::Dialling)) {
-            return format!("connecting to {}", o.info.shown());
-        }
-        let secs = self.next_search.since(now).as_secs_f64();
-        let gone = self.owners.values().find_map(|o| match &o.state {
-            State::Gone { why } => Some(format!("{}: {why}", o.info.shown())),
-            State::Banned(ban) => Some(format!("{} {}", o.info.shown(), ban.words())),
-            _ => None,
-        });
-        let why = gone.unwrap_or_else(|| "nobody has it now".into());
-        format!("{why}; looking for owners again in {secs:.0} s")
     }
 
     fn set_state(&mut self, node: NodeId, state: State) {
@@ -592,6 +555,27 @@ mod tests {
         assert!(owners.due(at(10_000), 9).is_empty(), "he is not dialled");
         assert_eq!(owners.returned(at(10_001), peer(2), true), Returned::Dialled);
         assert_eq!(owners.due(at(10_001), 9), [peer(2)]);
+    }
+
+    #[test]
+    fn a_connection_makes_room_for_who_was_not_tried_yet_and_for_nobody_else() {
+        let mut owners = Owners::new(at(0), 0, vec![peer(0), peer(1)]);
+        owners.dialling(peer(0).id);
+        owners.connected_to(peer(0).id);
+        assert!(!owners.exchange_due(at(99)), "too early");
+        assert!(owners.exchange_due(at(100)));
+        assert!(!owners.exchange_due(at(199)), "one at a time");
+        owners.give_up(peer(0).id);
+        owners.ended(at(200), peer(0).id, lost(), u64::MAX);
+        assert_eq!(owners.due(at(200), 9), [peer(1)]);
+        owners.dialling(peer(1).id);
+        owners.connected_to(peer(1).id);
+        assert!(owners.due(at(10_199), 9).is_empty(), "the others come first");
+        assert_eq!(owners.due(at(10_200), 9), [peer(0)]);
+        assert!(!owners.exchange_due(at(10_200)), "it was tried");
+        owners.dialling(peer(0).id);
+        owners.ended(at(20_000), peer(0).id, lost(), u64::MAX);
+        assert_eq!(owners.due(at(20_250), 9), [peer(0)], "it was lost this time");
     }
 
     #[test]

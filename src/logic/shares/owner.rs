@@ -53,6 +53,9 @@ pub(super) struct Owner {
     pub(super) heard: Time,
     /// How long a question and its answer are under way.
     pub(super) round_trip: Duration,
+    /// Since when it is connected, and what it has sent since.
+    pub(super) since: Time,
+    pub(super) brought: u64,
     share_count: usize,
     share_bytes: u64,
     announced_bytes: u64,
@@ -74,6 +77,8 @@ impl Owner {
             speed: Speed::default(),
             heard: now,
             round_trip: Duration::ZERO,
+            since: now,
+            brought: 0,
             share_count: 0,
             share_bytes: 0,
             announced_bytes: 0,
@@ -194,6 +199,7 @@ impl Owner {
     /// Bytes of the run have arrived.
     pub(super) fn receive(&mut self, now: Time, bytes: u64) {
         self.heard = now;
+        self.brought += bytes;
         self.speed.add(now, bytes);
         self.run_left = self.run_left.saturating_sub(bytes);
         if self.run_left == 0 {

@@ -1,6 +1,7 @@
 //! The invariants, alice's downloads from bob, carol, dave and eve, and the bars of the design.
 
 mod far;
+mod least;
 mod shared;
 mod talk;
 

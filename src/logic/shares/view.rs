@@ -1,9 +1,16 @@
 //! What can be asked of a download's shares: progress, why it waits, who does what. Changes nothing.
 
+use std::time::Duration;
+
 use super::owner::Owner;
 use super::{OwnerKey, Record, Shares};
 use crate::base::{Bitmap, NodeId, Range, Time};
 use crate::logic::items::Items;
+
+/// An owner shows in so long what it brings.
+const TRIED_TIME: Duration = Duration::from_millis(200);
+/// And in so many round trips: what is on its way when a far one is given up comes for nothing.
+const TRIED_TRIPS: u32 = 40;
 
 /// What one connected owner is doing, for `transfers` and the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,6 +96,21 @@ impl Shares {
     fn owes_a_word(&self, node: &NodeId) -> bool {
         let record = self.records.get(node);
         record.is_some_and(|r| r.corrupt.iter().any(|item| !r.excused.contains(item)))
+    }
+
+    /// The owner that has brought least since it was connected, a while ago, and has nothing under way: the
+    /// one to give up for another. Only those who fetch it themselves go: who shares it may be the only source
+    /// of something, and bring it when our turn comes.
+    pub fn least(&self, now: Time) -> Option<OwnerKey> {
+        let lasted = |o: &Owner| now.since(o.since);
+        let spare = |o: &Owner| {
+            o.grows
+                && o.flying.is_empty()
+                && lasted(o) >= TRIED_TIME.max(o.round_trip * TRIED_TRIPS)
+        };
+        let pace = |o: &Owner| o.brought as f64 / lasted(o).as_secs_f64();
+        let spare = self.owners.iter().filter(|(_, o)| spare(o));
+        spare.min_by(|a, b| pace(a.1).total_cmp(&pace(b.1))).map(|(key, _)| *key)
     }
 
     /// Whether nobody who is connected has anything of what is missing, or is sending it.

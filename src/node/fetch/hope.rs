@@ -1,6 +1,7 @@
 //! Whether what is missing of a set may still come, and what those who fetch it from us are told of that.
 //!
-//! Invariant: hope comes from who shares the set, from what others have of it, and from nowhere else. Those
+//! Invariant: hope comes from who shares the set and from what others have of it; where nobody is known who
+//! shares it, from those who were not asked yet, and for a download that goes on, from who may come. Those
 //! who fetch it too are believed to have more later as long as they say so, and say so only while they
 //! have such hope themselves: so nobody waits for those who wait for him. Ends with the fetch.
 

@@ -11,6 +11,17 @@ use crate::logic::shares::{Action, OwnerKey};
 use crate::wire::List;
 use crate::wire::message::transfer::Ack;
 
+/// Wakes the reader when a panic ends its keeper.
+struct Wakes<'a>(&'a Closer);
+
+impl Drop for Wakes<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.close();
+        }
+    }
+}
+
 /// Verifies, writes, and tells who must know.
 #[derive(Clone)]
 pub(super) struct Keeper<'a> {
@@ -27,6 +38,7 @@ impl Keeper<'_> {
     /// # Errors
     /// The disk has failed.
     pub(super) fn keep(&self, items: Range, buffer: &[u8]) -> Result<(), LinkError> {
+        let _wakes = Wakes(&self.closer);
         let len = self.fetch.items.bytes(items) as usize;
         let written = match self.fetch.sink.read().as_ref() {
             None => return Ok(()),

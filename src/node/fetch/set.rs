@@ -110,9 +110,9 @@ pub(super) enum Last {
 
 /// A lane as the others see it.
 pub(super) struct Handle {
-    node: NodeId,
-    /// Taken at the end: the writer sends what is queued, then closes.
-    outbox: Option<Sender<Message>>,
+    pub(super) node: NodeId,
+    /// Taken at the end, or when the lane makes room for another: the writer sends what is queued, then closes.
+    pub(super) outbox: Option<Sender<Message>>,
     closer: Option<Closer>,
 }
 

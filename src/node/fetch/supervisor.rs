@@ -19,7 +19,8 @@ use crate::io::clock;
 use crate::logic::owners::Standing;
 use crate::logic::shares::{OwnerKey, TICK};
 use crate::node::view::TransferState;
-use crate::wire::Message;
+use crate::wire::message::transfer::Cancel;
+use crate::wire::{Message, Text};
 
 /// A file whose time or mode was changed is hashed again by its owner, at this rate at least, in
 /// bytes per second, before it is offered again.
@@ -67,6 +68,7 @@ impl Fetch {
             if let Some(end) = self.look_around(order) {
                 return end;
             }
+            self.exchange_lane();
             self.start_lanes();
             self.find_owners(order);
             let mut state = self.state.lock();
@@ -92,7 +94,8 @@ impl Fetch {
         if let Some(words) = state.corrupt_everywhere(now) {
             return Some(End::Corrupt(words));
         }
-        let patience = gone_time(self.items.total());
+        let gone = gone_time(self.items.total());
+        let patience = if state.owners.is_nobodys() { gone.max(NOBODYS_TIME) } else { gone };
         if state.gone_for(now) > patience {
             return Some(End::Gone(match state.owners.is_nobodys() {
                 true => {
@@ -129,11 +132,35 @@ impl Fetch {
         None
     }
 
+    /// How many lanes there may be.
+    fn lanes_max(&self) -> usize {
+        LANES_MAX.min(self.limit.connections())
+    }
+
+    /// Where all places are taken and somebody was not tried yet, the owner that has brought least makes room:
+    /// it hears CANCEL and forgets us; of one that does not
+    /// read the place is free when the link's patience is over.
+    fn exchange_lane(&self) {
+        let now = clock::now();
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        if state.lanes() < self.lanes_max() || !state.owners.exchange_due(now) {
+            return;
+        }
+        let Some(key) = state.shares.least(now) else { return };
+        let Some(lane) = state.lanes.get_mut(&key) else { return };
+        if let Some(outbox) = lane.outbox.take() {
+            let cancel = Cancel { reason: Text::of("others are asked instead") };
+            outbox.try_send(cancel.into()).ok();
+            state.owners.give_up(lane.node);
+        }
+    }
+
     /// A lane for every owner that is due, up to the bound.
     fn start_lanes(self: &Arc<Self>) {
         let due: Vec<(OwnerKey, PeerInfo, Receiver<Message>)> = {
             let mut state = self.state.lock();
-            let room = LANES_MAX.min(self.limit.connections()).saturating_sub(state.lanes());
+            let room = self.lanes_max().saturating_sub(state.lanes());
             let peers = state.owners.due(clock::now(), room).into_iter();
             peers.take_while(|_| self.ctx.down.enter()).map(|peer| state.open_lane(peer)).collect()
         };
@@ -173,6 +200,10 @@ impl Fetch {
         }
     }
 }
+
+/// Those who fetch a set do not answer for it while it gives way to others of their download: so long at
+/// least one who has it from them alone asks again.
+const NOBODYS_TIME: Duration = Duration::from_secs(20);
 
 /// How long an owner that says "not here" may be busy hashing a file of `size` bytes anew.
 fn gone_time(size: u64) -> Duration {
