@@ -198,7 +198,7 @@ impl Shares {
         state.begin_run(self.items.bytes(items));
         let mut verdict = Verdict::Unwanted;
         for item in items.iter() {
-            state.asked.remove(item);
+            state.begin(item);
             if self.verified.contains(item) {
                 continue;
             }

@@ -46,6 +46,9 @@ pub(super) struct Owner {
     pub(super) grows: bool,
     /// What it was asked for on this connection, ever, and has not begun to send.
     pub(super) asked: Bitmap,
+    /// What of that it was asked for again. It may come twice: the SKIP and the second WANT may reach the owner
+    /// while it is sending.
+    again: BTreeSet<u32>,
     share: Bitmap,
     pub(super) flying: BTreeMap<u32, Stage>,
     pub(super) speed: Speed,
@@ -72,6 +75,7 @@ impl Owner {
             have,
             grows,
             asked: none.clone(),
+            again: BTreeSet::new(),
             share: none,
             flying: BTreeMap::new(),
             speed: Speed::default(),
@@ -163,7 +167,16 @@ impl Owner {
             self.share_count += 1;
             self.share_bytes += len;
         }
-        self.asked.insert(item);
+        if !self.asked.insert(item) {
+            self.again.insert(item);
+        }
+    }
+
+    /// The item begins to arrive.
+    pub(super) fn begin(&mut self, item: u32) {
+        if !self.again.remove(&item) {
+            self.asked.remove(item);
+        }
     }
 
     /// The item, of `len` bytes, is in flight now; tells where it was.

@@ -256,6 +256,20 @@ mod scenarios {
     }
 
     #[test]
+    fn what_is_skipped_and_asked_for_again_may_come_twice_since_words_cross_on_the_way() {
+        let mut shares = alice(4);
+        open(&mut shares, BOB, 1);
+        shares.on_next(NOW, BOB, Range::one(0));
+        assert!(shares.withdraw(BOB, 0, &mut Edits::default()), "nobody else holds it");
+        shares.owners.get_mut(&BOB).unwrap().ask(0, MIB / 4);
+        for _ in 0..2 {
+            assert!(shares.on_next(NOW, BOB, Range::one(0)).is_empty());
+            assert_ne!(shares.on_chunk_begun(NOW, BOB, Range::one(0)), Verdict::Violation);
+        }
+        assert_eq!(shares.on_chunk_begun(NOW, BOB, Range::one(0)), Verdict::Violation, "thrice");
+    }
+
+    #[test]
     fn a_bitmap_for_another_set_is_a_violation() {
         let mut shares = alice(10);
         let actions = shares.on_opened(NOW, BOB, node(1), (Bitmap::all(11), false));
