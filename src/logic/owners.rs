@@ -576,6 +576,11 @@ mod tests {
         owners.dialling(peer(0).id);
         owners.ended(at(20_000), peer(0).id, lost(), u64::MAX);
         assert_eq!(owners.due(at(20_250), 9), [peer(0)], "it was lost this time");
+        owners.found(at(20_300), vec![peer(2), peer(3)]);
+        owners.dialling(peer(2).id);
+        assert!(!owners.exchange_due(at(20_300)), "peer 2 may take a place");
+        owners.connected_to(peer(2).id);
+        assert!(owners.exchange_due(at(20_300)));
     }
 
     #[test]

@@ -9,7 +9,7 @@ fn who_has_brought_least_for_its_time_makes_room_unless_it_has_all_or_something_
     part.remove(7);
     shares.on_opened(NOW, BOB, node(1), (Bitmap::all(8), false));
     shares.on_opened(NOW, CAROL, node(2), (part.clone(), true));
-    shares.on_opened(NOW, DAVE, node(3), (part, true));
+    shares.on_opened(NOW, DAVE, node(3), (part.clone(), true));
     let later = NOW + Duration::from_millis(200);
     assert_eq!(shares.least(NOW + Duration::from_millis(199)), None, "they have had no time");
     let asked = |shares: &Shares, key| Range::one(shares.owners[&key].share().next().unwrap());
@@ -27,4 +27,6 @@ fn who_has_brought_least_for_its_time_makes_room_unless_it_has_all_or_something_
     assert_eq!(shares.least(later), None, "he is far away");
     shares.on_lost(NOW, DAVE);
     assert_eq!(shares.least(later), None, "bob does not fetch it");
+    shares.on_opened(NOW, DAVE, node(3), (part, false));
+    assert_eq!(shares.least(later), None, "he shares what he has, if not all of it");
 }
