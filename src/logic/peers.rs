@@ -1,15 +1,18 @@
 //! The peers a node knows: the union of what its trackers list.
 //!
 //! Invariant: each tracker's list is kept apart, by its own stamps, so that trackers need not
-//! agree; a tracker that dies leaves its last list behind, which is what lookups then work with.
+//! agree; a tracker that dies leaves its last list behind, which is what lookups then work with. What a
+//! peer says of itself is only shown, and only until a tracker lists it.
 
 use std::collections::BTreeMap;
 
-use crate::base::{NodeId, PeerInfo, Time};
+use crate::base::{NodeId, NodeLabel, PeerInfo, Time};
 use crate::wire::message::tracker::{PeersDelta, Stamp};
 
 /// Most peers taken from one tracker, which lists no more; what goes beyond is not taken.
 const PEERS_MAX: usize = 10_000;
+/// Most peers whose own word for their label is kept.
+const SAID_MAX: usize = 1_000;
 
 /// One tracker's list, as far as the node has followed it.
 #[derive(Debug, Default)]
@@ -24,6 +27,8 @@ struct TrackerList {
 pub struct PeerBook {
     me: NodeId,
     lists: Vec<TrackerList>,
+    /// What peers say that they are called.
+    said: BTreeMap<NodeId, NodeLabel>,
 }
 
 /// A peer and when a tracker last confirmed it.
@@ -38,7 +43,8 @@ pub struct KnownPeer {
 impl PeerBook {
     /// An empty book of node `me`, with one list for each of `trackers` trackers.
     pub fn new(me: NodeId, trackers: usize) -> PeerBook {
-        PeerBook { me, lists: (0..trackers).map(|_| TrackerList::default()).collect() }
+        let lists = (0..trackers).map(|_| TrackerList::default()).collect();
+        PeerBook { me, lists, said: BTreeMap::new() }
     }
 
     /// How far the list of tracker number `tracker` reaches: what the next question says.
@@ -77,6 +83,20 @@ impl PeerBook {
             }
         }
         union.into_values().collect()
+    }
+
+    /// A peer says itself what it is called: a tracker may list it only with the next heartbeat.
+    pub fn introduces_itself(&mut self, id: NodeId, label: NodeLabel) {
+        if self.said.len() >= SAID_MAX && !self.said.contains_key(&id) {
+            self.said.pop_first();
+        }
+        self.said.insert(id, label);
+    }
+
+    /// What the peer is called, for a person to read.
+    pub fn label(&self, id: &NodeId) -> Option<NodeLabel> {
+        let listed = self.get(id).map(|info| info.label);
+        listed.or_else(|| self.said.get(id).cloned())
     }
 
     /// The peer with this identity.
@@ -160,5 +180,24 @@ mod tests {
         book.apply(at(1), 0, delta(1, true, vec![peer(1, [1; 4]), peer(2, [2; 4])], vec![]));
         book.apply(at(2), 0, delta(1, true, vec![peer(3, [3; 4])], vec![]));
         assert_eq!(book.all().len(), 1);
+    }
+
+    #[test]
+    fn what_a_peer_says_it_is_called_is_shown_until_a_tracker_lists_it() {
+        let id =
+            |n: u16| NodeId::from_bytes([n as u8, (n >> 8) as u8].repeat(16).try_into().unwrap());
+        let mut book = PeerBook::new(id(9_999), 1);
+        let label = |text: &str| text.parse::<NodeLabel>().unwrap();
+        assert_eq!(book.label(&id(1)), None);
+        book.introduces_itself(id(1), label("slow"));
+        assert_eq!((book.label(&id(1)), book.get(&id(1))), (Some(label("slow")), None));
+        let mut info = peer(1, [10, 0, 0, 1]);
+        info.id = id(1);
+        book.lists[0].peers.insert(info.id, info.clone());
+        assert_eq!(book.label(&id(1)), Some(info.label));
+        for n in 2..2_000 {
+            book.introduces_itself(id(n), label("many"));
+        }
+        assert_eq!(book.said.len(), SAID_MAX);
     }
 }

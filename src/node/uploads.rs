@@ -320,8 +320,7 @@ impl Uploads {
     fn named(&self, rows: Vec<(NodeId, TransferRow)>) -> Vec<TransferRow> {
         let peers = self.ctx.peers.lock();
         let name = |(peer, mut row): (NodeId, TransferRow)| {
-            let known = peers.get(&peer);
-            row.peer = known.map_or_else(|| peer.short(), |info| info.label.to_string());
+            row.peer = peers.label(&peer).map_or_else(|| peer.short(), |label| label.to_string());
             row
         };
         rows.into_iter().map(name).collect()

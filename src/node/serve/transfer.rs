@@ -126,6 +126,7 @@ impl Transfer<'_> {
     fn serving(&self, serving: Serving) {
         let Serving { label, ports } = serving;
         let (id, ip) = self.peer;
+        self.owner.ctx.peers.lock().introduces_itself(id, label.clone());
         let info = PeerInfo { id, label, ip, ports, files: 0 };
         self.owner.ctx.fetching.found(&self.set, vec![info.clone()]);
         self.joined.serves(&info);
