@@ -11,7 +11,7 @@
 //!
 //! Invariant: an owner has at most one connection; a banned one never gets another. The wait grows
 //! with every connection that brought no verified item, and is short again after one that did. Where all
-//! places are taken, one is given up now and then for somebody who was not tried yet.
+//! places are taken, one is given up now and then for somebody who was not tried yet, and waits for 10 s.
 
 mod exchange;
 mod words;

@@ -137,9 +137,9 @@ impl Fetch {
         LANES_MAX.min(self.limit.connections())
     }
 
-    /// Where all places are taken and somebody was not tried yet, the owner that has brought least makes room:
-    /// it hears CANCEL and forgets us; of one that does not
-    /// read the place is free when the link's patience is over.
+    /// Where all places are taken and somebody was not tried yet, the neighbour that has brought least makes
+    /// room: it hears CANCEL and forgets us. The place of one that does not read is free when the link's
+    /// patience is over.
     fn exchange_lane(&self) {
         let now = clock::now();
         let mut guard = self.state.lock();
