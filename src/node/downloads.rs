@@ -204,12 +204,13 @@ impl Downloads {
         Ok(())
     }
 
-    /// Holds a transfer to `rate`, of which `uploads` knows whether it is an upload.
+    /// Holds a transfer to `rate`, of which `uploads` knows whether it is an upload. A download's is
+    /// kept with its order.
     ///
     /// # Errors
     /// There is none with this number, or it is over.
     pub(super) fn limit(
-        &self,
+        self: &Arc<Self>,
         id: u64,
         rate: Option<Rate>,
         uploads: &dyn Fn() -> bool,
@@ -221,6 +222,7 @@ impl Downloads {
             }
             Some(job) => {
                 job.limit.set(rate);
+                self.write_orders(false);
                 Ok(())
             }
             None if uploads() => Ok(()),

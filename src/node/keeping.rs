@@ -83,6 +83,7 @@ impl Downloads {
             let id = self.ids.fetch_add(1, Ordering::Relaxed);
             let job = Job::again(id, order.name.clone(), order.choice());
             self.claims.begin(&job);
+            job.limit.set(order.limit);
             if order.paused {
                 job.control.say(Wish::Pause);
             }
@@ -230,7 +231,8 @@ fn order_of(job: &Job, list: Option<Root>) -> Order {
         From::All => None,
         From::One(owner) => Some(owner.clone()),
     };
-    Order { name: job.name.clone(), from, paused: job.control.wish() == Wish::Pause, list }
+    let paused = job.control.wish() == Wish::Pause;
+    Order { name: job.name.clone(), from, paused, limit: job.limit.rate(), list }
 }
 
 /// The sets in which these files are fetched when none is here.

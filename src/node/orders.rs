@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::view::From;
-use crate::base::{Name, Root};
+use crate::base::{Name, Rate, Root};
 use crate::io::disk::replace_file;
 use crate::io::failpoint::fail_point;
 
@@ -32,6 +32,9 @@ pub(super) struct Order {
     /// Whether the person wants it to stand still.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) paused: bool,
+    /// What the person holds it to, bytes a second.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "bytes_a_second")]
+    pub(super) limit: Option<Rate>,
     /// The list of what its name stands for, once that is known: a file in `.parvi/lists/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) list: Option<Root>,
@@ -41,6 +44,23 @@ impl Order {
     /// From whom.
     pub(super) fn choice(&self) -> From {
         self.from.clone().map_or(From::All, From::One)
+    }
+}
+
+/// A rate as a number.
+mod bytes_a_second {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::base::Rate;
+
+    pub(super) fn serialize<S: Serializer>(rate: &Option<Rate>, to: S) -> Result<S::Ok, S::Error> {
+        rate.map(Rate::bytes).serialize(to)
+    }
+
+    /// Never less than a person can ask for, whoever has edited the file.
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Option<Rate>, D::Error> {
+        let bytes = Option::<u64>::deserialize(from)?;
+        Ok(bytes.map(|bytes| Rate::per_second(bytes).max(Rate::MIN)))
     }
 }
 
@@ -113,6 +133,7 @@ mod tests {
             name: name.parse().unwrap(),
             from: from.map(str::to_owned),
             paused,
+            limit: paused.then_some(Rate::MIN),
             list: paused.then(|| Root::of(b"a list")),
         };
         let orders = vec![order("a/film", None, false), order("new\nline", Some("alice"), true)];
@@ -121,6 +142,21 @@ mod tests {
         assert_eq!(orders[1].choice(), From::One("alice".into()));
         save(&path, Vec::new()).unwrap();
         assert_eq!(loaded(), all(&[]));
+    }
+
+    #[test]
+    fn a_limit_is_kept_as_far_as_it_is_one() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("downloads.toml");
+        let limit = || load(&path).unwrap().orders[0].limit;
+        let (name, huge) = ("film".parse().unwrap(), Some(Rate::per_second(u64::MAX)));
+        let order = Order { name, from: None, paused: false, limit: huge, list: None };
+        save(&path, vec![order]).unwrap();
+        assert_eq!(limit(), huge, "the largest");
+        for (written, read) in [("", None), ("limit = 0", Some(Rate::MIN))] {
+            std::fs::write(&path, format!("[[download]]\nname = \"film\"\n{written}")).unwrap();
+            assert_eq!(limit(), read, "{written:?}");
+        }
     }
 
     #[test]

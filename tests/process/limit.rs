@@ -60,6 +60,29 @@ fn a_download_is_held_to_its_limit_over_all_its_owners_until_that_is_lifted() {
 }
 
 #[test]
+fn a_download_keeps_its_limit_over_a_kill_and_a_restart_until_it_is_lifted() {
+    let swarm = Swarm::new();
+    let (tracker, _owners, bob, row) = begun(&swarm, &["alice"]);
+    let id = row["id"].to_string();
+    assert_eq!(bob.json(&["limit", &id, TINY])["limit"], 1_024);
+    bob.kill();
+    let bob = swarm.node("bob", &tracker);
+    let moves = |t: &Value| t["name"] == "film" && t["state"] == "moving";
+    let row = bob.transfer("it goes on", moves);
+    assert_eq!(row["limit"], 1_024, "{row}");
+    the_other_arrives_first(&swarm, &bob);
+    let id = row["id"].to_string();
+    assert_eq!(bob.ctl(&["pause", &id]).code, 0);
+    assert_eq!(bob.json(&["limit", &id, "off"])["limit"], Value::Null);
+    bob.kill();
+    let bob = swarm.node("bob", &tracker);
+    let row = bob.transfer("it is still paused", |t| t["state"] == "paused");
+    assert_eq!(row["limit"], Value::Null, "{row}: what was lifted has come back");
+    assert_eq!(bob.ctl(&["resume", &row["id"].to_string()]).code, 0);
+    arrives(&swarm, &bob);
+}
+
+#[test]
 fn an_upload_is_held_to_its_limit_also_when_the_requester_comes_again() {
     let swarm = Swarm::new();
     let (_tracker, owners, bob, down) = begun(&swarm, &["alice"]);
