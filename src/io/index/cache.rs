@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! 8 "parvicat" | u32 version
-//! per folder   u16 length, key: its kind or its path
+//! per folder   u16 length, key: its kind, or its path and the name it is shared as
 //! per file     u16 length, name | u64 size | i64 u32 mtime | i64 u32 ctime | u64 inode
 //!              u8 executable | 32 root | u32 values | 32 each, none where there is one chunk
 //!              u16 0 behind the last file of a folder, another behind the last folder
@@ -118,15 +118,16 @@ pub(super) fn decode(bytes: &[u8], state: &mut State) -> Option<usize> {
     input.0.is_empty().then_some(files)
 }
 
-/// What a folder is called in the cache: ours by their kind, so that a data directory can be moved.
+/// What a folder is called in the cache: ours by their kind, so that a data directory can be moved;
+/// others with their name too, since one path may be shared under several.
 fn folder_key(id: FolderId, place: &Place) -> Vec<u8> {
     match id.kind {
         Kind::Shared => b"shared".to_vec(),
         Kind::Downloaded => b"downloaded".to_vec(),
         Kind::Replicated => b"replicated".to_vec(),
         Kind::Share => {
-            let only = place.only.as_ref().map_or("", |name| name.as_str());
-            [b"/", place.path.as_os_str().as_encoded_bytes(), b"\0", only.as_bytes()].concat()
+            let name = place.prefix.as_ref().or(place.only.as_ref()).map_or("", Name::as_str);
+            [b"/", place.path.as_os_str().as_encoded_bytes(), b"\0", name.as_bytes()].concat()
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What a person shares by path and what she withholds: `.parvi/shares.toml`.
 //!
 //! Invariant: a change counts only once it is on the disk, so a file that was withheld is never
-//! shared again by a crash. A file that cannot be read stops the start, for the same reason.
+//! shared again by a crash. A file that cannot be read stops the start, for the same reason; and so does
+//! one that has a person's file under another name than its own, which would share its neighbour.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::state::Place;
 use crate::base::Name;
+use crate::base::name::printable;
 use crate::io::disk::replace_file;
 
 const HEAD: &str = "# Written by `share` and `unshare`. Edit it only while parvi does not run.\n\n";
@@ -57,11 +59,28 @@ impl Shares {
     pub(super) fn load(path: &Path) -> io::Result<Shares> {
         match std::fs::read_to_string(path) {
             Ok(text) => {
-                toml::from_str(&text).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+                let shares: Shares = toml::from_str(&text).map_err(invalid)?;
+                match shares.misnamed() {
+                    None => Ok(shares),
+                    Some(words) => Err(invalid(words)),
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Shares::default()),
             Err(error) => Err(error),
         }
+    }
+
+    /// What is wrong when a file is to be called otherwise than it is.
+    fn misnamed(&self) -> Option<String> {
+        let own =
+            |name: &Name, path: &Path| path.file_name().is_some_and(|own| own == name.as_str());
+        self.share.iter().find_map(|(name, target)| match target {
+            Target::File(path) if !own(name, path) => Some(format!(
+                "{} can be shared under its own name only, not as {name}",
+                printable(&path.to_string_lossy())
+            )),
+            _ => None,
+        })
     }
 
     /// Puts this in the place of the file, in one step and durably.
@@ -72,6 +91,10 @@ impl Shares {
         let text = toml::to_string(self).map_err(io::Error::other)?;
         replace_file(path, format!("{HEAD}{text}").as_bytes())
     }
+}
+
+fn invalid(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
 #[cfg(test)]
@@ -87,8 +110,11 @@ mod tests {
         for name in ["a", "b/c", "new\nline", "quote\"", "dot.ted", "\u{1b}[2J"] {
             let name = Name::parse(name).unwrap();
             shares.withheld.insert(name.clone());
-            shares.share.insert(name.clone(), Target::Folder(PathBuf::from("/somewhere/else")));
-            shares.share.insert(name, Target::File(PathBuf::from("/else")));
+            shares.share.insert(name, Target::Folder(PathBuf::from("/somewhere/else")));
+        }
+        for name in ["x", "odd\nline"] {
+            let path = Path::new("/else").join(name);
+            shares.share.insert(Name::parse(name).unwrap(), Target::File(path));
         }
         shares.save(&path).unwrap();
         assert_eq!(Shares::load(&path).unwrap(), shares);
@@ -103,6 +129,8 @@ mod tests {
             "share = 5",
             "[share]\na = \"/b\"",
             "other = 1",
+            "[share.a]\nfile = \"/else/b\"",
+            "[share.\"a/b\"]\nfile = \"/else/b\"",
             "\u{0}",
             "withheld = [",
         ] {

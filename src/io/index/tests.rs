@@ -408,6 +408,32 @@ fn paths_anywhere_are_shared_until_they_are_unshared_restarts_included() {
 }
 
 #[test]
+fn one_path_under_two_names_and_a_folder_in_another_are_known_again() {
+    let mut world = World::new();
+    write(&world.outside("photos/old/a"), "an old one");
+    write(&world.outside("photos/b"), "a new one");
+    for path in ["photos", "photos/old"] {
+        world.index().share(&world.outside(path)).unwrap();
+    }
+    world.stop();
+    // By hand, while it does not run: `share` itself has one name for a path only.
+    let path = world.path(".parvi/shares.toml");
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    text.push_str(&format!("\n[share.again]\nfolder = {:?}\n", world.outside("photos")));
+    std::fs::write(&path, text).unwrap();
+    world.restart();
+    let all = ["again/b", "again/old/a", "old/a", "photos/b", "photos/old/a"];
+    assert_eq!(world.names(), all);
+    world.restart();
+    assert_eq!((world.index().status().hashed, world.names()), (0, all.map(String::from).into()));
+    world.index().unshare(&name("photos")).unwrap();
+    assert_eq!(world.names(), all[..3]);
+    world.restart();
+    assert_eq!((world.index().status().hashed, world.names().len()), (0, 3));
+    assert_eq!(world.served("an old one").unwrap(), "an old one");
+}
+
+#[test]
 fn a_file_in_a_folder_is_withheld_until_it_is_shared_again() {
     let mut world = World::new();
     for file in ["a/one", "a/two", "b"] {
