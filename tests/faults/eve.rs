@@ -55,6 +55,16 @@ impl Goods {
         }
     }
 
+    /// The same goods, for another owner.
+    pub fn again(&self) -> Goods {
+        Goods {
+            entry: self.entry.clone(),
+            manifest: self.manifest.clone(),
+            right: self.right.try_clone().unwrap(),
+            wrong: self.wrong.try_clone().unwrap(),
+        }
+    }
+
     pub fn chunks(&self) -> u32 {
         chunk_count(self.entry.size)
     }

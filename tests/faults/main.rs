@@ -17,6 +17,7 @@ mod early;
 mod edited;
 mod endless;
 mod eve;
+mod exchange;
 mod idle;
 mod keys;
 mod knock;
