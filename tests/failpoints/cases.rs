@@ -8,7 +8,7 @@
 pub enum Who {
     /// alice, who has the files.
     Owner,
-    /// bob, who downloads them.
+    /// bob, who downloads them, and may serve them meanwhile.
     Requester,
 }
 
@@ -37,6 +37,9 @@ pub enum Scenario {
     CutBack,
     /// The film; alice was killed in the middle, so that her log is read again.
     Reopen,
+    /// A folder of more files from an alice with a slow line. carol fetches it at the same time, some of it
+    /// from bob, who is still fetching it.
+    Between,
 }
 
 /// What ends a download after its step has failed once.
@@ -103,7 +106,8 @@ const fn bob(scenario: Scenario, point: &'static str) -> Case {
 }
 
 use Scenario::{
-    Checkpoint, Clear, CutBack, Empty, Film, Knock, Notes, NotesAgain, Reopen, Resume, Twin,
+    Between, Checkpoint, Clear, CutBack, Empty, Film, Knock, Notes, NotesAgain, Reopen, Resume,
+    Twin,
 };
 
 /// Makes two tests of each case, and the list of them.
@@ -190,6 +194,19 @@ cases! {
     serve_ack: alice(Film, "serve.ack").nth(2);
     serve_acked: alice(Film, "serve.acked").nth(2);
     empty_write: bob(Empty, "small.write").full();
+    // The requester serves what it is fetching.
+    between_open: bob(Between, "lent.open").nth(2);
+    between_begun: bob(Between, "serve.begun");
+    between_next: bob(Between, "serve.next");
+    between_header: bob(Between, "serve.header");
+    between_source: bob(Between, "link.source");
+    between_sending: bob(Between, "link.sending");
+    between_sent: bob(Between, "serve.sent");
+    between_ack: bob(Between, "serve.ack");
+    between_sync: bob(Between, "batch.sync").full();
+    between_rename: bob(Between, "batch.rename").nth(2).full();
+    between_named: bob(Between, "batch.named").nth(2).told();
+    between_arrived: bob(Between, "index.arrived");
     // A final name.
     publish_dress: bob(Film, "publish.dress").full();
     publish_sync: bob(Film, "publish.sync").told().anew();

@@ -1,5 +1,5 @@
 //! Every step between two disks, once crashed and once failed: a tracker, alice who has the files
-//! and bob who downloads them, as processes on loopback.
+//! and bob who downloads them, and in some of them carol who does so, too, as processes on loopback.
 //!
 //! After both nobody types a command, but for the exceptions that `cases.rs` lists: the download
 //! ends with the right bytes, nothing wrong has a final name meanwhile, and what alice's log began

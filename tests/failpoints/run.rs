@@ -11,6 +11,11 @@ use crate::life::Life;
 const KIB: usize = 1 << 10;
 /// Five chunks.
 const FILM: usize = 5 * 256 * KIB - 7;
+/// So many files that they come in many runs; at `SLOW` they take some seconds.
+const FILES: u8 = 160;
+const FILE: usize = 12 * KIB;
+const SLOW: &str = "512KiB";
+const STEPPED: &str = "256KiB";
 /// How long a requester may be away before alice calls.
 const ACK_TIMEOUT: &str = "1";
 
@@ -30,9 +35,12 @@ struct Trial<'a> {
     swarm: &'a Swarm,
     alice: Life,
     bob: Life,
-    /// What is downloaded.
+    /// Who fetches it, too, in the scenario that has her.
+    carol: Option<Life>,
+    /// What is downloaded, and how many files that are.
     name: &'static str,
-    /// Where it arrives, and what it must be.
+    count: usize,
+    /// Where they arrive, and what they must be.
     files: Vec<(PathBuf, Vec<u8>)>,
     /// Orders that the person may still give after the first.
     orders_left: usize,
@@ -44,13 +52,17 @@ fn run(case: &Case, what: &str, then: Then) {
     let tracker = swarm.tracker();
     let plan = format!("{}@{}={what}", case.point, case.nth);
     let (alices, bobs) = plans(case, plan);
-    let clear: &[&str] =
-        if case.scenario == Scenario::Clear { &["--bulk", "clear", "--up", "1MiB"] } else { &[] };
-    let patient = [&["--ack-timeout", ACK_TIMEOUT], clear].concat();
-    let alice = Life::start(&swarm, "alice", &tracker, &patient, &alices);
-    let bob = Life::start(&swarm, "bob", &tracker, clear, &bobs);
+    let (of_alice, of_bob) = settings(case.scenario);
+    let alice = Life::start(&swarm, "alice", &tracker, of_alice, &alices);
+    let bob = Life::start(&swarm, "bob", &tracker, of_bob, &bobs);
+    let has_carol = case.scenario == Scenario::Between;
+    let carol = has_carol.then(|| Life::start(&swarm, "carol", &tracker, &[], &[]));
+    let requesters = ["bob"].into_iter().chain(has_carol.then_some("carol"));
+    let count = files.len();
+    let files = requesters.flat_map(|who| arrivals(&swarm, who, &files)).collect();
     let orders_left = usize::from(then == Then::AskedAgain);
-    let mut trial = Trial { case, swarm: &swarm, alice, bob, name, files, orders_left };
+    let mut trial =
+        Trial { case, swarm: &swarm, alice, bob, carol, name, count, files, orders_left };
     trial.order();
     trial.ends();
     let victim = if case.who == Who::Owner { &trial.alice } else { &trial.bob };
@@ -64,16 +76,43 @@ fn run(case: &Case, what: &str, then: Then) {
     trial.log_is_ended();
 }
 
+/// How alice and bob are started.
+const fn settings(scenario: Scenario) -> (&'static [&'static str], &'static [&'static str]) {
+    match scenario {
+        Scenario::Clear => (
+            &["--ack-timeout", ACK_TIMEOUT, "--bulk", "clear", "--up", "1MiB"],
+            &["--bulk", "clear"],
+        ),
+        // A run of bob's leaves in several steps.
+        Scenario::Between => (&["--ack-timeout", ACK_TIMEOUT, "--up", SLOW], &["--up", STEPPED]),
+        _ => (&["--ack-timeout", ACK_TIMEOUT], &[]),
+    }
+}
+
+/// What there is to download, below one name.
+type Files = Vec<(String, Vec<u8>)>;
+
+/// Where the files arrive, and what they must be.
+fn arrivals(swarm: &Swarm, who: &str, files: &Files) -> Vec<(PathBuf, Vec<u8>)> {
+    let arrive = |(path, bytes): &(String, Vec<u8>)| (swarm.downloaded(who, path), bytes.clone());
+    files.iter().map(arrive).collect()
+}
+
 /// Puts alice's files there; returns what bob is to ask for, and what he gets.
-fn lay_out(swarm: &Swarm, scenario: Scenario) -> (&'static str, Vec<(PathBuf, Vec<u8>)>) {
+fn lay_out(swarm: &Swarm, scenario: Scenario) -> (&'static str, Files) {
     let (name, files) = match scenario {
         Scenario::Notes | Scenario::NotesAgain => {
             let note = |n: u8| noise(n, 2 * KIB + usize::from(n));
             let at = ["notes/a", "notes/b", "notes/deep/c", "notes/deep/d", "notes/deep/twin"];
-            ("notes", at.into_iter().zip([1, 2, 3, 4, 1].map(note)).collect::<Vec<_>>())
+            let at = at.map(str::to_owned).into_iter();
+            ("notes", at.zip([1, 2, 3, 4, 1].map(note)).collect())
         }
-        Scenario::Empty => ("nothing", vec![("nothing", Vec::new())]),
-        _ => ("film", vec![("film", noise(9, FILM))]),
+        Scenario::Between => {
+            let file = |n| (format!("notes/{n}"), noise(n, FILE + usize::from(n)));
+            ("notes", (0..FILES).map(file).collect())
+        }
+        Scenario::Empty => ("nothing", vec![("nothing".to_owned(), Vec::new())]),
+        _ => ("film", vec![("film".to_owned(), noise(9, FILM))]),
     };
     if scenario == Scenario::Twin {
         swarm.put("bob", "twin", &files[0].1);
@@ -81,8 +120,7 @@ fn lay_out(swarm: &Swarm, scenario: Scenario) -> (&'static str, Vec<(PathBuf, Ve
     for (path, bytes) in &files {
         write(&swarm.shared("alice", path), bytes);
     }
-    let arrive = |(path, bytes)| (swarm.downloaded("bob", path), bytes);
-    (name, files.into_iter().map(arrive).collect())
+    (name, files)
 }
 
 /// What the processes of alice and of bob are to do, one after the other.
@@ -90,9 +128,12 @@ fn plans(case: &Case, plan: String) -> (Vec<String>, Vec<String>) {
     let first = |before: &str| vec![before.to_owned()];
     let with = |before: &str, plan: String| vec![format!("{before},{plan}")];
     let (mut alices, mut bobs) = match case.scenario {
-        Scenario::Film | Scenario::Clear | Scenario::Notes | Scenario::Empty | Scenario::Twin => {
-            (Vec::new(), Vec::new())
-        }
+        Scenario::Film
+        | Scenario::Clear
+        | Scenario::Notes
+        | Scenario::Empty
+        | Scenario::Twin
+        | Scenario::Between => (Vec::new(), Vec::new()),
         Scenario::Resume => (Vec::new(), first("part.written@3=crash")),
         Scenario::NotesAgain => (Vec::new(), first("batch.rename@1=crash")),
         Scenario::Knock => (Vec::new(), first("fetch.done@1=crash")),
@@ -112,10 +153,8 @@ impl Trial<'_> {
     fn order(&mut self) {
         until("alice's files are found", || {
             self.tend();
-            let found = self.bob.daemon().ctl(&["--json", "lookup", self.name]);
-            let found = (found.code == 0).then(|| found.json())?;
-            let found = found.as_array().map_or(1, Vec::len);
-            (found == self.files.len()).then_some(())
+            let mut all = [Some(&self.bob), self.carol.as_ref()].into_iter().flatten();
+            all.all(|one| self.is_found_by(one)).then_some(())
         });
         if self.case.scenario == Scenario::Twin {
             until("bob knows his twin", || {
@@ -130,6 +169,14 @@ impl Trial<'_> {
                 (self.bob.crashes > 0).then_some(())
             });
         }
+        if let Some(carol) = &self.carol {
+            assert_eq!(carol.daemon().ctl(&["download", self.name]).code, 0);
+        }
+    }
+
+    fn is_found_by(&self, requester: &Life) -> bool {
+        let found = requester.daemon().ctl(&["--json", "lookup", self.name]);
+        found.code == 0 && found.json().as_array().map_or(1, Vec::len) == self.count
     }
 
     /// Who has crashed is started again. Nothing wrong has a final name, at any moment.
@@ -157,9 +204,10 @@ impl Trial<'_> {
             let rows = self.bob.transfers();
             self.ask_again(&rows);
             let here = self.files.iter().all(|(path, _)| path.exists());
-            let over = rows.as_array()?.last().is_none_or(|row| row["state"] == "done");
-            let up = self.alice.transfers();
-            last = Value::Array(vec![rows, up.clone()]);
+            let (up, of_carol) = (self.alice.transfers(), self.carol.as_ref().map(Life::transfers));
+            let over =
+                is_over(&rows)? && of_carol.as_ref().is_none_or(|rows| is_over(rows) == Some(true));
+            last = Value::Array([rows, up.clone()].into_iter().chain(of_carol).collect());
             (here && over && up.as_array()?.is_empty() && self.orders_left == 0).then_some(())
         });
     }
@@ -167,11 +215,12 @@ impl Trial<'_> {
     /// A download that has failed, or was never taken, is ordered again, where the table says so.
     fn ask_again(&mut self, rows: &Value) {
         let Some(rows) = rows.as_array() else { return };
-        let failed = rows.last().filter(|row| row["state"] == "failed");
+        let own = rows.iter().rfind(|row| row["dir"] == "down");
+        let failed = own.filter(|row| row["state"] == "failed");
         if let Some(row) = failed {
             let words = row["reason"].as_str().unwrap();
             assert!(!words.is_empty() && self.orders_left > 0, "it does not end by itself: {row}");
-        } else if !rows.is_empty() || self.orders_left == 0 {
+        } else if own.is_some() || self.orders_left == 0 {
             return;
         }
         if self.bob.daemon().ctl(&["download", self.name]).code == 0 {
@@ -200,4 +249,10 @@ impl Trial<'_> {
         }
         assert!(open.is_empty(), "begun and never ended: {open:?}\n{}", dump.out);
     }
+}
+
+/// Whether these transfers say that the last download has arrived.
+fn is_over(rows: &Value) -> Option<bool> {
+    let last = rows.as_array()?.iter().rfind(|row| row["dir"] == "down");
+    Some(last.is_none_or(|row| row["state"] == "done"))
 }

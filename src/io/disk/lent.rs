@@ -21,6 +21,7 @@ use super::batch::Ready;
 use super::beneath::{Beneath, is_no_file};
 use super::fingerprint::Fingerprint;
 use crate::base::{Name, Root};
+use crate::io::failpoint::fail_point;
 
 /// What is kept of a batch, under which name in its folder.
 #[derive(Debug, Default)]
@@ -93,6 +94,7 @@ impl LentBatch {
     /// What says nothing of the file, as of a disk or for want of descriptors: it may be there later.
     pub fn open(&self, root: &Root, size: u64) -> io::Result<Option<LentFile>> {
         let Some((part, print)) = self.kept.get(root, size) else { return Ok(None) };
+        fail_point!("lent.open")?;
         let right = |file| {
             let lent = LentFile { file, print };
             lent.unchanged().then_some(lent)

@@ -54,6 +54,7 @@ pub const POINTS: &[Point] = &[
     point("serve.next", "before NEXT is sent"),
     point("fetch.next", "NEXT is heard"),
     point("serve.open_file", "before the shared file is opened"),
+    point("lent.open", "before a small file is opened that is still being fetched here"),
     point("serve.header", "before the header of a CHUNK is sent"),
     point("link.source", "before bytes of the shared file are read"),
     point("link.sending", "within the bytes, at the owner"),
