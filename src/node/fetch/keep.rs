@@ -107,3 +107,71 @@ impl Keeper<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use crossbeam_channel::bounded;
+
+    use super::*;
+    use crate::io::link::{self, Bulk, Link, LinkConfig, Phase, StaticKey};
+    use crate::io::listen::{Listener, accept_each};
+    use crate::io::threads::{Group, StopToken};
+    use crate::node::fetch::hand::{Hand, Spare};
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    /// A link, and its other end, which says nothing.
+    fn linked() -> (Link, Link) {
+        let config = || LinkConfig::new(StaticKey::generate().unwrap(), None, Bulk::Private);
+        let here = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let listener = Listener::bind((here, 0).into()).unwrap();
+        let (addr, theirs) = (listener.local_addr(), config());
+        let (group, stop) = (Group::new("test"), StopToken::new());
+        let (found, pipes) = bounded(1);
+        let take = move |pipe| found.send(pipe).map_err(io::Error::other);
+        accept_each(listener, "test", theirs.timeouts.poll, &group, &stop, take).unwrap();
+        let links = std::thread::scope(|scope| {
+            let accept = || link::accept_over(Arc::new(pipes.recv().unwrap()), &theirs).unwrap();
+            let theirs = scope.spawn(accept);
+            (link::dial(addr, here, &config(), None).unwrap(), theirs.join().unwrap())
+        });
+        stop.stop();
+        assert_eq!(group.join_all(LONG), Vec::<String>::new());
+        links
+    }
+
+    #[test]
+    fn a_panic_of_the_keepers_own_thread_wakes_the_reader() {
+        let (mut ours, _theirs) = linked();
+        let (closer, spare, mut heard) = (ours.closer(), Spare::default(), None);
+        let keep = move |_: Range, _: &[u8]| -> Result<(), LinkError> {
+            let _wakes = Wakes(&closer);
+            panic!("on purpose");
+        };
+        let lane = || {
+            std::thread::scope(|scope| {
+                let mut hand = Hand::new(scope, "keeper".into(), (&spare, 4), keep);
+                let buffer = hand.buffer(4).unwrap();
+                hand.keep(Range::one(0), buffer, true).unwrap();
+                heard = Some(ours.recv(LONG));
+            });
+        };
+        assert!(catch_unwind(AssertUnwindSafe(lane)).is_err(), "nothing has panicked");
+        let end = heard.unwrap().expect_err("nobody has said anything");
+        assert!(!matches!(end, LinkError::Timeout(Phase::Header)), "the reader has slept on");
+    }
+
+    #[test]
+    fn who_keeps_well_leaves_the_link_open() {
+        let (mut ours, mut theirs) = linked();
+        drop(Wakes(&ours.closer()));
+        ours.send(Ack { items: List::default() }).unwrap();
+        assert!(theirs.recv(LONG).is_ok());
+    }
+}
