@@ -37,6 +37,35 @@ fn nodes_find_and_fetch_from_each_other_while_the_tracker_is_dead_and_return_to_
 }
 
 #[test]
+fn a_requester_is_called_what_it_says_where_no_tracker_lists_it() {
+    let swarm = Swarm::new();
+    let film = noise(1, 8 * MIB);
+    swarm.put("carol", "film", &film);
+    let (of_alice, of_bob) = ("of alice", "of bob");
+    let [one, other] = [of_alice, of_bob].map(|name| at_port(&swarm, name, "127.0.0.1:0"));
+    let both = format!("{},{}", one.addr(), other.addr());
+    let carol = swarm.lone_node("carol", &["--tracker", &both, "--up", "2MiB"]);
+    let (alice, bob) = (swarm.node("alice", &one), swarm.node("bob", &other));
+    for node in [&alice, &bob] {
+        node.finds("film", 1);
+    }
+    // They hear of each other from carol, and each sends the other what it has of the film.
+    for node in [&alice, &bob] {
+        assert_eq!(node.ctl(&["download", "film"]).code, 0);
+    }
+    for (node, requester) in [(&alice, "bob"), (&bob, "alice")] {
+        let what = format!("an upload to {requester}");
+        node.transfer(&what, |t| t["dir"] == "up" && t["peer"] == requester);
+        assert_eq!(column(&node.json(&["peers"]), "node"), ["carol"], "a tracker has told");
+    }
+    for (node, name) in [(&alice, "alice"), (&bob, "bob")] {
+        node.transfer("the film has arrived", |t| t["dir"] == "down" && t["state"] == "done");
+        assert!(read(&swarm.downloaded(name, "film")) == film);
+    }
+    carol.exit();
+}
+
+#[test]
 fn a_node_serves_before_its_tracker_is_there_and_registers_when_it_comes() {
     let swarm = Swarm::new();
     let tracker = at_port(&swarm, "tracker", &format!("{}:0", own_address()));
