@@ -65,8 +65,9 @@ impl World {
     /// Begins, or goes on with, an order: what is here already, and who has the rest.
     pub fn start_job(&mut self, node: usize, order: usize) {
         let process = self.nodes[node].process.as_mut().expect("it runs");
+        let next = process.next_run();
         let Some(job) = process.jobs.get_mut(&order) else { return };
-        job.run += 1;
+        job.run = next;
         job.fetch = None;
         let (run, paused) = (job.run, job.paused);
         if paused {
@@ -238,9 +239,10 @@ impl World {
         let cancel = why.map(|why| Cancel { reason: Text::of(why) }.into());
         self.last_word(node, order, cancel);
         let process = self.nodes[node].process.as_mut().expect("it runs");
+        let next = process.next_run();
         if let Some(job) = process.jobs.get_mut(&order) {
             job.fetch = None;
-            job.run += 1;
+            job.run = next;
         }
     }
 

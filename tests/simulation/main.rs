@@ -6,6 +6,7 @@
 //! ```text
 //! SIM_RUNS=100000 cargo nextest run --release --test simulation seeds    more seeds
 //! SIM_SEED=4711   cargo nextest run --test simulation seeds              one of them, with its story
+//! SIM_LONGER=15 SIM_ONLY=Disk,Reset  beside these: longer lines, and faults of these kinds only (`plan::Kind`)
 //! ```
 //!
 //! What is simulated here and not the production's: threads, sockets and files, that is the
@@ -54,8 +55,18 @@ fn from_env(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}")))
 }
 
+/// The plan of a seed, with the faults and the lines that the environment asks for.
+fn plan(seed: u64) -> Plan {
+    let only = std::env::var("SIM_ONLY").ok().map(|names| {
+        let kind = |name| Kind::named(name).unwrap_or_else(|| panic!("SIM_ONLY: no fault {name}"));
+        names.split(',').map(kind).collect::<Vec<_>>()
+    });
+    let longer = from_env("SIM_LONGER").unwrap_or(1);
+    Plan::of_kinds(seed, only.as_deref()).with_lines(longer, 1)
+}
+
 fn play(seed: u64) -> Outcome {
-    run(seed, Plan::of(seed), Sabotage::Nothing)
+    run(seed, plan(seed), Sabotage::Nothing)
 }
 
 fn tell(seed: u64, outcome: &Outcome) {
@@ -96,6 +107,21 @@ fn seeds_end_well() {
     println!("{runs} seeds from {first}, {} events", events.into_inner());
 }
 
+/// There a try is over, and the next one has begun, while words of the first are still under way. Beyond
+/// 1.6 s one way nobody connects any more: the handshake has its deadline.
+#[test]
+fn seeds_end_well_on_long_lines() {
+    let of_disks = (0..60).chain([2_104]).map(|seed| (seed, 15, Some(&[Kind::Disk][..])));
+    for (seed, longer, only) in of_disks.chain((0..60).map(|seed| (seed, 20, None))) {
+        let plan = Plan::of_kinds(seed, only).with_lines(longer, 1);
+        let outcome = run(seed, plan, Sabotage::Nothing);
+        if outcome.failure.is_some() {
+            println!("SIM_LONGER={longer}, SIM_ONLY={only:?}");
+        }
+        tell(seed, &outcome);
+    }
+}
+
 #[test]
 fn a_seed_replays_exactly() {
     for seed in 0..20 {
@@ -113,8 +139,7 @@ fn found(sabotage: Sabotage, kinds: Option<&[Kind]>) -> String {
 /// The same where all lines are so many times slower.
 fn found_on(sabotage: Sabotage, kinds: Option<&[Kind]>, slower: u64) -> String {
     let found = (0..SEEDS_TO_FIND).find_map(|seed| {
-        let mut plan = Plan::of_kinds(seed, kinds);
-        plan.up.iter_mut().for_each(|rate| *rate /= slower);
+        let plan = Plan::of_kinds(seed, kinds).with_lines(1, slower);
         let failure = run(seed, plan, sabotage).failure?;
         Some((seed, failure))
     });

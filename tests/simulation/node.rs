@@ -65,6 +65,7 @@ pub struct Process {
     /// The last one on which each upload was opened, and its attempt.
     pub newest: BTreeMap<(usize, SetKey), (Connection, u32)>,
     pub jobs: BTreeMap<usize, Job>,
+    runs: u64,
     pub away: BTreeSet<NodeId>,
     /// Sets that were done in this life.
     pub done: BTreeSet<SetKey>,
@@ -113,6 +114,7 @@ impl Node {
             connections: 0,
             newest: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            runs: 0,
             away: BTreeSet::new(),
             done: BTreeSet::new(),
             line_free: now,
@@ -128,5 +130,12 @@ impl Process {
     pub fn number(&mut self) -> Connection {
         self.connections += 1;
         Connection(self.connections)
+    }
+
+    /// A number for a try at an order, never used again: a dial of a try that is over may still be on its
+    /// way when the person has ordered the same anew.
+    pub fn next_run(&mut self) -> u64 {
+        self.runs += 1;
+        self.runs
     }
 }

@@ -121,6 +121,14 @@ impl Plan {
         Plan::of_kinds(seed, None)
     }
 
+    /// The same where every line is so many times as long, and so many times slower.
+    #[must_use]
+    pub fn with_lines(mut self, longer: u64, slower: u64) -> Plan {
+        self.latency.iter_mut().flatten().for_each(|wait| *wait *= longer as u32);
+        self.up.iter_mut().for_each(|rate| *rate /= slower);
+        self
+    }
+
     /// The plan of `seed` with these kinds of faults only.
     pub fn of_kinds(seed: u64, only: Option<&[Kind]>) -> Plan {
         let mut dice = Dice::new(seed);
@@ -197,6 +205,13 @@ pub enum Kind {
     TrackerKill,
     Disk,
     PausedByPerson,
+}
+
+impl Kind {
+    /// The kind that is called so here.
+    pub fn named(name: &str) -> Option<Kind> {
+        KINDS.into_iter().find(|kind| format!("{kind:?}") == name)
+    }
 }
 
 /// All kinds; those that cost most come more often.
