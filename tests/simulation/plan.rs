@@ -116,11 +116,6 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of `seed`.
-    pub fn of(seed: u64) -> Plan {
-        Plan::of_kinds(seed, None)
-    }
-
     /// The same where every line is so many times as long, and so many times slower.
     #[must_use]
     pub fn with_lines(mut self, longer: u64, slower: u64) -> Plan {
@@ -129,7 +124,7 @@ impl Plan {
         self
     }
 
-    /// The plan of `seed` with these kinds of faults only.
+    /// The plan of `seed`; with `only`, faults of these kinds alone.
     pub fn of_kinds(seed: u64, only: Option<&[Kind]>) -> Plan {
         let mut dice = Dice::new(seed);
         let nodes = dice.within(2, 6) as usize;
