@@ -105,9 +105,11 @@ fn expect(session: &mut PtySession, expected: &str) {
 fn at_shell(place: &Place, line: &str, expected: &[String]) {
     let mut command = place.command("bash");
     // The reader's terminal is his; here nobody could look at the panes. The file is smaller here,
-    // so that it must be received more slowly.
+    // so that it must be received more slowly, and sent more slowly: on a busy machine one owner would have sent
+    // all of it before the others are connected.
     let line = line.replace("./run.sh", "./run.sh -d").replace("20MiB", "4MiB");
     command
+        .env("PARVI_UP", "4MiB")
         .args(["-c", &format!("{line}\necho ended with $?")])
         .current_dir(place.root())
         .stdin(Stdio::inherit());
