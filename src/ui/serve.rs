@@ -91,8 +91,8 @@ pub(super) fn serve(
         save_history(&history);
         saved.restore();
     }
-    // Dropped last: a client that asked to exit returns when its connection closes.
-    drop(ctl);
+    // Last: a client that asked to exit returns when its connection closes.
+    ctl.release();
     started.map(|_| ())
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A thread accepts, and one thread serves each connection. Ends: `stop` takes the socket away,
 //! wakes the accepting thread and every reader, and joins them all. A connection that asked to
-//! `exit` is answered after the daemon has stopped and closed when the server is dropped, so that
-//! its client returns when the data directory is free again.
+//! `exit` is answered after the daemon has stopped and closed by `release`, so that its client returns
+//! when the data directory is free again; `release` waits for that client's own end.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -18,6 +18,7 @@ use rustix::net::RecvFlags;
 
 use super::{Answer, CONNECTIONS_MAX, LONG_MAX, REQUEST_BYTES_MAX, socket};
 use crate::base::{Fault, FaultKind};
+use crate::io::clock;
 use crate::io::threads::{Group, StopToken};
 use crate::ui::daemon::{Executor, Reply, Request};
 
@@ -29,6 +30,8 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What running commands get to notice the end.
 const STOP_TIME_MAX: Duration = Duration::from_secs(6);
+/// How long a client that asked to exit may take to end when it is let go.
+const RELEASE_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// The serving end.
 pub struct Server {
@@ -44,7 +47,7 @@ struct Shared {
     open: Mutex<BTreeMap<u64, UnixStream>>,
     /// How many commands wait for downloads.
     long: Mutex<usize>,
-    /// Answered, but closed only with the process.
+    /// Answered, but closed only at the very end.
     held: Mutex<Vec<UnixStream>>,
 }
 
@@ -92,6 +95,24 @@ impl Server {
         let left = self.group.join_all(STOP_TIME_MAX);
         if !left.is_empty() {
             log::error!("control commands still run: {}", left.join(", "));
+        }
+    }
+
+    /// Lets those go who asked to exit, and returns when they have ended. In a container this process is
+    /// the first: its end kills all others there, and a client that was killed has not ended with 0.
+    pub fn release(self) {
+        let held = std::mem::take(&mut *self.shared.held.lock());
+        for stream in &held {
+            stream.shutdown(Shutdown::Write).unwrap_or_default();
+        }
+        let until = clock::now() + RELEASE_TIME_MAX;
+        for mut stream in held {
+            // No wait at all would be one without an end.
+            let left = until.since(clock::now()).max(Duration::from_millis(1));
+            let ended = stream.set_read_timeout(Some(left)).and_then(|()| stream.read(&mut [0]));
+            if let Err(e) = ended {
+                log::debug!("a control client that asked to exit is still there: {e}");
+            }
         }
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::ui::ctl::client::Client;
 use parking_lot::Condvar;
 
-/// Answers `echo`, fails `fail`, and holds `hold` and the long `wait` until told or until its asker has gone.
+/// Answers `echo`, ends with `exit`, fails `fail`, and holds `hold` and the long `wait` until told or until its asker has gone.
 #[derive(Default)]
 struct Fake {
     holding: Mutex<usize>,
@@ -23,6 +23,7 @@ impl Executor for Fake {
                 reply.out(&request.words[1..].join(" "));
                 0
             }
+            Some("exit") => 0,
             Some("hold" | "wait") => {
                 *self.holding.lock() += 1;
                 self.changed.notify_all();
@@ -46,8 +47,8 @@ impl Executor for Fake {
         request.words == ["wait"]
     }
 
-    fn finish(&self, _: &Request, _: &mut dyn Reply) -> bool {
-        false
+    fn finish(&self, request: &Request, _: &mut dyn Reply) -> bool {
+        request.words == ["exit"]
     }
 }
 
@@ -166,4 +167,23 @@ fn stopping_ends_waiting_commands_and_leaves_no_socket() {
     let fault = Client::connect(rig.data.path()).err().unwrap();
     assert_eq!(fault.kind, FaultKind::Network);
     assert!(fault.text.contains("no node or tracker runs on"), "{fault}");
+}
+
+#[test]
+fn whoever_asked_to_exit_has_ended_before_the_daemon_does() {
+    let rig = rig();
+    let mut client = rig.begin("exit");
+    let mut answer = String::new();
+    BufReader::new(&client).read_line(&mut answer).unwrap();
+    rig.server.stop();
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            rig.server.release();
+            assert!(ended.load(std::sync::atomic::Ordering::SeqCst), "it would have been killed");
+        });
+        assert_eq!(client.read(&mut [0]).unwrap(), 0, "it is let go");
+        ended.store(true, std::sync::atomic::Ordering::SeqCst);
+        drop(client);
+    });
 }
