@@ -13,5 +13,6 @@ pub mod registry;
 pub mod shares;
 pub mod spread;
 pub mod turns;
+pub mod unreadable;
 pub mod upload;
 mod window;

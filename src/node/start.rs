@@ -68,6 +68,7 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
         uploads: uploads.clone(),
         downloads: downloads.clone(),
         crowd: Arc::default(),
+        unreadable: Arc::default(),
     })?;
     let caller = Arc::new(Caller {
         ctx: ctx.clone(),

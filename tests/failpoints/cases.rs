@@ -173,6 +173,7 @@ cases! {
     fetch_next: bob(Film, "fetch.next").nth(2);
     serve_open_file: alice(Film, "serve.open_file");
     serve_open_small_file: alice(Notes, "serve.open_file").nth(2);
+    serve_read_small: alice(Notes, "serve.read_small").nth(2);
     serve_header: alice(Film, "serve.header").nth(2);
     link_source: alice(Film, "link.source").nth(2);
     link_sending: alice(Film, "link.sending").nth(2);

@@ -55,6 +55,7 @@ pub const POINTS: &[Point] = &[
     point("fetch.next", "NEXT is heard"),
     point("serve.open_file", "before the shared file is opened"),
     point("lent.open", "before a small file is opened that is still being fetched here"),
+    point("serve.read_small", "before a small file is read, ahead of its header"),
     point("serve.header", "before the header of a CHUNK is sent"),
     point("link.source", "before bytes of the shared file are read"),
     point("link.sending", "within the bytes, at the owner"),

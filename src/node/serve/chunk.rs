@@ -206,6 +206,9 @@ fn what_is_here(owner: &Owner, set: &Set, items: &Items) -> Result<Here, Refused
     growing.iter().flat_map(|growing| growing.have.iter()).for_each(|item| {
         have.insert(item);
     });
+    owner.unreadable.lock().of(clock::now(), set_key(set)).for_each(|item| {
+        have.remove(item);
+    });
     // Whoever comes before the first item of a fetch is told when that is here.
     if !is_fetched && !is_enough(&have, starting) {
         return Err(super::absent(looking, "the file is not here, or no longer"));

@@ -9,6 +9,7 @@ pub(super) mod crowd;
 mod knock;
 pub(super) mod search;
 pub(super) mod size;
+mod source;
 pub(super) mod transfer;
 mod upload;
 

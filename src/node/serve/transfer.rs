@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use super::crowd::Crowd;
 use crate::base::limits::WORKING_EVERY;
 use crate::base::{NodeId, PeerInfo, Time};
@@ -13,6 +15,7 @@ use crate::io::failpoint::fail_point;
 use crate::io::index::Index;
 use crate::io::link::{LinkError, LinkReader, Phase};
 use crate::logic::ledger::{Connection, Lost, SetKey};
+use crate::logic::unreadable::Unreadable;
 use crate::node::context::Context;
 use crate::node::downloads::Downloads;
 use crate::node::swarm::{Joined, Outgoing};
@@ -32,6 +35,8 @@ pub(in crate::node) struct Owner {
     pub(in crate::node) uploads: Arc<Uploads>,
     pub(in crate::node) downloads: Arc<Downloads>,
     pub(in crate::node) crowd: Arc<Crowd>,
+    /// What could not be read lately.
+    pub(in crate::node) unreadable: Arc<Mutex<Unreadable>>,
 }
 
 /// One open transfer, shared by its reader and its writer.

@@ -4,23 +4,19 @@
 //! not, the requester is told STALE and the index looks at the file again. (The requester would
 //! find out by itself: it checks every chunk. This way it also learns that nobody cheats.)
 
-use std::fs::File;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
+use super::source::{self, Source, find, lent};
 use super::transfer::Transfer;
 use crate::base::chunk::chunk_span;
 use crate::base::{Range, Root};
 use crate::io::clock;
-use crate::io::disk::LentFile;
 use crate::io::failpoint::fail_point;
-use crate::io::index::{OpenError, Served};
 use crate::io::link::{FileSlice, LinkError, LinkWriter};
 use crate::logic::upload::Step;
-use crate::node::fetch::given::Lent;
 use crate::node::swarm::Ahead;
 use crate::node::throttle::Bounds;
-use crate::wire::message::transfer::{Chunk, Content, Next, Stale};
+use crate::wire::message::transfer::{Chunk, Next, Stale};
 use crate::wire::{List, Message};
 
 /// What the writer does next.
@@ -71,44 +67,6 @@ fn next(transfer: &Transfer<'_>) -> ControlFlow<(), Work> {
     }
 }
 
-/// Where the bytes of items come from.
-enum Source {
-    /// A file that is shared.
-    Shared(Served),
-    /// The part of it that this node is fetching itself.
-    Part(Arc<File>),
-    /// A small file of a batch that this node is fetching itself.
-    Small(LentFile),
-}
-
-impl Source {
-    fn file(&self) -> &File {
-        match self {
-            Source::Shared(served) => &served.file,
-            Source::Part(file) => file,
-            Source::Small(lent) => &lent.file,
-        }
-    }
-
-    /// Whether nobody but us has written to it since it was hashed.
-    fn unchanged(&self) -> bool {
-        match self {
-            Source::Shared(served) => served.unchanged(),
-            Source::Part(_) => true,
-            Source::Small(lent) => lent.unchanged(),
-        }
-    }
-
-    /// Whether the chunk `item` may come from it, too.
-    fn is_current(&self, transfer: &Transfer<'_>, root: &Root, item: u32) -> bool {
-        match self {
-            Source::Shared(_) => transfer.owner.index.entry_of(root).is_some() && self.unchanged(),
-            Source::Part(_) => transfer.owner.ctx.fetching.lends(&transfer.set, item),
-            Source::Small(_) => false,
-        }
-    }
-}
-
 /// One chunk of a file, which stays open from chunk to chunk.
 fn send_chunk(
     transfer: &Transfer<'_>,
@@ -136,47 +94,21 @@ fn send_chunk(
     Ok(())
 }
 
-/// Where this node has what it is fetching of the set itself.
-fn lent(transfer: &Transfer<'_>) -> Option<Lent> {
-    transfer.owner.ctx.fetching.lent(&transfer.set)
-}
-
-/// What is lent of an item, while it is; it is shared before that is over. The file may be shared
-/// besides: then what the fetch has not verified yet comes from there.
-fn find(
-    transfer: &Transfer<'_>,
-    lent: Option<&Lent>,
-    (item, content): (u32, Content),
-) -> Result<Option<Source>, LinkError> {
-    let owner = transfer.owner;
-    match lent {
-        Some(Lent::Part(part)) if owner.ctx.fetching.lends(&transfer.set, item) => {
-            return Ok(Some(Source::Part(part.clone())));
-        }
-        Some(Lent::Small(batch))
-            if batch.name(&content.root).is_none_or(|n| !owner.index.withholds(n)) =>
-        {
-            let small = batch.open(&content.root, content.size).map_err(LinkError::Io)?;
-            if let Some(small) = small {
-                return Ok(Some(Source::Small(small)));
-            }
-        }
-        _ => {}
-    }
-    Ok(open(transfer, &content.root)?.map(Source::Shared))
-}
-
-/// A run of small files, each of them whole. Files that are gone are told and left out.
+/// A run of small files, each of them whole. Files that are gone, or cannot be read, are told and left out.
 fn send_files(
     transfer: &Transfer<'_>,
     writer: &mut LinkWriter,
     items: Range,
 ) -> Result<(), LinkError> {
     let lent = lent(transfer);
-    let mut files: Vec<(u32, Root, u64, Option<Source>)> = Vec::new();
+    let (mut files, mut buffer) = (Vec::<(u32, Root, u64, Option<Source>)>::new(), Vec::new());
     for item in items.iter() {
         let Some(content) = transfer.contents.get(item as usize).copied() else { break };
-        let source = find(transfer, lent.as_ref(), (item, content))?;
+        let mut source = find(transfer, lent.as_ref(), (item, content))?;
+        if let Some(Err(e)) = source.as_ref().map(|s| source::read(s, content.size, &mut buffer)) {
+            source::unreadable(transfer, Range::one(item), &e);
+            source = None;
+        }
         files.push((item, content.root, content.size, source));
     }
     for run in files.chunk_by(|a, b| a.3.is_some() == b.3.is_some()) {
@@ -202,17 +134,6 @@ fn send_files(
     Ok(())
 }
 
-/// The file, if it is still shared as it was. Being out of descriptors says nothing of the file:
-/// it ends the connection, and the requester comes again.
-fn open(transfer: &Transfer<'_>, root: &Root) -> Result<Option<Served>, LinkError> {
-    fail_point!("serve.open_file").map_err(LinkError::Io)?;
-    match transfer.owner.index.open(root) {
-        Ok(served) => Ok(Some(served)),
-        Err(OpenError::Io { source, .. }) => Err(LinkError::Io(source)),
-        Err(_) => Ok(None),
-    }
-}
-
 fn send_run(
     transfer: &Transfer<'_>,
     writer: &mut LinkWriter,
@@ -230,8 +151,10 @@ fn send_run(
         ctx.counters.bytes_up.add(bytes as u64);
         transfer.owner.uploads.sent(transfer.connection, bytes as u64);
     });
-    if matches!(sent, Err(LinkError::SourceShort | LinkError::Source(_))) {
-        // The promised length cannot be kept: the link ends here, and the index looks again.
+    if let Err(e @ (LinkError::SourceShort | LinkError::Source(_))) = &sent {
+        // The promised length cannot be kept: the link ends here, the next one goes without these items, and
+        // the index looks again.
+        source::unreadable(transfer, items, e);
         let contents = items.iter().filter_map(|i| transfer.contents.get(i as usize));
         let gone = if transfer.batch { contents.collect() } else { vec![&transfer.contents[0]] };
         gone.into_iter().for_each(|c| transfer.owner.index.stale(&c.root));
