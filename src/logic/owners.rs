@@ -50,6 +50,8 @@ pub enum Standing {
     NotHere(String),
     /// It cannot serve more now.
     Busy(String),
+    /// It has some of it, and serves that when its own download goes on.
+    Later(String),
     /// It could not be reached, or the connection broke.
     Lost(String),
 }
@@ -96,6 +98,8 @@ struct Owner {
     given_up: bool,
     /// Whether it has said that it has nothing of what is missing, and nothing else since.
     said_no: bool,
+    /// Whether it has said that it is there for that later, and nothing else since.
+    says_later: bool,
 }
 
 /// The owners of one set, as far as they are known.
@@ -167,6 +171,7 @@ impl Owners {
                 tried: false,
                 given_up: false,
                 said_no: false,
+                says_later: false,
             });
             owner.shares |= shares;
             if !owner.info.is_at_same_place(&info) {
@@ -234,7 +239,7 @@ impl Owners {
     pub fn connected_to(&mut self, node: NodeId) {
         self.set_state(node, State::Connected);
         if let Some(owner) = self.owners.get_mut(&node) {
-            owner.said_no = false;
+            (owner.said_no, owner.says_later) = (false, false);
         }
         self.search_backoff.succeed();
     }
@@ -253,12 +258,13 @@ impl Owners {
             return;
         }
         owner.said_no = matches!(how, Standing::NotHere(_));
+        owner.says_later = matches!(how, Standing::Later(_));
         owner.state = match how {
             Standing::NotHere(why) => State::Gone { why },
             _ if std::mem::take(&mut owner.given_up) => {
                 State::Waiting { due: now + EXCHANGED_TIME, why: "others were tried".into() }
             }
-            Standing::Busy(why) | Standing::Lost(why) => {
+            Standing::Busy(why) | Standing::Later(why) | Standing::Lost(why) => {
                 State::Waiting { due: now + owner.backoff.fail(random), why }
             }
         };
@@ -284,15 +290,20 @@ impl Owners {
 
     /// Whether an owner may still have everything: one that was not asked yet, could not be reached or
     /// broke off. Who has said no is asked again when a search finds him, but nothing is hoped from him;
-    /// nor from those who were only heard of, who fetch it themselves. Where nobody else is known, who
-    /// shares it may yet be found by one who is `patient`; for others those who fetch it count.
+    /// nor from those who were only heard of, who fetch it themselves, unless they say that they are there for
+    /// it later. Where nobody else is known, who shares it may yet be found by one who is `patient`; for others
+    /// those who fetch it count.
     pub fn awaits_answer(&self) -> bool {
-        let may =
-            |o: &Owner| matches!(o.state, State::Waiting { .. } | State::Dialling) && !o.said_no;
+        let mut all = self.owners.values();
+        self.awaits_sharer() || all.any(|o| (o.says_later || self.is_nobodys()) && o.may_have_all())
+    }
+
+    /// The same of those alone who share it: what they bring is waited for by nobody who waits for us.
+    pub fn awaits_sharer(&self) -> bool {
         if self.is_nobodys() {
-            return self.patient || self.owners.values().any(may);
+            return self.patient;
         }
-        self.owners.values().filter(|o| o.shares).any(may)
+        self.owners.values().any(|o| o.shares && o.may_have_all())
     }
 
     /// Whether nobody is known who shares it.
@@ -327,6 +338,12 @@ impl Owners {
         {
             owner.state = state;
         }
+    }
+}
+
+impl Owner {
+    fn may_have_all(&self) -> bool {
+        matches!(self.state, State::Waiting { .. } | State::Dialling) && !self.said_no
     }
 }
 
@@ -411,6 +428,29 @@ mod tests {
         assert!(!owners.awaits_answer());
         owners.found(at(0), vec![peer(2)]);
         assert!(!owners.is_nobodys() && owners.awaits_answer());
+    }
+
+    #[test]
+    fn whoever_fetches_it_and_says_later_is_hoped_for_until_it_says_no_or_is_away() {
+        let mut owners = Owners::new(at(0), 0, vec![peer(0)]);
+        owners.heard(at(0), vec![peer(1)]);
+        owners.ended(at(0), peer(0).id, Standing::NotHere("no".into()), 0);
+        assert!(!owners.awaits_answer(), "bob fetches it himself");
+        owners.dialling(peer(1).id);
+        owners.ended(at(0), peer(1).id, Standing::Later("it was told to pause".into()), u64::MAX);
+        assert!(owners.awaits_answer());
+        assert!(owners.why_waiting(at(0)).contains("it was told to pause"));
+        owners.dialling(peer(1).id);
+        assert!(owners.awaits_answer(), "he is asked again");
+        owners.ended(at(250), peer(1).id, lost(), 0);
+        assert!(!owners.awaits_answer());
+        owners.ended(at(250), peer(1).id, Standing::Later("later".into()), 0);
+        assert!(owners.awaits_answer() && !owners.awaits_sharer(), "he may wait for us");
+        owners.ended(at(250), peer(1).id, Standing::Busy("all places are taken".into()), 0);
+        assert!(!owners.awaits_answer(), "those who have them may wait for us");
+        owners.ended(at(250), peer(1).id, Standing::Later("later".into()), 0);
+        owners.ended(at(500), peer(1).id, Standing::NotHere("he gave it up".into()), 0);
+        assert!(!owners.awaits_answer());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! the node ended goes on, however many; `ENDED_KEPT` ended ones
 //! are remembered, the oldest goes first. A name that is being downloaded is not downloaded twice.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,7 +22,9 @@ use super::fetch::place::Place;
 use super::keeping::Keeper;
 use super::summary::summary;
 use super::view::{DownloadReport, From, Summary, TransferRow};
-use crate::base::{Fault, FaultKind, Name, NodeId, PeerInfo, Rate};
+use crate::base::{Fault, FaultKind, Name, NodeId, PeerInfo, Rate, Root};
+use crate::logic::batch::set_key;
+use crate::logic::ledger::SetKey;
 use crate::wire::Text;
 use crate::wire::message::knock::{Knock, Knocked};
 use crate::wire::message::transfer::{Content, Set};
@@ -301,6 +303,31 @@ impl Downloads {
             true => Knocked::Later(Text::of("its downloads are not that far")),
             false => Knocked::NotWanted(Text::of("it is not being downloaded any more")),
         }
+    }
+
+    /// Why a set cannot be had now that is not being fetched now but will be, and of which some is here.
+    pub(super) fn stands_still(&self, set: &Set) -> Option<&'static str> {
+        let key = set_key(set);
+        let roots = match set {
+            Set::File(content) => BTreeSet::from([content.root]),
+            Set::Batch(contents) => contents.iter().map(|c| c.root).collect(),
+        };
+        self.any_stands_still(&|other, _| *other == key, &roots)
+    }
+
+    /// The same of the chunks of a file.
+    pub(super) fn file_stands_still(&self, root: &Root) -> Option<&'static str> {
+        let is_it = |_: &SetKey, set: &Set| matches!(set, Set::File(c) if c.root == *root);
+        self.any_stands_still(&is_it, &BTreeSet::from([*root]))
+    }
+
+    fn any_stands_still(
+        &self,
+        is_it: &dyn Fn(&SetKey, &Set) -> bool,
+        roots: &BTreeSet<Root>,
+    ) -> Option<&'static str> {
+        let jobs: Vec<_> = self.jobs.lock().values().cloned().collect();
+        jobs.iter().find_map(|job| job.stands_still(is_it, roots))
     }
 
     /// Whether contents are here, and stay here.

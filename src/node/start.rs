@@ -140,7 +140,7 @@ impl Listeners {
 
     fn serve(self, owner: &Owner) -> Result<(), Fault> {
         let (ctx, index, owner) = (&owner.ctx, &owner.index, owner.clone());
-        let (search_ctx, search_index, size_index) = (ctx.clone(), index.clone(), index.clone());
+        let (search_ctx, search_index, size_owner) = (ctx.clone(), index.clone(), owner.clone());
         let usual = &ctx.link;
         let start = |listener, name, limits, link: &Arc<LinkConfig>, handler| {
             listen::serve(listener, name, limits, link.clone(), &ctx.group, &ctx.stop, handler)
@@ -149,10 +149,7 @@ impl Listeners {
         let search: Handler = Arc::new(move |link| {
             serve::search::serve(link, &search_index, &search_ctx);
         });
-        let size_ctx = ctx.clone();
-        let size: Handler = Arc::new(move |link| {
-            serve::size::serve(link, &size_index, &size_ctx.fetching);
-        });
+        let size: Handler = Arc::new(move |link| serve::size::serve(link, &size_owner));
         let chunk: Handler = Arc::new(move |link| serve::chunk::serve(link, &owner));
         start(self.search, "search", QUESTIONS, usual, search)?;
         start(self.size, "size", QUESTIONS, usual, size)?;

@@ -117,6 +117,7 @@ fn refusals() -> Vec<Message> {
         Why::NotHere,
         Why::NotRegistered,
         Why::Stopping,
+        Why::Later,
     ]
     .map(|why| Refused::new(why, "for a person").into())
     .into()

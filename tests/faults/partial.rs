@@ -8,6 +8,8 @@ use parvi::io::link::{self, Link, LinkError, StaticKey};
 use parvi::node::view::{From, LookupHit};
 use parvi::node::{Node, NodeConfig};
 use parvi::wire::Message;
+use parvi::wire::message::size::SizeQuestion;
+use parvi::wire::message::tracker::Why;
 use parvi::wire::message::transfer::{Content, Open, Set};
 
 use super::eve::link_config;
@@ -149,6 +151,46 @@ fn a_file_that_a_person_withholds_is_not_served_while_it_is_fetched() {
     let answer = link.ask(Open { set, resumable: false });
     assert!(matches!(answer, Err(LinkError::Refused(_))), "{answer:?}");
     comes(&bob, id, &film);
+}
+
+#[test]
+fn whoever_has_paused_it_is_waited_for_and_says_why() {
+    let swarm = Swarm::new();
+    let (alice, film) = film(&swarm);
+    let (bob, of_bob) = swarm.requesters("film", &["bob"]).remove(0);
+    let done = |node: &Node| node.transfers().iter().map(|t| t.done).max().unwrap_or(0);
+    until("some of it is at bob's", LONG, || done(&bob) > SIZE as u64 / 4);
+    let (carol, id) = swarm.requesters("film", &["carol"]).remove(0);
+    until("carol has some of it from bob", LONG, || bob.stats().bytes_up > 0);
+    bob.pause(of_bob).unwrap();
+    alice.stop();
+    drop(alice);
+    swarm.forget();
+    let waits_for_bob = || {
+        let rows = carol.transfers();
+        rows.iter().any(|row| row.reason.contains("told to pause"))
+    };
+    until("carol says for whom she waits", LONG, waits_for_bob);
+    let config = link_config(StaticKey::generate().unwrap());
+    let here = Ipv4Addr::LOCALHOST.into();
+    let (root, size) = (Root::of(&film), SIZE as u64);
+    let open = Open { set: Set::File(Content { root, size }), resumable: false };
+    let question = SizeQuestion { root, manifest: true };
+    let ask = |port, message: Message| {
+        let mut link = link::dial(port, here, &config, None).unwrap();
+        match link.ask(message) {
+            Err(LinkError::Refused(refused)) => refused.why,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(ask(bob.ready().chunk, open.into()), Why::Later);
+    assert_eq!(ask(bob.ready().size, question.into()), Why::Later);
+    bob.resume(of_bob).unwrap();
+    let _alice = swarm.node("alice");
+    for (node, id) in [(&carol, id), (&bob, of_bob)] {
+        comes(node, id, &film);
+    }
+    bob.stop();
 }
 
 #[test]

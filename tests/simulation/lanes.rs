@@ -121,10 +121,12 @@ impl World {
                 return self.lane_over(node, conn, (order, run, key), standing);
             }
         }
-        let useless =
-            self.fetch(node, order, run).is_some_and(|fetch| fetch.shares.is_useless(key));
-        if useless {
-            let standing = Standing::NotHere("it has nothing of what is missing".into());
+        let Some(fetch) = self.fetch(node, order, run) else { return };
+        if fetch.shares.is_useless(key) {
+            let standing = match fetch.shares.took_back(key) {
+                true => Standing::Busy("it took back what it had".into()),
+                false => Standing::NotHere("it has nothing of what is missing".into()),
+            };
             self.lane_over(node, conn, (order, run, key), standing);
         }
     }
@@ -219,6 +221,7 @@ impl Fetch {
 fn standing(refused: &Refused) -> Standing {
     match refused.why {
         Why::Busy | Why::Stopping => Standing::Busy(refused.text.shown()),
+        Why::Later => Standing::Later(refused.text.shown()),
         _ => Standing::NotHere(refused.text.shown()),
     }
 }

@@ -53,6 +53,9 @@ impl World {
         let items = Items::of(&open.set);
         let set = set_key(&open.set);
         let Some(have) = self.what_is_here(owner, &open.set, set, &files) else {
+            if self.stands_still(owner, &files) {
+                return self.refuse(conn, Why::Later);
+            }
             let process = self.nodes[owner].process.as_mut().expect("it runs");
             let record = process.ledger.gone(id(requester), set);
             self.note(owner, record);

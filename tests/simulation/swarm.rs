@@ -52,6 +52,18 @@ impl World {
         (is_fetched || !have.is_empty()).then_some(have)
     }
 
+    /// Whether some of these files is here, in the part of a download that was paused.
+    pub fn stands_still(&self, node: usize, files: &[usize]) -> bool {
+        let jobs = self.nodes[node].process.iter().flat_map(|process| &process.jobs);
+        let paused = jobs.filter(|(_, job)| job.paused).map(|(order, _)| *order);
+        let mut wanted = paused.flat_map(|order| &self.plan.orders[order].files);
+        let disk = &self.nodes[node].files;
+        let is_some_here = |file: usize| {
+            !store::right(disk, &store::part(file), file, self.plan.files[file].items).is_empty()
+        };
+        wanted.any(|file| files.contains(file) && is_some_here(*file))
+    }
+
     /// The fetch of a set that lends what it has.
     pub fn growing(&self, node: usize, key: SetKey) -> Option<&Fetch> {
         let jobs = &self.nodes[node].process.as_ref()?.jobs;

@@ -57,9 +57,10 @@ impl Shares {
             {
                 record.excused.insert(item);
             }
-            if self.owners.get_mut(&owner).is_some_and(|state| state.have.remove(item))
-                && self.leave(owner, item)
-            {
+            let Some(state) = self.owners.get_mut(&owner) else { break };
+            let was_told = state.have.remove(item);
+            state.took_back |= was_told;
+            if was_told && self.leave(owner, item) {
                 freed.push(item);
             }
         }

@@ -44,6 +44,8 @@ pub(super) struct Owner {
     pub(super) have: Bitmap,
     /// Whether it is fetching the set itself, and will have more.
     pub(super) grows: bool,
+    /// Whether it has taken back something that it had told of.
+    pub(super) took_back: bool,
     /// What it was asked for on this connection, ever, and has not begun to send.
     pub(super) asked: Bitmap,
     /// What of that it was asked for again. It may come twice: the SKIP and the second WANT may reach the owner
@@ -74,6 +76,7 @@ impl Owner {
             node,
             have,
             grows,
+            took_back: false,
             asked: none.clone(),
             again: BTreeSet::new(),
             share: none,

@@ -335,6 +335,21 @@ mod scenarios {
     }
 
     #[test]
+    fn who_takes_back_what_it_has_told_of_has_taken_back_and_who_gives_up_hope_has_not() {
+        let mut shares = alice(4);
+        let mut have = Bitmap::none(4);
+        have.insert(0);
+        shares.on_opened(NOW, BOB, node(1), (have, true));
+        shares.on_stale(NOW, BOB, &[range(1, 3)]);
+        assert!(!shares.took_back(BOB), "it had not told of these");
+        bring(&mut shares, NOW, BOB, 0);
+        assert!(shares.is_useless(BOB) && !shares.took_back(BOB));
+        open(&mut shares, CAROL, 2);
+        shares.on_stale(NOW, CAROL, &[range(0, 4)]);
+        assert!(shares.is_useless(CAROL) && shares.took_back(CAROL));
+    }
+
+    #[test]
     fn who_sent_the_last_item_corrupt_is_listened_to_until_he_has_called_it_stale() {
         let mut shares = alice(2);
         open(&mut shares, BOB, 1);

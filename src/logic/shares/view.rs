@@ -79,6 +79,12 @@ impl Shares {
             && self.owners.get(&owner).is_some_and(|o| !o.grows && self.has_nothing(o))
     }
 
+    /// Whether a connected owner has taken back something that it had told of: it may have that again later, and
+    /// says so when it is asked.
+    pub fn took_back(&self, owner: OwnerKey) -> bool {
+        self.owners.get(&owner).is_some_and(|o| o.took_back)
+    }
+
     /// Whether something that is missing may come from a connected owner, other than what it may have
     /// later.
     pub fn is_source(&self, owner: OwnerKey) -> bool {

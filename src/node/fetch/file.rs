@@ -62,10 +62,7 @@ pub(super) fn fetch_file(
                 wait_for_room(run, &words)?;
                 continue;
             }
-            Settled::Short(halt) => {
-                fetch.halt(last(run, &halt));
-                return Err(halt);
-            }
+            Settled::Short(halt) => return Err(leave(run, &fetch, halt)),
         }
         let work = run.progress().works();
         run.progress().set(TransferState::Finishing, "");
@@ -159,7 +156,24 @@ pub(super) fn begin(
     let of = (set, files, resumable);
     let fetch = Fetch::new(run, of, (sink, lent), have, (sources, early));
     run.ctx.fetching.begin(&fetch);
+    run.job.keeps(&set_key(&fetch.set), false);
     fetch
+}
+
+/// A set does not come to its end now. While it stands still others hear that some of it is here, and only later.
+pub(super) fn leave(run: &Run<'_>, fetch: &Fetch, halt: Halt) -> Halt {
+    let state = fetch.state.lock();
+    let is_some_here = !state.shares.verified().is_empty();
+    // What others who fetch it might bring is no reason: they would wait for us, and we for them.
+    let goes_on = match &halt {
+        Halt::GaveWay => state.owners.awaits_sharer(),
+        other => matches!(other, Halt::Stopped),
+    };
+    drop(state);
+    // Before it is halted: whoever hears that what was promised is gone asks at once.
+    run.job.keeps(&set_key(&fetch.set), is_some_here && goes_on);
+    fetch.halt(last(run, &halt));
+    halt
 }
 
 /// The right to fetch a set: owners know one transfer of it from us, so two would cut each other off.

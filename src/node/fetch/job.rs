@@ -9,7 +9,7 @@
 //!
 //! Invariant: the outcome is set once, after every thread of the download has ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,7 +53,14 @@ pub(in crate::node) struct Job {
     /// What the name stood for when its owners were first found.
     resolved: Mutex<Option<Resolved>>,
     /// The sets it is fetched in, as far as they are known.
-    sets: Mutex<BTreeMap<SetKey, Set>>,
+    sets: Mutex<BTreeMap<SetKey, Part>>,
+}
+
+/// One of them.
+struct Part {
+    set: Set,
+    /// It stands still, and some of it has arrived.
+    is_kept: bool,
 }
 
 /// What a name was resolved to.
@@ -161,12 +168,53 @@ impl Job {
 
     /// It is fetched in these sets too.
     pub(in crate::node) fn adds_sets(&self, sets: impl Iterator<Item = (SetKey, Set)>) {
-        self.sets.lock().extend(sets);
+        let mut all = self.sets.lock();
+        for (key, set) in sets {
+            all.entry(key).or_insert(Part { set, is_kept: false });
+        }
+    }
+
+    /// It is fetched in these sets alone from now on: what stood still of another goes into one of them.
+    pub(in crate::node) fn keeps_only(&self, keys: &BTreeSet<SetKey>) {
+        let mut all = self.sets.lock();
+        all.iter_mut().filter(|(key, _)| !keys.contains(*key)).for_each(|(_, p)| p.is_kept = false);
+    }
+
+    /// One of its sets stands still with some of it here, or does so no more.
+    pub(in crate::node) fn keeps(&self, key: &SetKey, is_kept: bool) {
+        if let Some(part) = self.sets.lock().get_mut(key) {
+            part.is_kept = is_kept;
+        }
+    }
+
+    /// Why a set of which some is here cannot be had of it now, though it can be again: the set that `is_it`, or
+    /// whatever has some of `roots`, while it is not known after a restart which sets there will be.
+    pub(in crate::node) fn stands_still(
+        &self,
+        is_it: &dyn Fn(&SetKey, &Set) -> bool,
+        roots: &BTreeSet<Root>,
+    ) -> Option<&'static str> {
+        if !self.goes_on() {
+            return None;
+        }
+        let sets = self.sets.lock();
+        let is_kept = match sets.is_empty() {
+            false => sets.iter().any(|(key, part)| part.is_kept && is_it(key, &part.set)),
+            true => self.patient && self.wants_some_of(roots),
+        };
+        is_kept.then(|| match self.control.wish() {
+            Wish::Pause => "it fetches that itself, and was told to pause",
+            _ => "it fetches that itself, and has put it off for a while",
+        })
+    }
+
+    fn wants_some_of(&self, roots: &BTreeSet<Root>) -> bool {
+        self.files().is_some_and(|files| files.iter().any(|w| roots.contains(&w.entry.root)))
     }
 
     /// One of the sets it is fetched in.
     pub(in crate::node) fn set(&self, key: &SetKey) -> Option<Set> {
-        self.sets.lock().get(key).cloned()
+        self.sets.lock().get(key).map(|part| part.set.clone())
     }
 
     /// The keys of all of them.
@@ -268,6 +316,40 @@ mod tests {
         assert!(done.files().is_none() && done.wait(Duration::ZERO).is_some_and(|o| o.is_ok()));
         stopped.interrupt(Err(Fault::other("the node ends")));
         assert!(stopped.files().is_some() && stopped.is_ordered());
+    }
+
+    #[test]
+    fn a_set_stands_still_while_some_of_it_is_here_and_its_download_goes_on() {
+        let (job, key) = (job(), [1; 32]);
+        let set = Set::Batch(crate::wire::List::of(Vec::new()));
+        job.adds_sets([(key, set.clone())].into_iter());
+        let stands = |job: &Job| job.stands_still(&|k, _| *k == key, &BTreeSet::new());
+        assert_eq!(stands(&job), None, "nothing of it is here");
+        job.keeps(&key, true);
+        job.adds_sets([(key, set)].into_iter());
+        assert!(stands(&job).is_some_and(|words| words.ends_with("put it off for a while")));
+        job.control.say(Wish::Pause);
+        assert!(stands(&job).is_some_and(|words| words.ends_with("told to pause")));
+        job.keeps_only(&BTreeSet::from([key]));
+        assert!(stands(&job).is_some());
+        job.keeps_only(&BTreeSet::new());
+        assert_eq!(stands(&job), None, "it goes on in other sets");
+        job.keeps(&key, true);
+        job.control.say(Wish::Cancel);
+        assert_eq!(stands(&job), None, "it is given up");
+    }
+
+    #[test]
+    fn after_a_restart_whatever_a_download_wants_stands_still_until_its_sets_are_known() {
+        let job = Job::again(1, "d".parse().unwrap(), Choice::All);
+        let entry = hit("d/a", b"1", &[]).entry;
+        let (none, roots) = (|_: &SetKey, _: &Set| false, BTreeSet::from([entry.root]));
+        job.resolve_to(vec![Wanted::new(entry)], None);
+        assert!(job.stands_still(&none, &roots).is_some());
+        assert_eq!(job.stands_still(&none, &BTreeSet::from([Root::of(b"2")])), None);
+        let set = Set::Batch(crate::wire::List::of(Vec::new()));
+        job.adds_sets([([1; 32], set)].into_iter());
+        assert_eq!(job.stands_still(&none, &roots), None);
     }
 
     #[test]

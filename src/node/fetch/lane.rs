@@ -45,6 +45,7 @@ pub(super) fn run(fetch: &Arc<Fetch>, key: OwnerKey, peer: &PeerInfo, outbox: &R
         Ok(()) => Standing::Lost("closed".into()),
         Err(LinkError::Refused(no)) => match no.why {
             Why::Busy | Why::Stopping => Standing::Busy(no.text.shown()),
+            Why::Later => Standing::Later(no.text.shown()),
             _ => Standing::NotHere(no.text.shown()),
         },
         Err(e) => {
@@ -189,9 +190,13 @@ where
                 Err(LinkError::Timeout(Phase::Header)) => {}
                 Err(e) => return Err(e),
             }
-            if self.fetch.state.lock().shares.is_useless(self.key) {
-                let words = "it has nothing of what is missing";
-                return Err(LinkError::Refused(Refused::new(Why::NotHere, words)));
+            let state = self.fetch.state.lock();
+            if state.shares.is_useless(self.key) {
+                let (why, words) = match state.shares.took_back(self.key) {
+                    true => (Why::Busy, "it took back what it had"),
+                    false => (Why::NotHere, "it has nothing of what is missing"),
+                };
+                return Err(LinkError::Refused(Refused::new(why, words)));
             }
         }
     }

@@ -121,6 +121,7 @@ impl Run<'_> {
         let (disputed, agreed): (Vec<_>, Vec<_>) =
             wanted.into_iter().partition(|w| !w.rivals.is_empty());
         let plan = self.plan(&agreed);
+        self.job.keeps_only(&plan.sets.iter().map(|planned| planned.key).collect());
         let total = agreed.len() + disputed.len();
         let results = self.make_empty(&pick(&agreed, &plan.empty))?;
         let has_owner =

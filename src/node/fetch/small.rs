@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use super::early::Early;
 use super::file::{
-    Known, Results, Settled, Tally, begin, disk_full, last, order, settle, take_turn, wait_for_room,
+    Known, Results, Settled, Tally, begin, disk_full, leave, order, settle, take_turn,
+    wait_for_room,
 };
 use super::here;
 use super::place::Unnamed;
@@ -119,10 +120,7 @@ fn try_batch(
                 wait_for_room(run, &words)?;
                 continue;
             }
-            Settled::Short(halt) => {
-                fetch.halt(last(run, &halt));
-                return Err(halt);
-            }
+            Settled::Short(halt) => return Err(leave(run, &fetch, halt)),
         };
         let work = run.progress().works();
         run.progress().set(TransferState::Finishing, "");

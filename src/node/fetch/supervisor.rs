@@ -94,8 +94,7 @@ impl Fetch {
         if let Some(words) = state.corrupt_everywhere(now) {
             return Some(End::Corrupt(words));
         }
-        let gone = gone_time(self.items.total());
-        let patience = if state.owners.is_nobodys() { gone.max(NOBODYS_TIME) } else { gone };
+        let patience = gone_time(self.items.total());
         if state.gone_for(now) > patience {
             return Some(End::Gone(match state.owners.is_nobodys() {
                 true => {
@@ -200,10 +199,6 @@ impl Fetch {
         }
     }
 }
-
-/// Those who fetch a set do not answer for it while it gives way to others of their download: so long at
-/// least one who has it from them alone asks again.
-const NOBODYS_TIME: Duration = Duration::from_secs(20);
 
 /// How long an owner that says "not here" may be busy hashing a file of `size` bytes anew.
 fn gone_time(size: u64) -> Duration {

@@ -211,6 +211,9 @@ fn what_is_here(owner: &Owner, set: &Set, items: &Items) -> Result<Here, Refused
     });
     // Whoever comes before the first item of a fetch is told when that is here.
     if !is_fetched && !is_enough(&have, starting) {
+        if let Some(words) = owner.downloads.stands_still(set) {
+            return Err(Refused::new(Why::Later, words));
+        }
         return Err(super::absent(looking, "the file is not here, or no longer"));
     }
     let grows = hopes && !have.is_full();

@@ -1,23 +1,24 @@
 //! The size listener: how large is a content, which chunks are here, what are their values? A file
-//! that is being fetched is described as far as it is here.
+//! that is being fetched is described as far as it is here; one whose download stands still is not, but who
+//! asks hears that it will be.
 
+use super::transfer::Owner;
 use crate::base::chunk::chunk_count;
 use crate::base::manifest::ChunkValue;
 use crate::base::{Bitmap, Root};
 use crate::io::failpoint::fail_point;
-use crate::io::index::Index;
 use crate::io::link::Link;
-use crate::node::fetch::fetching::Fetching;
 use crate::wire::message::size::SizeAnswer;
 use crate::wire::message::tracker::{Refused, Why};
 use crate::wire::{List, Message};
 
 /// One connection.
-pub(in crate::node) fn serve(link: Link, index: &Index, fetching: &Fetching) {
-    super::answer_questions(link, |question| answer(question, index, fetching));
+pub(in crate::node) fn serve(link: Link, owner: &Owner) {
+    super::answer_questions(link, |question| answer(question, owner));
 }
 
-fn answer(question: Message, index: &Index, fetching: &Fetching) -> Result<Message, Refused> {
+fn answer(question: Message, owner: &Owner) -> Result<Message, Refused> {
+    let index = &owner.index;
     let Message::SizeQuestion(question) = question else {
         return Err(super::unexpected(&question, "size"));
     };
@@ -26,10 +27,15 @@ fn answer(question: Message, index: &Index, fetching: &Fetching) -> Result<Messa
     let looking = index.is_looking();
     let size = index.entry_of(&root).map(|entry| entry.size);
     if size.is_none()
-        && let Some((have, manifest)) = fetching.manifest(&root)
+        && let Some((have, manifest)) = owner.ctx.fetching.manifest(&root)
     {
         let values = if question.manifest { manifest.values().to_vec() } else { Vec::new() };
         return Ok(SizeAnswer { size: manifest.size(), have, values: List::of(values) }.into());
+    }
+    if size.is_none()
+        && let Some(words) = owner.downloads.file_stands_still(&root)
+    {
+        return Err(Refused::new(Why::Later, words));
     }
     let values = question.manifest.then(|| index.manifest(&root).map(|m| m.values().to_vec()));
     Ok(describe(&root, size, values, looking)?.into())

@@ -183,6 +183,8 @@ pub enum Why {
     NotRegistered,
     /// On the way out.
     Stopping,
+    /// Some of it is here, and is offered again when the download that it belongs to goes on.
+    Later,
 }
 
 /// No.
