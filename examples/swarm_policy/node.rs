@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use parvi::base::{Bitmap, NodeId, PeerInfo, Ports, Range, Time};
 use parvi::logic::items::Items;
+use parvi::logic::ledger::SetKey;
 use parvi::logic::owners::Owners;
 use parvi::logic::shares::{OwnerKey, Shares, Verdict};
 use parvi::logic::spread::Spread;
@@ -61,6 +62,8 @@ pub(crate) struct Machine {
     pub(crate) line: Line,
     /// Connections that it serves.
     pub(crate) served: usize,
+    /// Whose turn it is, of all sets.
+    pub(crate) turns: Turns,
 }
 
 /// A machine's part in the swarm of one file.
@@ -81,7 +84,6 @@ pub(crate) struct Node {
     pub(crate) begun: Time,
     pub(crate) done: Option<Time>,
     pub(crate) spread: Spread,
-    pub(crate) turns: Turns,
     /// Who fetches from it, and where each of them serves.
     pub(crate) members: BTreeMap<ConnId, Option<PeerInfo>>,
     /// Bytes that were here already when they had arrived.
@@ -89,6 +91,13 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// Names the set that it fetches or has.
+    pub(crate) fn set(&self) -> SetKey {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&(self.file as u64).to_be_bytes());
+        key
+    }
+
     pub(crate) fn new(index: usize, of: Part, items: u32, dice: &mut Dice) -> Option<Node> {
         let info = PeerInfo {
             id: id_of(index, dice),
@@ -110,7 +119,6 @@ impl Node {
             begun: Time::ZERO,
             done: None,
             spread: Spread::new(items),
-            turns: Turns::default(),
             members: BTreeMap::new(),
             twice: 0,
         })

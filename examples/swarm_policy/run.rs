@@ -8,6 +8,7 @@ use parvi::base::{Bitmap, PeerInfo, Time};
 use parvi::logic::items::Items;
 use parvi::logic::owners::Owners;
 use parvi::logic::shares::{Shares, TICK};
+use parvi::logic::turns::Turns;
 use parvi::wire::Message;
 
 use crate::net::{Dice, Event, Line, Piece, Queue};
@@ -63,7 +64,8 @@ impl World {
             .enumerate()
             .map(|(n, part)| Node::new(n, part, items[part.file].count(), &mut dice))
             .collect();
-        let machine = |n| Machine { line: Line::new(plan.rate(n)), served: 0 };
+        let machine =
+            |n| Machine { line: Line::new(plan.rate(n)), served: 0, turns: Turns::default() };
         Some(World {
             full: vec![Vec::new(); items.len()],
             items,
@@ -294,7 +296,8 @@ impl World {
             if last {
                 conn.upload.on_sent(run);
                 let bytes = conn.upload.items().bytes(run);
-                self.nodes[owner].turns.over(self.queue.now, id as u64, bytes);
+                let (now, set) = (self.queue.now, self.nodes[owner].set());
+                self.machines[n].turns.over(now, &set, id as u64, bytes);
                 self.write(id);
                 self.wake_granted(owner);
             } else {

@@ -151,13 +151,13 @@ impl World {
     fn next_step(&mut self, id: ConnId, owner: usize) -> Option<Step> {
         let now = self.queue.now;
         let mut spread = std::mem::take(&mut self.nodes[owner].spread);
-        let crowded = spread.is_crowded();
         let run = self.conn(id).and_then(|conn| conn.upload.has_step(&spread));
-        let turns = &mut self.nodes[owner].turns;
-        let turn = match run.filter(|_| crowded) {
-            Some(bytes) => turns.ask(now, id as u64, bytes),
+        let (set, machine) = (self.nodes[owner].set(), self.nodes[owner].machine);
+        let turns = &mut self.machines[machine].turns;
+        let turn = match run {
+            Some(bytes) => turns.ask(now, &set, id as u64, bytes),
             None => {
-                turns.over(now, id as u64, 0);
+                turns.over(now, &set, id as u64, 0);
                 Turn::Yours
             }
         };
@@ -185,7 +185,8 @@ impl World {
 
     /// Those whose turn has come go.
     pub(crate) fn wake_granted(&mut self, owner: usize) {
-        for conn in self.nodes[owner].turns.granted() {
+        let machine = self.nodes[owner].machine;
+        for conn in self.machines[machine].turns.granted() {
             self.queue.push(self.queue.now, Event::Turn(conn as ConnId));
         }
     }
@@ -200,7 +201,8 @@ impl World {
         }
         conn.upload.leave(&mut owner.spread);
         owner.spread.leave();
-        owner.turns.over(self.queue.now, id as u64, 0);
+        let set = owner.set();
+        self.machines[machine].turns.over(self.queue.now, &set, id as u64, 0);
         self.wake_granted(conn.dial.owner);
     }
 }

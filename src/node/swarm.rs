@@ -4,8 +4,8 @@
 //! is fetching the set itself, each of them is told what has arrived, once; those who serve what they
 //! have are told of each other as soon as they say so; what was promised of a part is taken back when
 //! that is lent no more, since a later fetch may find less of it; whoever waits for its turn is woken
-//! when that has come (`logic::turns`). Locks are taken in this order: members, a transfer's state,
-//! the spread, the turns. A set is forgotten with its last transfer and fetch.
+//! when that has come (`logic::turns`, one queue for all sets). Locks are taken in this order: members, a
+//! transfer's state, the spread, the turns, the writers. A set is forgotten with its last transfer and fetch.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
@@ -29,12 +29,23 @@ const OUTBOX_MAX: usize = 128;
 
 /// All sets that somebody fetches from here, or that are fetched here.
 #[derive(Default)]
-pub(super) struct Swarms(Mutex<BTreeMap<SetKey, Weak<Swarm>>>);
+pub(super) struct Swarms {
+    sets: Mutex<BTreeMap<SetKey, Weak<Swarm>>>,
+    queue: Arc<Queue>,
+}
+
+/// Who waits for his turn, of all sets: they share this node's line.
+#[derive(Default)]
+struct Queue {
+    turns: Mutex<Turns>,
+    writers: Mutex<BTreeMap<Connection, Arc<Outgoing>>>,
+}
 
 /// One set.
 pub(super) struct Swarm {
+    key: SetKey,
+    queue: Arc<Queue>,
     spread: Mutex<Spread>,
-    turns: Mutex<Turns>,
     members: Mutex<BTreeMap<Connection, Member>>,
 }
 
@@ -83,14 +94,14 @@ pub(super) struct Joined {
 impl Swarms {
     /// The set `key` of `count` items.
     pub(super) fn of(&self, key: SetKey, count: u32) -> Arc<Swarm> {
-        let mut all = self.0.lock();
+        let mut all = self.sets.lock();
         if let Some(swarm) = all.get(&key).and_then(Weak::upgrade) {
             return swarm;
         }
         all.retain(|_, swarm| swarm.strong_count() > 0);
+        let (queue, members) = (self.queue.clone(), Mutex::default());
         let spread = Mutex::new(Spread::new(count));
-        let (turns, members) = (Mutex::default(), Mutex::default());
-        let swarm = Arc::new(Swarm { spread, turns, members });
+        let swarm = Arc::new(Swarm { key, queue, spread, members });
         all.insert(key, Arc::downgrade(&swarm));
         swarm
     }
@@ -98,8 +109,23 @@ impl Swarms {
     /// Some of those who fetch the set `key` from here and serve what they have: for one who finds no
     /// place here. `draw` says which, so that many who come are not all sent to the same.
     pub(super) fn some_of(&self, key: &SetKey, draw: u64) -> Vec<PeerInfo> {
-        let swarm = self.0.lock().get(key).and_then(Weak::upgrade);
+        let swarm = self.sets.lock().get(key).and_then(Weak::upgrade);
         swarm.map_or_else(Vec::new, |swarm| swarm.some(draw))
+    }
+}
+
+impl Queue {
+    /// Wakes those whose turn has come. Call it without a transfer's lock.
+    fn wake_granted(&self) {
+        let granted = self.turns.lock().granted();
+        self.wake(&granted);
+    }
+
+    fn wake(&self, granted: &[u64]) {
+        for who in granted {
+            let outgoing = self.writers.lock().get(&Connection(*who)).cloned();
+            outgoing.iter().for_each(|outgoing| outgoing.nudge());
+        }
     }
 }
 
@@ -116,6 +142,7 @@ impl Swarm {
         let swarm = self.clone();
         let outgoing = Arc::new(Outgoing { state, wake: Condvar::new(), connection, swarm });
         let member = Member { outgoing: outgoing.clone(), info: None };
+        self.queue.writers.lock().insert(connection, outgoing.clone());
         self.members.lock().insert(connection, member);
         self.spread.lock().join();
         Joined { connection, outgoing }
@@ -127,21 +154,6 @@ impl Swarm {
         let first = draw.checked_rem(all.len() as u64).unwrap_or(0) as usize;
         let (before, onwards) = all.split_at(first);
         onwards.iter().chain(before).take(BUSY_NAMES_MAX).map(|info| (*info).clone()).collect()
-    }
-
-    /// Wakes those whose turn has come. Call it without a transfer's lock.
-    fn wake_granted(&self) {
-        let granted = self.turns.lock().granted();
-        self.wake(&granted);
-    }
-
-    fn wake(&self, granted: &[u64]) {
-        for who in granted {
-            let members = self.members.lock();
-            let outgoing = members.get(&Connection(*who)).map(|member| member.outgoing.clone());
-            drop(members);
-            outgoing.iter().for_each(|outgoing| outgoing.nudge());
-        }
     }
 
     /// Items have arrived here: whoever fetches the set from this node may have them.
@@ -191,14 +203,10 @@ impl Drop for Joined {
         let mut spread = swarm.spread.lock();
         state.upload.leave(&mut spread);
         spread.leave();
-        swarm.turns.lock().over(clock::now(), self.connection.0, 0);
-        let crowded = spread.is_crowded();
         drop((state, spread));
-        swarm.wake_granted();
-        if !crowded {
-            // Those who are left need no turns any more.
-            swarm.members.lock().values().for_each(|member| member.outgoing.nudge());
-        }
+        self.outgoing.over(clock::now(), 0);
+        swarm.queue.writers.lock().remove(&self.connection);
+        swarm.queue.wake_granted();
     }
 }
 
@@ -246,8 +254,13 @@ impl Outgoing {
             state.upload.on_sent(items);
             state.upload.items().bytes(items)
         };
-        self.swarm.turns.lock().over(clock::now(), self.connection.0, bytes);
-        self.swarm.wake_granted();
+        self.over(clock::now(), bytes);
+        self.swarm.queue.wake_granted();
+    }
+
+    /// Its turn is over, with so many bytes.
+    fn over(&self, now: Time, bytes: u64) {
+        self.swarm.queue.turns.lock().over(now, &self.swarm.key, self.connection.0, bytes);
     }
 
     /// Its writer looks again what there is to do.
@@ -260,11 +273,11 @@ impl Outgoing {
     /// Wakes those whose turn has come. Tells whether there were any: the own lock was free meanwhile
     /// then, and only then, so who would have waited must look again what there is to do.
     pub(super) fn wake_granted(&self, state: &mut MutexGuard<'_, State>) -> bool {
-        let granted = self.swarm.turns.lock().granted();
+        let granted = self.swarm.queue.turns.lock().granted();
         if granted.is_empty() {
             return false;
         }
-        MutexGuard::unlocked(state, || self.swarm.wake(&granted));
+        MutexGuard::unlocked(state, || self.swarm.queue.wake(&granted));
         true
     }
 
@@ -294,11 +307,11 @@ impl State {
     /// The upload's next step, when its turn has come.
     pub(super) fn next_step(&mut self, outgoing: &Outgoing, now: Time) -> Ahead {
         let mut spread = outgoing.swarm.spread.lock();
-        let mut turns = outgoing.swarm.turns.lock();
-        let who = outgoing.connection.0;
-        match self.upload.has_step(&spread).filter(|_| spread.is_crowded()) {
-            None => turns.over(now, who, 0),
-            Some(bytes) => match turns.ask(now, who, bytes) {
+        let mut turns = outgoing.swarm.queue.turns.lock();
+        let (set, who) = (&outgoing.swarm.key, outgoing.connection.0);
+        match self.upload.has_step(&spread) {
+            None => turns.over(now, set, who, 0),
+            Some(bytes) => match turns.ask(now, set, who, bytes) {
                 Turn::Later(at) => return Ahead::Queued(at),
                 Turn::Yours => {}
             },

@@ -1,18 +1,24 @@
-//! How many turns are given at a time: more than the first few only while that brings more.
+//! How many of each set are served at a time: more than the first few only while that brings more.
 //!
 //! Where this node's line is what limits it, four runs at a time fill it, and more would only be slower each. Where
 //! its requesters' lines are slower than its own, four would leave it idle. Which of the two is so cannot
 //! be asked; so it is tried, as TCP Vegas and its like probe for room: now and then one turn more, which
 //! stays if it brought at least half of what another line of its own would have.
 //!
-//! Invariant: never fewer than `TURNS` nor more than `TURNS_MAX`; on a line that is full, one more at most,
-//! and that for one sample in `REST`; what is measured while nobody waits counts for nothing. Ends with the
-//! turns of its set.
+//! While several sets are fetched they begin level, with as many turns each as the one that can use fewest; one
+//! more stays, too, if it makes the worst off of them better. If the level cost so much that its requesters' lines
+//! must be what limits it, what was before comes back.
+//!
+//! Invariant: never fewer than the base nor more than `TURNS_MAX`; on a line that is full, one more at most,
+//! and that for one sample in `REST`; what is measured while nobody uses all its turns counts for nothing. Ends with the
+//! node.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::TURNS;
+use super::{SAMPLE, TURNS};
 use crate::base::Time;
+use crate::logic::ledger::SetKey;
 
 /// So many at most, whatever they bring.
 pub(super) const TURNS_MAX: usize = 32;
@@ -22,75 +28,243 @@ const FIRST: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_secs(5);
 /// What a turn has to bring, as a share of what the others bring each.
 const GAIN: f64 = 0.5;
+/// The worst off is better off with so many times the pace.
+const BETTER: f64 = 1.1;
+/// It is harmed with less than such a part of it.
+const HARMED: f64 = 0.85;
+/// A set is worse off than others with less than such a part of the best one's pace.
+const WORSE: f64 = 0.8;
+/// Sets are not levelled again before that, when it cost too much.
+const LEVEL_REST: Duration = Duration::from_secs(30);
+/// The level cost too much when less than such a part of the pace is left.
+const LEVEL: f64 = 0.75;
 
-/// The pace is measured over at least so long,
-const SAMPLE: Duration = Duration::from_millis(250);
+/// The pace is measured over `SAMPLE` at least,
 /// and over so many runs of each turn, from the end of one to the end of another.
 const RUNS: usize = 8;
+/// But for no longer than this, whatever the slowest of the sets has got.
+const SAMPLE_MAX: Duration = Duration::from_secs(2);
 
-/// What is tried, and how it went.
+/// After the sets were levelled fewer will do: what that costs shows at once.
+const RUNS_LEVELLED: usize = 4;
+
+/// The paces of a sample, bytes per second: of all sets, and of those that contend for the line the one of the
+/// worst off.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    all: f64,
+    least: f64,
+}
+
+/// Whether the sets are sent about as much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Even {
+    Yes,
+    /// No, and who is worst off could use another turn.
+    WithMore,
+    /// No, and it could not.
+    No,
+}
+
+/// What was sent since a moment.
+#[derive(Debug)]
+struct Sample {
+    since: Time,
+    runs: usize,
+    /// Of each set, runs and bytes.
+    sets: BTreeMap<SetKey, (usize, u64)>,
+}
+
+/// One more turn is tried.
+#[derive(Debug)]
+struct Trial {
+    before: Pace,
+    /// How many sets take one more, over how many turns all had before.
+    more: f64,
+}
+
+/// How many there are, what is tried, and how it went.
 #[derive(Debug)]
 pub(super) struct Climb {
     turns: usize,
-    /// While one more is tried: the pace before it, bytes per second.
-    before: Option<f64>,
+    base: usize,
+    /// How many have a turn together, all sets.
+    served: usize,
+    trial: Option<Trial>,
+    /// While it is not known what the level costs: pace and turns before.
+    levelled: Option<(f64, usize)>,
     /// When the next trial may begin.
     next: Option<Time>,
-    /// Since when so many runs of so many bytes in all have gone out.
-    sample: Option<(Time, usize, u64)>,
+    /// Whether one was tried in vain since other sets contend.
+    tried: bool,
+    /// Whether the sets are to be levelled, and until when they are not.
+    is_owed: bool,
+    rests: Option<Time>,
+    /// When they may be levelled again because they are uneven.
+    level_at: Option<Time>,
+    sample: Option<Sample>,
+    /// So many runs more began before the sets were levelled.
+    skip: usize,
 }
+
+/// A set that contends for the line, and how many of it would use a turn.
+pub(super) type Contender<'a> = (&'a SetKey, usize);
 
 impl Default for Climb {
     fn default() -> Climb {
-        Climb { turns: TURNS, before: None, next: None, sample: None }
+        Climb {
+            turns: TURNS,
+            base: TURNS,
+            served: TURNS,
+            trial: None,
+            levelled: None,
+            next: None,
+            tried: false,
+            is_owed: false,
+            rests: None,
+            level_at: None,
+            sample: None,
+            skip: 0,
+        }
     }
 }
 
 impl Climb {
-    /// How many there are now.
+    /// How many there are now, of each set.
     pub(super) fn turns(&self) -> usize {
         self.turns
     }
 
-    /// A run of `bytes` bytes is out, and somebody waits.
-    pub(super) fn sent(&mut self, now: Time, bytes: u64) {
-        let Some((since, runs, sum)) = self.sample else {
-            self.sample = Some((now, 0, 0));
-            return;
+    /// How many have a turn together now, if all is used.
+    pub(super) fn served(&self) -> usize {
+        self.served
+    }
+
+    /// Who contends for the line now, which carried so many bytes a second lately: a set that can use fewer turns
+    /// than all others begins a level.
+    pub(super) fn contend<'a>(
+        &mut self,
+        now: Time,
+        pace: f64,
+        sets: impl Iterator<Item = Contender<'a>>,
+    ) {
+        let members: Vec<usize> = sets.map(|(_, members)| members).collect();
+        let fewest = members.iter().copied().min().filter(|_| members.len() > 1);
+        let base = fewest.map_or(TURNS, |fewest| fewest.clamp(1, TURNS));
+        if base != self.base {
+            self.is_owed = base < self.base;
+            self.turns = self.turns.max(base);
+            (self.base, self.trial, self.sample, self.tried) = (base, None, None, false);
+            self.next = None;
+        }
+        if self.is_owed && self.rests.is_none_or(|until| until <= now) {
+            self.levelled = Some((pace, self.turns));
+            (self.turns, self.is_owed, self.trial, self.sample) = (base, false, None, None);
+            (self.skip, self.level_at) = (self.served, Some(now + LEVEL_REST));
+        }
+        let turns = self.turns;
+        self.served = match members.len() {
+            0 | 1 => turns,
+            _ => members.iter().map(|members| turns.min(*members)).sum(),
         };
-        let (took, runs, sum) = (now.since(since), runs + 1, sum + bytes);
-        self.sample = Some((since, runs, sum));
-        if took >= SAMPLE && runs >= RUNS * self.turns {
-            self.measured(now, sum as f64 / took.as_secs_f64());
-            self.sample = Some((now, 0, 0));
+    }
+
+    /// A run of `bytes` bytes of `set` is out.
+    pub(super) fn sent(&mut self, now: Time, set: &SetKey, bytes: u64) {
+        match &mut self.sample {
+            None if self.skip > 0 => self.skip -= 1,
+            None => self.sample = Some(Sample::new(now)),
+            Some(sample) => {
+                sample.runs += 1;
+                let (runs, sum) = sample.sets.entry(*set).or_default();
+                (*runs, *sum) = (*runs + 1, *sum + bytes);
+            }
         }
     }
 
-    /// So many bytes went out a second.
-    fn measured(&mut self, now: Time, pace: f64) {
-        let next = *self.next.get_or_insert(now + FIRST);
-        if let Some(before) = self.before.take() {
-            let others = (self.turns - 1) as f64;
-            if pace < before * (1.0 + GAIN / others) {
-                self.turns -= 1;
-                self.next = Some(now + REST);
-                return;
-            }
-        } else if now < next {
+    /// Judges what was tried by what was sent since, when that is enough, and tries something. The sets are
+    /// those that contend.
+    pub(super) fn measure<'a>(&mut self, now: Time, sets: impl Iterator<Item = Contender<'a>>) {
+        let Some(sample) = &self.sample else { return };
+        let runs = if self.levelled.is_some() { RUNS_LEVELLED } else { RUNS };
+        let took = now.since(sample.since);
+        if took < SAMPLE || sample.runs < runs * self.served {
             return;
         }
-        if self.turns < TURNS_MAX {
-            self.before = Some(pace);
+        let of = |set: &SetKey| sample.sets.get(set).copied().unwrap_or_default();
+        let sets: Vec<(usize, u64, usize)> =
+            sets.map(|(set, members)| (of(set).0, of(set).1, members)).collect();
+        let enough =
+            |(done, _, members): &(usize, u64, usize)| *done >= runs * self.turns.min(*members);
+        if sets.len() > 1 && took < SAMPLE_MAX && !sets.iter().all(enough) {
+            return;
+        }
+        let pace = |bytes: u64| bytes as f64 / took.as_secs_f64();
+        let all = pace(sample.sets.values().map(|(_, bytes)| bytes).sum());
+        let worst = sets.iter().min_by_key(|(_, bytes, _)| *bytes).filter(|_| sets.len() > 1);
+        let (least, members) = worst.map_or((all, 0), |(_, bytes, n)| (pace(*bytes), *n));
+        let best = sets.iter().map(|(_, bytes, _)| pace(*bytes)).fold(0.0, f64::max);
+        let even = match worst.is_none() || least >= best * WORSE {
+            true => Even::Yes,
+            false if members > self.turns => Even::WithMore,
+            false => Even::No,
+        };
+        let takers = sets.iter().filter(|(_, _, members)| *members > self.turns).count();
+        self.sample = Some(Sample::new(now));
+        self.measured(now, Pace { all, least }, even, takers);
+    }
+
+    fn measured(&mut self, now: Time, pace: Pace, even: Even, takers: usize) {
+        if let Some((before, turns)) = self.levelled.take()
+            && pace.all < before * LEVEL
+        {
+            (self.turns, self.sample) = (turns, None);
+            (self.rests, self.next) = (Some(now + LEVEL_REST), Some(now + FIRST));
+            return;
+        }
+        // Where there are several sets it is known at once what one more brings.
+        let first = if self.base < TURNS { Duration::ZERO } else { FIRST };
+        let next = *self.next.get_or_insert(now + first);
+        if let Some(trial) = self.trial.take() {
+            if !trial.is_good(pace) {
+                self.turns -= 1;
+                (self.next, self.tried) = (Some(now + REST), true);
+                return;
+            }
+        } else if now < next && (self.tried || even != Even::WithMore) {
+            // More are served than was level, and who is worst off has nothing of it.
+            let is_time = self.level_at.is_none_or(|then| then <= now);
+            self.is_owed |= is_time && even == Even::No && self.turns > self.base;
+            return;
+        }
+        if takers > 0 && self.turns < TURNS_MAX {
+            let more = takers as f64 / self.served.max(1) as f64;
+            self.trial = Some(Trial { before: pace, more });
             self.turns += 1;
         }
     }
 
-    /// Nobody waits.
+    /// No set uses all that it may.
     pub(super) fn idle(&mut self) {
         self.sample = None;
-        if self.before.take().is_some() {
+        if self.trial.take().is_some() {
             self.turns -= 1;
         }
+    }
+}
+
+impl Sample {
+    fn new(since: Time) -> Sample {
+        Sample { since, runs: 0, sets: BTreeMap::new() }
+    }
+}
+
+impl Trial {
+    /// Whether it brought enough, to all together or to the worst off.
+    fn is_good(&self, now: Pace) -> bool {
+        let Pace { all, least } = self.before;
+        let brings = now.all >= all * (1.0 + GAIN * self.more) && now.least >= least * HARMED;
+        brings || (now.least >= least * BETTER && now.all >= all * LEVEL)
     }
 }
 
@@ -107,9 +281,16 @@ mod tests {
         for n in 1..=samples {
             above += usize::from(climb.turns() > fill.max(TURNS));
             let noise = 0.98 + dice.below(41) as f64 / 1_000.0;
-            climb.measured(at(n * 250), line.min(each * climb.turns() as f64) * noise);
+            let pace = line.min(each * climb.turns() as f64) * noise;
+            measured(&mut climb, n * 250, pace);
         }
         (climb.turns(), above)
+    }
+
+    /// One set is sent that much a second.
+    fn measured(climb: &mut Climb, ms: u64, pace: f64) {
+        climb.contend(at(ms), 0.0, std::iter::empty());
+        climb.measured(at(ms), Pace { all: pace, least: pace }, Even::Yes, 1);
     }
 
     #[test]
@@ -127,8 +308,8 @@ mod tests {
     #[test]
     fn a_trial_in_which_nobody_waited_is_no_trial() {
         let mut climb = Climb::default();
-        climb.measured(at(0), 1.0);
-        climb.measured(at(1_000), 1.0);
+        measured(&mut climb, 0, 1.0);
+        measured(&mut climb, 1_000, 1.0);
         assert_eq!(climb.turns(), TURNS + 1);
         climb.idle();
         assert_eq!(climb.turns(), TURNS);

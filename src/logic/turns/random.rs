@@ -7,30 +7,38 @@ use crate::logic::dice::{Dice, at, rounds};
 
 const RUN: u64 = 256 * 1024;
 
-/// Turns, and what must be true of them.
+/// Turns of some sets, `who % sets` is the set of each, and what must be true of them.
 struct Model {
     turns: Turns,
+    sets: u64,
     /// Who has asked and had no turn, in order.
     queue: VecDeque<u64>,
     now: u64,
 }
 
 impl Model {
-    fn new() -> Model {
-        Model { turns: Turns::default(), queue: VecDeque::new(), now: 0 }
+    fn new(sets: u64) -> Model {
+        Model { turns: Turns::default(), sets, queue: VecDeque::new(), now: 0 }
+    }
+
+    fn set(&self, who: u64) -> SetKey {
+        [(who % self.sets) as u8; 32]
+    }
+
+    fn going(&self) -> BTreeMap<u64, Time> {
+        self.turns.sets.values().flat_map(|queue| queue.going().clone()).collect()
     }
 
     fn ask(&mut self, who: u64) -> Turn {
-        let known = self.turns.going.contains_key(&who) || self.queue.contains(&who);
-        if !known {
+        let before = self.going();
+        if !before.contains_key(&who) && !self.queue.contains(&who) {
             self.queue.push_back(who);
         }
-        let before = self.turns.going.clone();
-        let turn = self.turns.ask(at(self.now), who, RUN);
+        let turn = self.turns.ask(at(self.now), &self.set(who), who, RUN);
         self.check(&before, Some(who));
         let told = turn == Turn::Yours;
         assert!(!told || !self.turns.granted.contains(&who), "{who} is woken for what it knows");
-        assert_eq!(told, self.turns.going.contains_key(&who), "{who}");
+        assert_eq!(told, self.going().contains_key(&who), "{who}");
         if let Turn::Later(then) = turn {
             assert!(then > at(self.now), "{who} would ask without end");
             assert!(then <= at(self.now) + TURN_MAX, "{who} sleeps for too long");
@@ -40,49 +48,48 @@ impl Model {
 
     fn over(&mut self, who: u64, bytes: u64) {
         self.queue.retain(|one| *one != who);
-        let mut before = self.turns.going.clone();
+        let mut before = self.going();
         before.remove(&who);
-        self.turns.over(at(self.now), who, bytes);
+        self.turns.over(at(self.now), &self.set(who), who, bytes);
         self.check(&before, None);
-        assert!(
-            !self.turns.going.contains_key(&who) && !self.queue.contains(&who),
-            "{who} is gone"
-        );
+        assert!(!self.going().contains_key(&who) && !self.queue.contains(&who), "{who} is gone");
     }
 
-    /// Who has got a turn was first in the queue; the line is not left idle, nor divided among too many.
-    /// All but `asker`, who is told, are to be woken.
+    /// Who has got a turn was first of its set in the queue; the line is not left idle, nor divided among too
+    /// many. All but `asker`, who is told, are to be woken.
     fn check(&mut self, before: &BTreeMap<u64, Time>, asker: Option<u64>) {
-        let mut news: BTreeSet<u64> = self.turns.going.keys().copied().collect();
-        news.retain(|who| !before.contains_key(who));
-        for _ in 0..news.len() {
-            let first = self.queue.pop_front().unwrap();
-            assert!(news.contains(&first), "{first} asked before {news:?}");
-        }
+        let going = self.going();
+        let news: BTreeSet<u64> =
+            going.keys().copied().filter(|who| !before.contains_key(who)).collect();
         for who in &news {
-            let lasts = self.turns.going[who].since(at(self.now));
+            let lasts = going[who].since(at(self.now));
             assert!((TURN_MIN..=TURN_MAX).contains(&lasts), "{who} has its turn for {lasts:?}");
             let told = asker == Some(*who) || self.turns.granted.contains(who);
             assert!(told, "{who} is not woken");
         }
-        let live = self.turns.going.values().filter(|until| **until > at(self.now)).count();
+        self.queue.retain(|who| !going.contains_key(who));
         let turns = self.turns.climb.turns();
-        assert!(live <= turns + 1, "{live} are served");
-        assert!(live >= turns || self.queue.is_empty(), "{:?} wait for nothing", self.queue);
-        let waiting: VecDeque<u64> = self.turns.waiting.iter().map(|(who, _)| *who).collect();
-        assert_eq!(waiting, self.queue, "who waits");
+        for (set, queue) in &self.turns.sets {
+            let waiting = queue.waiting();
+            let of_set = self.queue.iter().copied().filter(|who| self.set(*who) == *set);
+            assert_eq!(waiting, of_set.collect::<VecDeque<_>>(), "who waits, in order");
+            let live = queue.live(at(self.now));
+            assert!(live >= turns || waiting.is_empty(), "{waiting:?} wait for nothing");
+            let news = news.iter().any(|who| self.set(*who) == *set);
+            assert!(!news || live <= turns, "{live} are served");
+        }
     }
 
     fn one_of_those_who_go(&self, dice: &mut Dice) -> Option<u64> {
-        let at = dice.below(self.turns.going.len() as u64) as usize;
-        self.turns.going.keys().nth(at).copied()
+        let going = self.going();
+        going.keys().nth(dice.below(going.len() as u64) as usize).copied()
     }
 }
 
 #[test]
 fn never_are_more_served_and_nobody_is_passed_over() {
     rounds(|dice| {
-        let (mut model, crowd) = (Model::new(), 1 + dice.below(40));
+        let (mut model, crowd) = (Model::new(1 + dice.below(4)), 1 + dice.below(40));
         // A line of any pace, also one that needs hours for a run.
         model.over(crowd, 0);
         model.now += 1_000;
@@ -114,7 +121,7 @@ fn never_are_more_served_and_nobody_is_passed_over() {
 #[test]
 fn nobody_starves_when_all_others_dawdle() {
     rounds(|dice| {
-        let (mut model, crowd) = (Model::new(), 5 + dice.below(40));
+        let (mut model, crowd) = (Model::new(1 + dice.below(4)), 5 + dice.below(40));
         model.over(crowd, dice.below(10) * RUN);
         model.now += 300;
         for who in 0..crowd {
@@ -134,7 +141,7 @@ fn nobody_starves_when_all_others_dawdle() {
 #[test]
 fn all_who_keep_asking_have_as_many_turns() {
     rounds(|dice| {
-        let (mut model, crowd) = (Model::new(), TURNS as u64 + 1 + dice.below(30));
+        let (mut model, crowd) = (Model::new(1), TURNS as u64 + 1 + dice.below(30));
         let mut served = vec![0_u32; crowd as usize];
         for who in 0..crowd {
             model.ask(who);
@@ -142,7 +149,7 @@ fn all_who_keep_asking_have_as_many_turns() {
         for _ in 0..crowd * 4 {
             model.now += dice.below(20);
             let who =
-                *model.turns.going.iter().min_by_key(|(who, until)| (**until, **who)).unwrap().0;
+                model.going().into_iter().min_by_key(|(who, until)| (*until, *who)).unwrap().0;
             served[who as usize] += 1;
             model.over(who, RUN);
             model.ask(who);
