@@ -215,11 +215,12 @@ impl Climb {
     }
 
     fn measured(&mut self, now: Time, pace: Pace, even: Even, takers: usize) {
-        if let Some((before, turns)) = self.levelled.take()
-            && pace.all < before * LEVEL
-        {
-            (self.turns, self.sample) = (turns, None);
-            (self.rests, self.next) = (Some(now + LEVEL_REST), Some(now + FIRST));
+        if let Some((before, turns)) = self.levelled.take() {
+            if pace.all < before * LEVEL {
+                (self.turns, self.sample) = (turns, None);
+                (self.rests, self.next) = (Some(now + LEVEL_REST), Some(now + FIRST));
+            }
+            // Too short to compare a trial with.
             return;
         }
         // Where there are several sets it is known at once what one more brings.
