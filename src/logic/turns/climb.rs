@@ -28,6 +28,8 @@ const FIRST: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_secs(5);
 /// What a turn has to bring, as a share of what the others bring each.
 const GAIN: f64 = 0.5;
+/// The same where there are several sets, as a share of what all have.
+const GAIN_SEVERAL: f64 = 0.08;
 /// The worst off is better off with so many times the pace.
 const BETTER: f64 = 1.1;
 /// It is harmed with less than such a part of it.
@@ -79,8 +81,8 @@ struct Sample {
 #[derive(Debug)]
 struct Trial {
     before: Pace,
-    /// How many sets take one more, over how many turns all had before.
-    more: f64,
+    /// The part of it that the new turns have to bring.
+    gain: f64,
 }
 
 /// How many there are, what is tried, and how it went.
@@ -239,8 +241,10 @@ impl Climb {
             return;
         }
         if takers > 0 && self.turns < TURNS_MAX {
-            let more = takers as f64 / self.served.max(1) as f64;
-            self.trial = Some(Trial { before: pace, more });
+            // Where it would harm another set that shows by itself.
+            let several = self.base < TURNS;
+            let gain = if several { GAIN_SEVERAL } else { GAIN / self.served.max(1) as f64 };
+            self.trial = Some(Trial { before: pace, gain });
             self.turns += 1;
         }
     }
@@ -264,7 +268,7 @@ impl Trial {
     /// Whether it brought enough, to all together or to the worst off.
     fn is_good(&self, now: Pace) -> bool {
         let Pace { all, least } = self.before;
-        let brings = now.all >= all * (1.0 + GAIN * self.more) && now.least >= least * HARMED;
+        let brings = now.all >= all * (1.0 + self.gain) && now.least >= least * HARMED;
         brings || (now.least >= least * BETTER && now.all >= all * LEVEL)
     }
 }
