@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::error::WalError;
+use crate::log::Activity;
 use crate::make::Active;
 use crate::record::{self, KIND_SEAL, RECORD_LEN_MAX, Record};
 use crate::segment::HEADER_LEN;
@@ -33,6 +34,8 @@ pub(crate) struct State {
     pub since_checkpoint: u64,
     /// What the live set of the last checkpoint took.
     pub live_bytes: u64,
+    /// What was done since somebody last asked.
+    pub activity: Activity,
     pub scratch: Vec<u8>,
 }
 
@@ -52,6 +55,7 @@ impl State {
             poison: None,
             poisonings: Vec::new(),
             since_checkpoint: 0,
+            activity: Activity::default(),
             scratch: Vec::with_capacity(RECORD_LEN_MAX),
         }
     }
@@ -80,6 +84,8 @@ impl State {
         }
         if kind != KIND_SEAL {
             self.active.running = record::chain(self.active.running, crc);
+            self.activity.appends += 1;
+            self.activity.bytes += self.scratch.len() as u64;
         }
         self.written += 1;
         Ok(())
@@ -94,6 +100,8 @@ impl State {
         self.poison = None;
         self.since_checkpoint = 0;
         self.live_bytes = self.active.base;
+        self.activity.checkpoints += 1;
+        self.activity.bytes += self.active.end;
         self.waiters.tell_durable();
     }
 

@@ -87,7 +87,7 @@ mod wait;
 pub use disk::{Disk, make_dir_durable};
 pub use dump::{Verdict, dump, hex, inspect, verify};
 pub use error::WalError;
-pub use log::{Checkpointed, Options, Wal, WalState};
+pub use log::{Activity, Checkpointed, Options, Wal, WalState};
 pub use record::{KIND_RESERVED, PAYLOAD_MAX, Record};
 pub use report::{Damage, Fault, Lost, Recovered, Report, Torn};
 pub use storage::{Storage, StorageFile};

@@ -70,6 +70,19 @@ pub struct Checkpointed {
     pub untidy: Vec<String>,
 }
 
+/// What a log has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Activity {
+    /// Records appended.
+    pub appends: u64,
+    /// Bytes of these, with all that a record has besides its payload, and of checkpoints.
+    pub bytes: u64,
+    /// Syncs that made appended records durable, each for all that were waiting.
+    pub syncs: u64,
+    /// Checkpoints.
+    pub checkpoints: u64,
+}
+
 /// A log, open in this process and in no other. Threads share it by reference.
 pub struct Wal {
     pub(crate) storage: Arc<dyn Storage>,
@@ -123,6 +136,11 @@ impl Wal {
     /// The sequence number of the last record appended.
     pub fn last_record(&self) -> u64 {
         self.state.lock().written
+    }
+
+    /// What was done since the log was opened, or since this was last asked.
+    pub fn take_activity(&self) -> Activity {
+        std::mem::take(&mut self.state.lock().activity)
     }
 
     /// How many bytes were appended since the last checkpoint.
@@ -185,7 +203,10 @@ impl Wal {
         let synced = MutexGuard::unlocked(state, || patiently(|| file.sync()));
         state.syncing = false;
         match synced {
-            Ok(()) => state.synced = state.synced.max(reached),
+            Ok(()) => {
+                state.synced = state.synced.max(reached);
+                state.activity.syncs += 1;
+            }
             Err(e) => {
                 let error = WalError::io("sync", &state.active.name)(e);
                 state.poison(&error);
@@ -212,6 +233,7 @@ impl Wal {
         });
         sealed.map_err(|error| state.poisoned_by(error))?;
         state.synced = state.written;
+        state.activity.syncs += 1;
         state.waiters.tell_durable();
         state.since_checkpoint += state.active.end - state.active.base;
         let full = std::mem::replace(&mut state.active, next);

@@ -2,7 +2,7 @@
 
 use parvi_wal::testing::MemStorage;
 use parvi_wal::{
-    Disk, KIND_RESERVED, Options, PAYLOAD_MAX, Record, Storage, Wal, WalError, WalState,
+    Activity, Disk, KIND_RESERVED, Options, PAYLOAD_MAX, Record, Storage, Wal, WalError, WalState,
 };
 
 use super::common::{OWNER, log_of, open, options, record, segments};
@@ -111,6 +111,21 @@ fn a_million_finished_transfers_leave_the_log_below_16_mib() {
     }
     assert!(checkpoints > 10, "{checkpoints} checkpoints");
     assert!(storage.peak_bytes() < 16 << 20, "{} bytes", storage.peak_bytes());
+}
+
+#[test]
+fn a_log_tells_what_it_has_done_since_somebody_asked() {
+    let (wal, _) = open(&MemStorage::default(), 1 << 20);
+    assert_eq!(wal.take_activity(), Activity::default());
+    wal.append_lazy(&record(1, 100)).unwrap();
+    wal.append_durable(&record(2, 50)).unwrap();
+    wal.sync().unwrap();
+    let bytes = wal.bytes_since_checkpoint();
+    let appended = Activity { appends: 2, bytes, syncs: 1, checkpoints: 0 };
+    assert!(bytes > 150 && wal.take_activity() == appended, "one sync for both, none for nothing");
+    let bytes = wal.checkpoint(&[record(2, 50)]).unwrap().bytes;
+    assert_eq!(wal.take_activity(), Activity { bytes, checkpoints: 1, ..Activity::default() });
+    assert_eq!(wal.take_activity(), Activity::default());
 }
 
 #[test]
