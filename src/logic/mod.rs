@@ -12,6 +12,7 @@ pub mod peers;
 pub mod registry;
 pub mod shares;
 pub mod spread;
+pub mod statistics;
 pub mod turns;
 pub mod unreadable;
 pub mod upload;

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::counters::Counters;
 use super::fetch::fetching::Fetching;
 use super::fetch::hand::Spare;
+use super::statistics::Recorder;
 use super::swarm::Swarms;
 use super::throttle::Throttle;
 use crate::base::{NodeId, NodeLabel, Ports, Rate};
@@ -49,8 +50,10 @@ pub(super) struct Context {
     pub(super) up: Throttle,
     /// All downloads together.
     pub(super) down: Throttle,
-    /// For `stats`.
+    /// For `stats`, where bytes move.
     pub(super) counters: Counters,
+    /// For `stats`, all else.
+    pub(super) statistics: Recorder,
     /// For the prompt.
     pub(super) notices: Notices,
 }

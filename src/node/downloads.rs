@@ -21,7 +21,7 @@ use super::fetch::job::{Job, Outcome};
 use super::fetch::place::Place;
 use super::keeping::Keeper;
 use super::summary::summary;
-use super::view::{DownloadReport, From, Summary, TransferRow};
+use super::view::{DownloadReport, From, TransferRow};
 use crate::base::{Fault, FaultKind, Name, NodeId, PeerInfo, Rate, Root};
 use crate::logic::batch::set_key;
 use crate::logic::ledger::SetKey;
@@ -47,7 +47,6 @@ pub(super) struct Downloads {
     pub(super) keeper: Mutex<Keeper>,
     /// Whether they could not be written, and that is tried again.
     pub(super) unwritten: AtomicBool,
-    rates: Mutex<Summary>,
     /// The last that ended, whose reports are kept.
     reported: Mutex<VecDeque<Arc<Job>>>,
 }
@@ -60,19 +59,9 @@ impl Downloads {
         ids: Arc<AtomicU64>,
         keeper: Keeper,
     ) -> Downloads {
-        let (jobs, rates, reported) = Default::default();
+        let (jobs, reported) = Default::default();
         let unwritten = AtomicBool::new(false);
-        Downloads {
-            ctx,
-            place,
-            claims,
-            ids,
-            jobs,
-            keeper: keeper.into(),
-            unwritten,
-            rates,
-            reported,
-        }
+        Downloads { ctx, place, claims, ids, jobs, keeper: keeper.into(), unwritten, reported }
     }
 
     /// Begins a download, or finds the one of the same name that is going on.
@@ -154,31 +143,21 @@ impl Downloads {
     }
 
     fn tell(&self, job: &Job, outcome: &Outcome) {
-        let (counters, notices) = (&self.ctx.counters, &self.ctx.notices);
+        let (statistics, notices) = (&self.ctx.statistics, &self.ctx.notices);
         match outcome {
             Ok(reports) => {
-                counters.downloads_done.one();
-                self.measure(reports);
+                let (bytes, seconds) = measure(reports);
+                statistics.note(|s| s.downloads.ended(bytes, seconds));
                 notices.tell(format!("download {} {}", job.id, summary(&job.name, reports)));
             }
             Err(fault) => {
-                counters.downloads_failed.one();
+                statistics.note(|s| match fault.kind {
+                    FaultKind::Unfinished => s.downloads.cancelled += 1,
+                    _ => s.downloads.failed += 1,
+                });
                 notices.tell(format!("download {}: {fault}", job.id));
             }
         }
-    }
-
-    fn measure(&self, reports: &[DownloadReport]) {
-        let bytes: u64 = reports.iter().flat_map(|r| &r.sources).map(|s| s.bytes).sum();
-        let seconds = reports.iter().map(|r| r.seconds).fold(0.0, f64::max);
-        if bytes > 0 && seconds > 0.0 {
-            self.rates.lock().add(bytes as f64 / seconds);
-        }
-    }
-
-    /// Bytes per second of the downloads that moved any.
-    pub(super) fn rates(&self) -> Summary {
-        *self.rates.lock()
     }
 
     fn job(&self, id: u64) -> Result<Arc<Job>, Fault> {
@@ -355,6 +334,12 @@ impl Downloads {
     pub(super) fn going_on(&self) -> Vec<TransferRow> {
         self.jobs.lock().values().filter(|job| !job.is_over()).map(|job| job.row()).collect()
     }
+}
+
+/// Bytes that came from others, and seconds to the last of them.
+fn measure(reports: &[DownloadReport]) -> (u64, f64) {
+    let bytes = reports.iter().flat_map(|r| &r.sources).map(|s| s.bytes).sum();
+    (bytes, reports.iter().map(|r| r.seconds).fold(0.0, f64::max))
 }
 
 fn not_there(what: &str, id: u64) -> Fault {

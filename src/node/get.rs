@@ -15,6 +15,7 @@ use super::fetch::fetching::Fetching;
 use super::fetch::hand::Spare;
 use super::fetch::job::Job;
 use super::fetch::place::Place;
+use super::statistics::Recorder;
 use super::swarm::Swarms;
 use super::throttle::Throttle;
 use super::view::{DownloadReport, From, TransferRow};
@@ -111,6 +112,7 @@ fn context(config: GetConfig) -> Result<Arc<Context>, Fault> {
         up: Throttle::new(None, stop.clone()),
         down: Throttle::new(config.down, stop.clone()),
         counters: Counters::default(),
+        statistics: Recorder::default(),
         notices: Notices::new("node"),
         stop,
     }))

@@ -12,11 +12,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parvi_wal::{Disk, Options, Report, Wal, WalError};
+use parvi_wal::{Activity, Disk, Options, Report, Wal, WalError};
 
 use crate::base::{Fault, FaultKind, NodeId};
 use crate::io::failpoint::fail_point;
 use crate::logic::ledger::{LOG_KIND, Record};
+use crate::logic::statistics::Log;
 
 /// The log.
 pub(super) struct Journal {
@@ -89,6 +90,12 @@ impl Journal {
 
     fn is_behind(&self) -> bool {
         self.behind.load(Ordering::Relaxed)
+    }
+
+    /// What the log has done since this was last asked.
+    pub(super) fn take_activity(&self) -> Log {
+        let Activity { appends, bytes, syncs, checkpoints } = self.wal.take_activity();
+        Log { appends, bytes, syncs, checkpoints, recovered: 0 }
     }
 
     /// Whether a checkpoint is due.

@@ -86,10 +86,14 @@ impl Lookup {
 /// Asks for `name`, until `stop` says so.
 pub(super) fn lookup(ctx: &Arc<Context>, name: &Name, stop: &dyn Fn() -> bool) -> Lookup {
     ctx.counters.lookups.one();
+    let began = clock::now();
     let mut result = Lookup::default();
     let named = ask_trackers(ctx, name, &mut result, stop);
     let peers = whom_to_ask(ctx, &named);
-    let answers = ask_peers(ctx, name, (&peers, &named), stop);
+    let (answers, first) = ask_peers(ctx, name, (&peers, &named), stop);
+    if !stop() {
+        measure(ctx, began, first);
+    }
     let mut hits = Hits::new();
     for (peer, answer) in answers {
         match answer {
@@ -107,6 +111,16 @@ pub(super) fn lookup(ctx: &Arc<Context>, name: &Name, stop: &dyn Fn() -> bool) -
         hit.sort();
     }
     result
+}
+
+/// Takes down how long a search has taken, and the first owner in it.
+fn measure(ctx: &Context, began: Time, first: Option<Time>) {
+    let ms = |until: Time| until.since(began).as_secs_f64() * 1e3;
+    let whole = ms(clock::now());
+    ctx.statistics.note(|s| {
+        s.searches.whole_ms.add(whole);
+        first.into_iter().for_each(|first| s.searches.first_ms.add(ms(first)));
+    });
 }
 
 /// The nodes that the trackers' indexes name; brings the list of peers up to date on the way, for
@@ -266,13 +280,13 @@ struct Listed {
 
 type Answer = (PeerInfo, Result<Listed, String>);
 
-/// Asks `peers` on a few threads; returns what came in time.
+/// Asks `peers` on a few threads; returns what came in time, and when the first owner did.
 fn ask_peers(
     ctx: &Arc<Context>,
     name: &Name,
     (peers, named): (&[PeerInfo], &BTreeSet<NodeId>),
     stop: &dyn Fn() -> bool,
-) -> Vec<Answer> {
+) -> (Vec<Answer>, Option<Time>) {
     let search = Arc::new(Search {
         name: name.clone(),
         deadline: clock::now() + LOOKUP_TIME_MAX,
@@ -317,8 +331,8 @@ fn collect(
     asked: &[PeerInfo],
     named: &BTreeSet<NodeId>,
     stop: &dyn Fn() -> bool,
-) -> Vec<Answer> {
-    let mut got: Vec<Answer> = Vec::with_capacity(asked.len());
+) -> (Vec<Answer>, Option<Time>) {
+    let (mut got, mut first) = (Vec::<Answer>::with_capacity(asked.len()), None);
     let mut deadline: Time = clock::now() + LOOKUP_TIME_MAX;
     let mut awaited = awaited(asked, named);
     // An index may name nobody but us: it has spoken all the same.
@@ -330,11 +344,14 @@ fn collect(
         if awaited.remove(&answer.0.id).is_some() && awaited.is_empty() {
             deadline = deadline.min(clock::now() + STRAGGLERS_WAIT);
         }
+        if answer.1.as_ref().is_ok_and(|listed| !listed.files.is_empty()) {
+            first = first.or_else(|| Some(clock::now()));
+        }
         got.push(answer);
     }
     let silent = awaited.into_values().map(|peer| (peer, Err("does not answer".to_owned())));
     got.extend(silent);
-    got
+    (got, first)
 }
 
 /// Whose answers are waited for: those asked whom an index named. The index may also name us, and
@@ -399,8 +416,15 @@ mod tests {
         let (send, answers) = unbounded::<Answer>();
         send.send((alice.clone(), Ok(Listed::default()))).unwrap();
         drop(send);
-        let got = collect(&answers, &asked, &named, &|| false);
-        assert_eq!(got, [(alice, Ok(Listed::default())), (bob, Err("does not answer".into()))]);
+        let (got, first) = collect(&answers, &asked, &named, &|| false);
+        let silent = (bob, Err("does not answer".into()));
+        assert_eq!(got, [(alice.clone(), Ok(Listed::default())), silent]);
+        assert_eq!(first, None, "alice has nothing");
+        let (send, answers) = unbounded::<Answer>();
+        let has = |files| Ok(Listed { files, ..Listed::default() });
+        let began = clock::now();
+        send.send((alice, has(vec![entry("d/a", 1)]))).unwrap();
+        assert!(collect(&answers, &asked[..1], &named, &|| false).1 >= Some(began));
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //! 2 registrations wake and send Exit
 //! 3 join          every thread; a tracker that does not answer is cut off after two seconds, and
 //!                 stragglers are named in the log
-//! 4 notices       closed: the prompt's reader sees the end
+//! 4 statistics    written
+//! 5 notices       closed: the prompt's reader sees the end
 //! ```
 
 mod claims;
@@ -32,6 +33,7 @@ mod registration;
 mod samples;
 mod serve;
 mod start;
+mod statistics;
 pub mod summary;
 mod swarm;
 mod throttle;
@@ -88,13 +90,7 @@ pub struct Node {
     label: NodeLabel,
     started: Time,
     seen: Mutex<std::collections::VecDeque<Name>>,
-    stats: Mutex<Measured>,
-}
-
-/// What is measured, not counted.
-#[derive(Default)]
-struct Measured {
-    search_ms: view::Summary,
+    statistics: Arc<statistics::Keeper>,
 }
 
 impl Node {
@@ -170,27 +166,27 @@ impl Node {
         rows
     }
 
-    /// Counters since the start.
+    /// How it stands, and what it has done since the last reset.
     pub fn stats(&self) -> Stats {
-        let (status, counters) = (self.index.status(), &self.ctx.counters);
+        let status = self.index.status();
         Stats {
+            uptime_s: clock::now().since(self.started).as_secs(),
             files: status.files,
             file_bytes: status.bytes,
             hashing: status.hashing,
             looking: self.index.is_looking(),
+            index: self.index.sizes(),
             peers: self.ctx.peers.lock().all().len() as u64,
-            lookups: counters.lookups.get(),
-            searches_answered: counters.searches_answered.get(),
-            downloads_done: counters.downloads_done.get(),
-            downloads_failed: counters.downloads_failed.get(),
-            bytes_arrived: counters.bytes_arrived.get(),
-            bytes_down: counters.bytes_down.get(),
-            bytes_up: counters.bytes_up.get(),
-            corrupt_chunks: counters.corrupt_chunks.get(),
-            uptime_s: clock::now().since(self.started).as_secs(),
-            search_ms: self.stats.lock().search_ms,
-            download_rate: self.downloads.rates(),
+            ..Stats::of(&self.statistics.all())
         }
+    }
+
+    /// Counts from zero from now on, over restarts too.
+    ///
+    /// # Errors
+    /// The disk does not take it.
+    pub fn reset_stats(&self) -> Result<(), Fault> {
+        self.statistics.reset()
     }
 
     /// Who has this file, or what lies below this folder: one entry for each name and content.
@@ -198,10 +194,7 @@ impl Node {
     /// # Errors
     /// Nobody has it; those who should cannot be reached; nobody could be asked.
     pub fn lookup(&self, name: &Name) -> Result<Vec<LookupHit>, Fault> {
-        let began = clock::now();
         let found = lookup::lookup(&self.ctx, name, &|| self.ctx.stop.is_stopped());
-        let took = clock::now().since(began);
-        self.stats.lock().search_ms.add(took.as_secs_f64() * 1e3);
         let mine = self.own_files(name);
         if found.hits.is_empty() && mine.is_empty() {
             return Err(found.nothing_found(name));
@@ -351,6 +344,7 @@ impl Node {
         for straggler in self.ctx.group.join_all(STOP_TIME_MAX) {
             log::warn!(target: "node", "thread {straggler} did not end in time");
         }
+        self.statistics.write();
         self.ctx.notices.close();
     }
 }

@@ -21,11 +21,12 @@ use super::knock::Caller;
 use super::registration::{Card, Registration};
 use super::serve::transfer::Owner;
 use super::serve::{self, QUESTIONS, TRANSFERS};
+use super::statistics::Recorder;
 use super::swarm::Swarms;
 use super::throttle::Throttle;
 use super::uploads::Uploads;
 use super::view::Ready;
-use super::{Measured, Node};
+use super::{Node, statistics};
 use crate::base::{Fault, NodeId, NodeLabel, Ports};
 use crate::io::disk::{Beneath, DataDir, PartStore};
 use crate::io::index::{Index, IndexConfig};
@@ -38,6 +39,8 @@ use crate::logic::peers::PeerBook;
 
 /// The downloads that are not over.
 const ORDERS: &str = "downloads.toml";
+/// What `stats` counts.
+const STATISTICS: &str = "stats";
 
 pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
     let data = DataDir::open(&config.data)?;
@@ -60,6 +63,8 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
     let downloads = Arc::new(Downloads::new(ctx.clone(), place, ids.clone(), keeper));
     let (journal, log) = Journal::open(&data.private("wal"), ctx.me)?;
     let uploads = Arc::new(Uploads::new(ctx.clone(), ids, journal, log, config.fsync));
+    let statistics =
+        Arc::new(statistics::Keeper::open(ctx.clone(), uploads.clone(), data.private(STATISTICS)));
     let ip = own_address(config);
     let loaded = downloads.load(orders);
     listeners.serve(&Owner {
@@ -78,8 +83,10 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
         calls: Mutex::default(),
         open: Mutex::default(),
     });
+    let keeper = statistics.clone();
     ctx.group
         .spawn("knock", move || caller.run())
+        .and_then(|()| ctx.group.spawn("statistics", move || keeper.run()))
         .map_err(|e| Fault::other(format!("could not start a thread: {e}")))?;
     register(&ctx, &index, &registrations, &card(config, &label, ports))?;
     downloads.go_on(loaded);
@@ -101,7 +108,7 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
         label,
         started: clock::now(),
         seen: Mutex::default(),
-        stats: Mutex::new(Measured::default()),
+        statistics,
     }))
 }
 
@@ -180,6 +187,7 @@ pub(super) fn context(
         up: Throttle::new(config.up, stop.clone()),
         down: Throttle::new(config.down, stop.clone()),
         counters: Counters::default(),
+        statistics: Recorder::default(),
         notices: Notices::new("node"),
         stop,
     })

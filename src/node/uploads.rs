@@ -61,6 +61,7 @@ struct Connected {
     /// For people.
     id: u64,
     peer: NodeId,
+    set: SetKey,
     name: String,
     attempt: u32,
     total: u64,
@@ -104,6 +105,7 @@ impl Uploads {
         durable: bool,
     ) -> Uploads {
         let now = clock::now();
+        ctx.statistics.note(|s| s.log.recovered += log.len() as u64);
         let ledger = Ledger::recover(now, ctx.patience, log);
         let number = |w: Waiting| ((w.requester, w.set), ids.fetch_add(1, Ordering::Relaxed));
         let numbers = ledger.waiting(now).into_iter().map(number).collect();
@@ -133,6 +135,10 @@ impl Uploads {
             let status = Connected::new(id, &opening, limit.clone(), closer);
             inner.budget.proved(clock::now(), from, opening.requester);
             let (opened, record) = inner.ledger.open(opening, connection);
+            self.ctx.statistics.note(|s| match opened.goes_on {
+                true => s.retries.uploads_reopened += 1,
+                false => s.uploads.begun += 1,
+            });
             if let Some(older) = opened.older.and_then(|older| inner.open.get(&older)) {
                 older.closer.close();
             }
@@ -160,9 +166,18 @@ impl Uploads {
         }
     }
 
+    /// Counts what the log has done since the last time.
+    pub(super) fn count_log(&self) {
+        let done = self.journal.take_activity();
+        self.ctx.statistics.note(|s| s.log.merge(done));
+    }
+
     /// Appends what needs not be durable at once. Lost, it costs one more knock.
     fn note(&self, records: impl IntoIterator<Item = Record>) {
         for record in records {
+            if let Record::Ended { end, .. } = &record {
+                self.ctx.statistics.note(|s| s.uploads.ended(end));
+            }
             if let Err(fault) = self.journal.append(&record) {
                 log::warn!(target: "upload", "{fault}");
             }
@@ -198,12 +213,22 @@ impl Uploads {
     /// The connection of an upload has ended.
     fn end(&self, connection: Connection, how: Lost) {
         let mut inner = self.inner.lock();
-        let limit = inner.open.remove(&connection).map(|status| status.limit);
-        if how == Lost::Done {
+        let (status, is_done) = (inner.open.remove(&connection), how == Lost::Done);
+        if is_done {
             // Whoever asks for it again begins anew.
-            inner.limits.retain(|_, kept| !limit.as_ref().is_some_and(|l| Arc::ptr_eq(l, kept)));
+            let limit = status.as_ref().map(|status| &status.limit);
+            inner.limits.retain(|_, kept| !limit.is_some_and(|limit| Arc::ptr_eq(limit, kept)));
         }
-        self.note(inner.ledger.close(clock::now(), connection, how));
+        let was_current = inner.ledger.is_current(connection);
+        let ended = inner.ledger.close(clock::now(), connection, how);
+        if let (true, None, Some(Connected { peer, set, .. })) = (was_current, &ended, status) {
+            let waits = inner.ledger.is_unfinished(peer, set);
+            self.ctx.statistics.note(|s| match waits {
+                true => s.uploads.interrupted += 1,
+                false => s.uploads.left(is_done),
+            });
+        }
+        self.note(ended);
         inner.forget_numbers();
     }
 
@@ -266,6 +291,7 @@ impl Uploads {
 
     /// What came of a knock.
     pub(super) fn heard(&self, knock: &Knock, answer: Answer) {
+        self.ctx.statistics.note(|s| s.retries.knocked(&answer));
         let mut inner = self.inner.lock();
         let (now, random) = (clock::now(), clock::random_u64());
         self.note(inner.ledger.answered(now, knock.requester, knock.set, answer, random));
@@ -347,6 +373,7 @@ impl Connected {
         Connected {
             id,
             peer: opening.requester,
+            set: opening.set,
             name: opening.name.clone(),
             attempt: 0,
             total: opening.total,

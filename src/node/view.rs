@@ -1,8 +1,12 @@
 //! What a node tells about itself: rows for `ui`, with the JSON field names of the contract.
 
+mod stats;
+
 use std::net::SocketAddr;
 
 use serde::Serialize;
+
+pub use stats::Stats;
 
 use crate::base::{Name, NodeId, NodeLabel, Root};
 
@@ -223,75 +227,6 @@ pub struct NodeStatus {
     pub problems: Vec<Problem>,
 }
 
-/// What `stats` tells: counters since the start.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
-pub struct Stats {
-    /// Files shared now.
-    pub files: u64,
-    /// Bytes of them.
-    pub file_bytes: u64,
-    /// Files still to be hashed.
-    pub hashing: u64,
-    /// Whether it still looks through its folders for the first time: more may be found.
-    pub looking: bool,
-    /// Peers known now.
-    pub peers: u64,
-    /// Lookups asked by this node.
-    pub lookups: u64,
-    /// Searches answered for others.
-    pub searches_answered: u64,
-    /// Downloads complete.
-    pub downloads_done: u64,
-    /// Downloads failed.
-    pub downloads_failed: u64,
-    /// Chunk bytes that arrived, used or not: cut off, had already, corrupt.
-    pub bytes_arrived: u64,
-    /// Verified bytes received.
-    pub bytes_down: u64,
-    /// Chunk bytes sent.
-    pub bytes_up: u64,
-    /// Chunks that did not verify.
-    pub corrupt_chunks: u64,
-    /// Seconds since the start.
-    pub uptime_s: u64,
-    /// How long lookups took, milliseconds.
-    pub search_ms: Summary,
-    /// How fast downloads were, bytes per second each.
-    pub download_rate: Summary,
-}
-
-/// Many measurements in a few numbers, taken one at a time (Welford's way).
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
-pub struct Summary {
-    /// How many.
-    pub count: u64,
-    /// Their mean; 0 without any, as are all below.
-    pub mean: f64,
-    /// Their standard deviation (of the sample: one measurement has none).
-    pub stdev: f64,
-    /// The smallest.
-    pub min: f64,
-    /// The largest.
-    pub max: f64,
-    /// Sum of the squared distances from the mean.
-    #[serde(skip)]
-    squares: f64,
-}
-
-impl Summary {
-    /// Takes one more measurement in.
-    pub fn add(&mut self, value: f64) {
-        let first = self.count == 0;
-        self.count += 1;
-        let before = value - self.mean;
-        self.mean += before / self.count as f64;
-        self.squares += before * (value - self.mean);
-        self.stdev = if first { 0.0 } else { (self.squares / (self.count - 1) as f64).sqrt() };
-        self.min = if first { value } else { self.min.min(value) };
-        self.max = if first { value } else { self.max.max(value) };
-    }
-}
-
 /// A path as text; what is not UTF-8 in it is shown as U+FFFD, because JSON has no other way.
 fn shown_path<S: serde::Serializer>(path: &std::path::Path, s: S) -> Result<S::Ok, S::Error> {
     s.collect_str(&path.display())
@@ -316,19 +251,4 @@ pub enum From {
     All,
     /// One: its label, its identity or the start of it, or its address.
     One(String),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_summary_has_the_mean_and_the_spread_of_what_it_took() {
-        let mut summary = Summary::default();
-        for x in [2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0] {
-            summary.add(x);
-        }
-        assert_eq!((summary.count, summary.mean, summary.min, summary.max), (8, 5.0, 2.0, 9.0));
-        assert!((summary.stdev - 2.138_089).abs() < 1e-6, "{summary:?}");
-    }
 }

@@ -145,6 +145,11 @@ impl Tracker {
         self.service.stats()
     }
 
+    /// Counts from zero from now on.
+    pub fn reset_stats(&self) {
+        self.service.reset_stats();
+    }
+
     /// Ends it for good: joins every thread, within seconds. Safe to call twice.
     pub fn stop(&self) {
         self.stop.stop();

@@ -207,6 +207,13 @@ impl Service {
         (rows.collect(), more)
     }
 
+    pub(super) fn reset_stats(&self) {
+        let Counters { registrations, heartbeats, lookups, refused } = &self.counters;
+        for counter in [registrations, heartbeats, lookups, refused] {
+            counter.store(0, Relaxed);
+        }
+    }
+
     pub(super) fn stats(&self) -> TrackerStats {
         let (peers, files, bytes) = self.registry.read().totals();
         let (pending, unregistered, registered) = self.sessions.counts();

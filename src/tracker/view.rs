@@ -36,7 +36,7 @@ pub struct FileRow {
     pub owners: Vec<NodeLabel>,
 }
 
-/// What `stats` tells: now, or counted since the start.
+/// What `stats` tells: now, or counted since the start or the last reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct TrackerStats {
     /// Nodes listed now.

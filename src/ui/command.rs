@@ -46,8 +46,10 @@ pub enum Command {
     Peers,
     /// What moves.
     Transfers,
-    /// Counters.
+    /// What was counted.
     Stats,
+    /// Count from zero.
+    ResetStats,
     /// The tracker's files.
     Files,
     /// Stop, waiting for what moves unless `now`.
@@ -111,11 +113,19 @@ fn command(args: &mut Arguments) -> Result<Command, Fault> {
         "unshare" => Command::Unshare(args.name()?),
         "peers" => Command::Peers,
         "transfers" => Command::Transfers,
-        "stats" => Command::Stats,
+        "stats" => stats(args)?,
         "files" => Command::Files,
         "exit" => Command::Exit { now: args.switch("--now") },
         other => return Err(Fault::other(format!("{other} is listed but not built"))),
     })
+}
+
+fn stats(args: &mut Arguments) -> Result<Command, Fault> {
+    match args.optional().as_deref() {
+        None => Ok(Command::Stats),
+        Some("reset") => Ok(Command::ResetStats),
+        Some(other) => Err(args.wrong(&format!("there is no stats {other:?}"))),
+    }
 }
 
 fn listing(args: &mut Arguments) -> Result<Listing, Fault> {
@@ -278,6 +288,7 @@ mod tests {
             ("peers", Command::Peers),
             ("transfers", Command::Transfers),
             ("stats", Command::Stats),
+            ("stats reset", Command::ResetStats),
             ("exit", Command::Exit { now: false }),
             ("exit --now", Command::Exit { now: true }),
         ];
@@ -298,6 +309,7 @@ mod tests {
             ("lookup ../x", "a name cannot have . or .. as a part; usage: lookup NAME"),
             ("lookup a b", "\"b\" is too much; usage: lookup NAME"),
             ("list all", "there is no list \"all\"; usage: list local|downloaded|replicated"),
+            ("stats all", "there is no stats \"all\"; usage: stats [reset]"),
             ("cancel x", "\"x\" is not a number; usage: cancel ID"),
             ("limit x 1MiB", "\"x\" is not a number; usage: limit ID RATE|off"),
             ("limit 3", "limit needs RATE, like 500kB, or off; usage: limit ID RATE|off"),

@@ -62,7 +62,12 @@ const NODE: &[Spec] = &[
     spec("unshare", "unshare NAME", &[], "stop sharing it; the file stays where it is"),
     spec("peers", "peers", &[], "the nodes known now"),
     spec("transfers", "transfers", &[], "uploads and downloads, with why they wait"),
-    spec("stats", "stats", &[], "counters since the start"),
+    spec(
+        "stats",
+        "stats [reset]",
+        &[],
+        "what this node has done, over restarts; or counts from zero",
+    ),
     spec(
         "exit",
         "exit [--now]",
@@ -75,7 +80,7 @@ const TRACKER: &[Spec] = &[
     spec("help", "help [COMMAND]", &[], "this list, or more about one command"),
     spec("peers", "peers", &[], "the nodes that live"),
     spec("files", "files", &[], "the files they have"),
-    spec("stats", "stats", &[], "counters since the start"),
+    spec("stats", "stats [reset]", &[], "counters since the start; or counts from zero"),
     spec("exit", "exit [--now]", &["--now"], "stop the tracker; running transfers are not touched"),
 ];
 

@@ -56,7 +56,8 @@ impl Daemon for NodeDaemon {
             }
             Command::Peers => Outcome::Peers(node.peers()),
             Command::Transfers => Outcome::Transfers(node.transfers()),
-            Command::Stats => Outcome::Stats(node.stats()),
+            Command::Stats => Outcome::Stats(Box::new(node.stats())),
+            Command::ResetStats => node.reset_stats().map(|()| Outcome::StatsReset)?,
             Command::Files | Command::Help(_) | Command::Exit { .. } => {
                 return Err(Fault::new(FaultKind::Usage, "a node has no such command"));
             }

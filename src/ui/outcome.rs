@@ -66,13 +66,15 @@ pub enum Outcome {
     /// `transfers`.
     Transfers(Vec<TransferRow>),
     /// `stats` of a node.
-    Stats(Stats),
+    Stats(Box<Stats>),
     /// `peers` of a tracker.
     TrackerPeers(Vec<tracker::PeerRow>),
     /// `files` of a tracker.
     TrackerFiles(Vec<tracker::FileRow>),
     /// `stats` of a tracker.
     TrackerStats(tracker::TrackerStats),
+    /// `stats reset`.
+    StatsReset,
     /// `exit`, done.
     Left,
     /// Nothing to say: the user chose to do nothing.

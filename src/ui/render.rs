@@ -3,17 +3,20 @@
 //! Invariant: text never carries a raw control character of a name (`base::name::printable`);
 //! JSON carries names as they are, escaped by JSON's own rules. Every text ends with a newline.
 
+mod stats;
+
 use bytesize::ByteSize;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 use serde_json::json;
 
+use self::stats::stats_text;
 use super::outcome::Outcome;
 use crate::base::name::printable;
 use crate::base::{Fault, Name, Rate};
 use crate::node::view::{
-    Direction, DownloadReport, FileRow, LookupHit, NodeStatus, PeerRow, Source, Stats, Summary,
-    TransferRow, TransferState,
+    Direction, DownloadReport, FileRow, LookupHit, NodeStatus, PeerRow, Source, TransferRow,
+    TransferState,
 };
 use crate::tracker;
 
@@ -46,6 +49,7 @@ fn render_json(outcome: &Outcome) -> Result<String, Fault> {
         Outcome::TrackerPeers(rows) => document(rows),
         Outcome::TrackerFiles(rows) => document(rows),
         Outcome::TrackerStats(stats) => document(stats),
+        Outcome::StatsReset => document(&json!({ "reset": true })),
         Outcome::Left => document(&json!({ "exit": 0 })),
         Outcome::Nothing => document(&json!({})),
     }
@@ -86,6 +90,7 @@ fn render_text(outcome: &Outcome) -> String {
         Outcome::TrackerPeers(rows) => tracker_peers_text(rows),
         Outcome::TrackerFiles(rows) => tracker_files_text(rows),
         Outcome::TrackerStats(stats) => tracker_stats_text(stats),
+        Outcome::StatsReset => "counts from zero\n".into(),
         Outcome::Left | Outcome::Nothing => String::new(),
     }
 }
@@ -246,43 +251,6 @@ fn state(state: TransferState) -> &'static str {
         TransferState::Failed => "failed",
         TransferState::Cancelled => "cancelled",
     }
-}
-
-/// How many files, and whether there will be more.
-fn shared(s: &Stats) -> String {
-    let more = match (s.hashing, s.looking) {
-        (0, false) => String::new(),
-        (0, true) => ", still looking".into(),
-        (hashing, _) => format!(", {hashing} to be hashed"),
-    };
-    format!("{} ({}){more}", s.files, size(s.file_bytes))
-}
-
-fn stats_text(s: &Stats) -> String {
-    let rows = [
-        ("up for", duration(s.uptime_s)),
-        ("files shared", shared(s)),
-        ("peers", s.peers.to_string()),
-        ("lookups", s.lookups.to_string()),
-        ("searches answered", s.searches_answered.to_string()),
-        ("downloads done", s.downloads_done.to_string()),
-        ("downloads failed", s.downloads_failed.to_string()),
-        ("received", size(s.bytes_down)),
-        ("received in vain", size(s.bytes_arrived.saturating_sub(s.bytes_down))),
-        ("sent", size(s.bytes_up)),
-        ("corrupt chunks", s.corrupt_chunks.to_string()),
-        ("search time", summary(&s.search_ms, |ms| format!("{ms:.1} ms"))),
-        ("download speed", summary(&s.download_rate, |rate| format!("{}/s", size(rate as u64)))),
-    ];
-    table(None, rows.map(|(what, value)| [what.to_owned(), value]))
-}
-
-fn summary(s: &Summary, unit: impl Fn(f64) -> String) -> String {
-    if s.count == 0 {
-        return "none yet".into();
-    }
-    let [mean, stdev, min, max] = [s.mean, s.stdev, s.min, s.max].map(unit);
-    format!("mean {mean}, stdev {stdev}, min {min}, max {max}, of {}", s.count)
 }
 
 fn tracker_stats_text(s: &tracker::TrackerStats) -> String {

@@ -205,28 +205,6 @@ fn show_tells_the_node_its_trackers_and_its_problems() {
 }
 
 #[test]
-fn statistics_have_mean_and_spread() {
-    let mut stats = Stats { uptime_s: 61, lookups: 2, ..Stats::default() };
-    stats.search_ms.add(1.0);
-    stats.search_ms.add(3.0);
-    let text = text(&Outcome::Stats(stats));
-    assert!(text.starts_with("up for             1m 1s\n"), "{text}");
-    let wanted = "search time        mean 2.0 ms, stdev 1.4 ms, min 1.0 ms, max 3.0 ms, of 2\n";
-    assert!(text.contains(wanted), "{text}");
-    assert!(text.ends_with("download speed     none yet\n"), "{text}");
-    for (hashing, looking, said) in [
-        (0, false, "0 (0 B)\n"),
-        (0, true, "0 (0 B), still looking\n"),
-        (7, true, ", 7 to be hashed\n"),
-    ] {
-        let text = self::text(&Outcome::Stats(Stats { hashing, looking, ..stats }));
-        assert!(text.contains(said), "{text}");
-    }
-    let json = json(&Outcome::Stats(stats));
-    assert!(json.contains("\"search_ms\":{\"count\":2,\"mean\":2.0,"), "{json}");
-}
-
-#[test]
 fn confirmations_are_one_line_and_one_document() {
     let table = [
         (Outcome::Ip([10, 0, 0, 1].into()), "10.0.0.1\n", "{\"ip\":\"10.0.0.1\"}\n"),
@@ -256,6 +234,7 @@ fn confirmations_are_one_line_and_one_document() {
             "x is no longer shared\n",
             "{\"name\":\"x\",\"shared\":false}\n",
         ),
+        (Outcome::StatsReset, "counts from zero\n", "{\"reset\":true}\n"),
         (Outcome::Left, "", "{\"exit\":0}\n"),
     ];
     for (outcome, plain, document) in table {

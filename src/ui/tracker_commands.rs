@@ -27,6 +27,10 @@ impl Daemon for TrackerDaemon {
             Command::Peers => Ok(Outcome::TrackerPeers(self.0.peers())),
             Command::Files => Ok(Outcome::TrackerFiles(all_files(&self.0))),
             Command::Stats => Ok(Outcome::TrackerStats(self.0.stats())),
+            Command::ResetStats => {
+                self.0.reset_stats();
+                Ok(Outcome::StatsReset)
+            }
             _ => Err(Fault::new(FaultKind::Usage, "a tracker has no such command")),
         }
     }

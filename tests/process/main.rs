@@ -33,6 +33,7 @@ mod resume;
 mod settling_in;
 mod shares;
 mod shoal;
+mod statistics;
 mod story;
 mod survive;
 mod trackers;

@@ -51,8 +51,18 @@ fn a_killed_requester_goes_on_by_itself_and_its_owner_says_that_it_waits() {
     until("bob says that it goes on", || bob.said().contains("of film goes on").then_some(()));
     arrives(&swarm, &bob);
     alice.transfer_gone("the upload is over");
-    let up = alice.json(&["stats"])["bytes_up"].as_u64().unwrap();
+    let stats = alice.json(&["stats"]);
+    let up = stats["bytes_up"].as_u64().unwrap();
     assert!(up < (SIZE + 3 * MIB) as u64, "{up} bytes were sent for {SIZE}");
+    let count = |group: &str, name: &str| stats[group][name].as_u64();
+    assert_eq!(
+        (count("uploads", "begun"), count("uploads", "done")),
+        (Some(1), Some(1)),
+        "{stats}"
+    );
+    assert!(count("uploads", "interrupted") >= Some(1), "{stats}");
+    assert!(count("retries", "uploads_reopened") >= Some(1), "{stats}");
+    assert!(bob.json(&["stats"])["retries"]["downloads_reopened"].as_u64() >= Some(1));
 }
 
 #[test]

@@ -96,10 +96,22 @@ pub struct IndexStatus {
     pub problems_more: u64,
 }
 
+/// How large an index is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct IndexSizes {
+    /// Files that were hashed, those too that another one of the same name hides.
+    pub records: u64,
+    /// Files of more than one chunk, whose chunks' hashes are in memory.
+    pub manifests: u64,
+    /// Bytes of the cache on the disk.
+    pub cache_bytes: u64,
+}
+
 /// What this node shares.
 pub struct Index {
     data: PathBuf,
     shares_path: PathBuf,
+    cache_path: PathBuf,
     state: Mutex<State>,
     shares: Mutex<Shares>,
     signals: Mutex<Signals>,
@@ -132,6 +144,7 @@ impl Index {
         let index = Arc::new(Index {
             data: config.data.path().to_owned(),
             shares_path,
+            cache_path: config.data.private("catalogue"),
             state: Mutex::new(state),
             shares: Mutex::new(shares),
             signals: Mutex::default(),
@@ -142,7 +155,7 @@ impl Index {
             on_change: config.on_change,
             told: Mutex::new(stamp),
         });
-        let scanner = Scanner::new(Arc::clone(&index), config.data.private("catalogue"), quiet);
+        let scanner = Scanner::new(Arc::clone(&index), index.cache_path.clone(), quiet);
         let spawned = config.group.spawn("index", move || scanner.run());
         spawned.map_err(|e| IndexError::io("start a thread to index", &index.data, e))?;
         Ok(index)
@@ -254,6 +267,14 @@ impl Index {
             problems: problems.listed,
             problems_more: problems.more,
         }
+    }
+
+    /// How large it is.
+    pub fn sizes(&self) -> IndexSizes {
+        let (records, manifests) = self.state.lock().sizes();
+        // It is written now and then: before that there is none.
+        let cache_bytes = std::fs::metadata(&self.cache_path).map_or(0, |cache| cache.len());
+        IndexSizes { records: records as u64, manifests: manifests as u64, cache_bytes }
     }
 
     /// Where the catalogue stands.

@@ -315,6 +315,11 @@ impl State {
         self.manifests.get(root).map_or(&[], |m| m.values())
     }
 
+    /// How many files there are, and how many manifests.
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        (self.roots.len(), self.manifests.len())
+    }
+
     /// The live files of the folders of some kinds, ascending by name within each folder.
     pub(super) fn list(&self, kinds: &[Kind]) -> Vec<FileEntry> {
         let wanted = self.folders.iter().filter(|(id, _)| kinds.contains(&id.kind));

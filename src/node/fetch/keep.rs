@@ -87,14 +87,18 @@ impl Keeper<'_> {
     }
 
     fn acknowledge(&self, written: &Written, fresh: &[u32]) {
-        let ctx = &self.fetch.ctx;
+        let (ctx, mut brought) = (&self.fetch.ctx, 0);
         for item in fresh {
             let bytes = self.fetch.items.len(*item);
             self.fetch.progress.verified(self.peer.id, self.peer.label.as_str(), bytes);
-            ctx.counters.bytes_down.add(bytes);
+            brought += bytes;
         }
-        if !written.corrupt.is_empty() {
-            ctx.counters.corrupt_chunks.add(written.corrupt.len() as u64);
+        let corrupt = written.corrupt.len() as u64;
+        ctx.statistics.note(|s| {
+            s.downloads.corrupt += corrupt;
+            s.downloads.sources.add(&self.peer.label, brought);
+        });
+        if corrupt > 0 {
             ctx.notices.tell(format!(
                 "{} sent {} chunk(s) that do not match the file's hash; not used",
                 self.peer.shown(),

@@ -116,6 +116,8 @@ fn open(fetch: &Fetch, link: &mut Link) -> Result<Opened, LinkError> {
         Message::Opened(opened) => {
             fail_point!("fetch.opened").map_err(LinkError::Io)?;
             fetch.progress.opened(opened.attempt);
+            let again = u64::from(opened.attempt > 1);
+            fetch.ctx.statistics.note(|s| s.retries.downloads_reopened += again);
             Ok(opened)
         }
         // It is too busy, and says who else may be asked.

@@ -1,0 +1,223 @@
+//! What this node has done, over all its starts: the numbers behind `stats`.
+//!
+//! Invariant: each event counts once, in the earlier runs' sums or in what came since they were written.
+//! These are written now and then while something happens, and at the end; a node that is killed forgets
+//! what came since (`WRITE_EVERY`). No failure here stops a node, or is hidden from the person.
+
+mod file;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::context::Context;
+use super::counters::Counters;
+use super::uploads::Uploads;
+use crate::base::{Fault, Time};
+use crate::io::clock;
+use crate::logic::statistics::Statistics;
+
+/// Between two looks at whether something is to be written.
+const WRITE_EVERY: Duration = Duration::from_secs(5);
+
+/// Takes down what happens. Every thread may; nobody waits for a disk.
+pub(super) struct Recorder(Mutex<Sums>);
+
+struct Sums {
+    /// What was written, or read at the start.
+    kept: Statistics,
+    /// What came since.
+    fresh: Statistics,
+    /// Until when the running time is in `kept`.
+    counted: Time,
+}
+
+impl Default for Recorder {
+    fn default() -> Recorder {
+        let (kept, fresh) = Default::default();
+        Recorder(Mutex::new(Sums { kept, fresh, counted: clock::now() }))
+    }
+}
+
+impl Recorder {
+    /// Something was measured, or counted.
+    pub(super) fn note(&self, write_down: impl FnOnce(&mut Statistics)) {
+        write_down(&mut self.0.lock().fresh);
+    }
+
+    /// A start of the node, whose earlier runs have left `kept`.
+    fn begin(&self, kept: Statistics) {
+        let mut sums = self.0.lock();
+        sums.kept = kept;
+        sums.fresh.starts += 1;
+    }
+
+    /// All until now.
+    pub(super) fn all(&self, now: Time, counters: &Counters) -> Statistics {
+        let mut sums = self.0.lock();
+        counters.drain(&mut sums.fresh);
+        let mut all = sums.kept.clone();
+        all.merge(&sums.fresh);
+        all.ran_ms += millis(now.since(sums.counted));
+        all
+    }
+
+    /// All until now, if anything came since this was last asked.
+    fn changed(&self, now: Time, counters: &Counters) -> Option<Statistics> {
+        let mut sums = self.0.lock();
+        counters.drain(&mut sums.fresh);
+        if sums.fresh == Statistics::default() {
+            return None;
+        }
+        let Sums { kept, fresh, counted } = &mut *sums;
+        kept.merge(&std::mem::take(fresh));
+        kept.ran_ms += millis(now.since(*counted));
+        *counted = now;
+        Some(kept.clone())
+    }
+
+    /// All begins anew.
+    fn reset(&self, now: Time, counters: &Counters) {
+        counters.drain(&mut Statistics::default());
+        let (kept, fresh) = Default::default();
+        *self.0.lock() = Sums { kept, fresh, counted: now };
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Keeps what the recorder has for the next start.
+pub(super) struct Keeper {
+    ctx: Arc<Context>,
+    uploads: Arc<Uploads>,
+    /// Locked from the look at what is to be written to its end, so that nothing older comes later.
+    file: Mutex<File>,
+}
+
+struct File {
+    path: PathBuf,
+    /// It does not have what the recorder has taken for kept.
+    behind: bool,
+    /// A person knows that it cannot be written.
+    told: bool,
+}
+
+impl Keeper {
+    /// Goes on from what earlier runs have left at `path`; what cannot be read is told.
+    pub(super) fn open(ctx: Arc<Context>, uploads: Arc<Uploads>, path: PathBuf) -> Keeper {
+        let kept = file::load(&path).unwrap_or_else(|words| {
+            log::error!(target: "node", "{words}");
+            ctx.notices.tell(words);
+            Statistics::default()
+        });
+        ctx.statistics.begin(kept);
+        let file = File { path, behind: false, told: false };
+        Keeper { ctx, uploads, file: Mutex::new(file) }
+    }
+
+    /// The thread: writes now and then.
+    pub(super) fn run(&self) {
+        while !self.ctx.stop.wait(WRITE_EVERY) {
+            self.write();
+        }
+    }
+
+    /// All until now.
+    pub(super) fn all(&self) -> Statistics {
+        self.uploads.count_log();
+        self.ctx.statistics.all(clock::now(), &self.ctx.counters)
+    }
+
+    /// Writes what came since the last time, if anything did.
+    pub(super) fn write(&self) {
+        self.uploads.count_log();
+        let mut file = self.file.lock();
+        let (now, ctx) = (clock::now(), &self.ctx);
+        let all = ctx.statistics.changed(now, &ctx.counters);
+        let Some(all) = all.or_else(|| file.behind.then(|| self.all())) else { return };
+        match file::save(&file.path, &all) {
+            Ok(()) => (file.behind, file.told) = (false, false),
+            Err(e) => {
+                file.behind = true;
+                if !std::mem::replace(&mut file.told, true) {
+                    let path = file.path.display();
+                    let words = "a restart would forget what `stats` counts; it is tried again";
+                    ctx.notices.tell(format!("cannot write {path}: {e}; {words}"));
+                }
+            }
+        }
+    }
+
+    /// Begins anew, also for the next start.
+    ///
+    /// # Errors
+    /// The disk does not take it: a restart may bring the old numbers back.
+    pub(super) fn reset(&self) -> Result<(), Fault> {
+        let mut file = self.file.lock();
+        self.uploads.count_log();
+        self.ctx.statistics.reset(clock::now(), &self.ctx.counters);
+        let written = file::save(&file.path, &Statistics::default());
+        file.behind = written.is_err();
+        written.map_err(|e| {
+            let path = file.path.display();
+            Fault::other(format!(
+                "the numbers are reset, but {path} cannot be written: {e}; a restart before that \
+                 is possible brings the old ones back"
+            ))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::samples;
+
+    fn at(ms: u64) -> Time {
+        Time::from_origin(Duration::from_millis(ms))
+    }
+
+    #[test]
+    fn each_event_counts_once_whether_it_was_written_or_not() {
+        let (recorder, counters) = (Recorder::default(), Counters::default());
+        recorder.0.lock().counted = at(0);
+        recorder.begin(Statistics { starts: 2, ran_ms: 7, ..Statistics::default() });
+        counters.lookups.one();
+        let told = |s: Statistics| (s.starts, s.searches.asked, s.ran_ms);
+        for _ in 0..2 {
+            assert_eq!(told(recorder.all(at(10), &counters)), (3, 1, 17));
+        }
+        assert_eq!(told(recorder.changed(at(20), &counters).unwrap()), (3, 1, 27));
+        assert_eq!(recorder.changed(at(30), &counters), None, "nothing came");
+        counters.lookups.one();
+        assert_eq!(told(recorder.all(at(40), &counters)), (3, 2, 47));
+        assert_eq!(told(recorder.changed(at(40), &counters).unwrap()), (3, 2, 47));
+        counters.lookups.one();
+        recorder.reset(at(50), &counters);
+        assert_eq!(told(recorder.all(at(60), &counters)), (0, 0, 10));
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_told_once_and_written_when_it_can_be() {
+        let home = tempfile::tempdir().unwrap();
+        let (ctx, uploads) = samples::uploads();
+        let path = home.path().join("away/stats");
+        let keeper = Keeper::open(ctx.clone(), uploads, path.clone());
+        ctx.counters.lookups.one();
+        keeper.write();
+        keeper.write();
+        assert!(keeper.reset().unwrap_err().text.contains("cannot be written"));
+        ctx.counters.lookups.one();
+        keeper.write();
+        std::fs::create_dir(path.parent().unwrap()).unwrap();
+        keeper.write();
+        assert_eq!(file::load(&path).unwrap().searches.asked, 1);
+        ctx.notices.close();
+        let told: Vec<String> = std::iter::from_fn(|| ctx.notices.next()).collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+    }
+}
