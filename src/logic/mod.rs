@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod owners;
 pub mod peers;
 pub mod registry;
+pub mod replication;
 pub mod shares;
 pub mod spread;
 pub mod statistics;
