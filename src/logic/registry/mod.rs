@@ -19,7 +19,6 @@
 
 mod dial_back;
 mod index;
-mod lookup;
 mod membership;
 mod node;
 mod peers;
@@ -29,8 +28,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 pub use dial_back::{DIALS_PER_MINUTE, DialOutcome, FAILURES_MAX};
-pub use index::{IndexError, IndexLimits};
-pub use lookup::CONTENTS_MAX;
+pub use index::{CONTENTS_MAX, IndexError, IndexLimits};
 pub use node::{HEARTBEAT, RECONNECT_GRACE};
 pub use peers::TOMBSTONES_MAX;
 

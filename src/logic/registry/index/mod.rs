@@ -1,27 +1,38 @@
-//! Who has which file: the tracker's copies of the nodes' catalogues, and one ordered index.
+//! Who has which file: the tracker's copies of the nodes' catalogues, in one index ordered by name.
 //!
 //! Invariant: a copy's stamp says exactly which version of its node's catalogue it is; a page that
 //! does not build on that version is not applied. The index is a hint to those who ask, only an
 //! owner's own answer counts.
 //!
 //! ```text
-//! names    Name -> [ content {size, root, …, owners: [copy, copy]}, other content {…} ]
-//! copies   copy -> { owner, stamp, the Names (shared, not copied) }
+//! names      blocks of text in order, one number a name ──┐
+//! contents   records {size, root, …, owners: copies} <────┘   and all roots in order
+//! others     further contents of a name that has several
+//! copies     copy -> { owner, stamp, how many files }
 //! ```
 //!
 //! Removal is cheap at once and complete later: a copy that goes is retired, which hides it from
-//! every answer, and `sweep` takes its names out in small steps between which others are served.
+//! every answer, and `sweep` goes through the records and takes it out of them in small steps between
+//! which others are served; all copies that have retired by then in one pass.
 //!
-//! Memory, measured by `memory_per_file_is_as_documented`: about 330 bytes a file of one owner and
-//! a name of 40 bytes, and about 40 bytes for each further owner of the same content.
+//! Memory, measured by `memory_per_file_is_as_documented` and `bench/index.sh`: about 120 bytes a
+//! file beside its name, one owner or two; from the third on about 20 for three, then 4 each.
+
+mod contents;
+mod lookup;
+mod names;
+mod owners;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{FileEntry, Modified, Name, NodeId, Root};
+use self::contents::{ContentId, Contents};
+pub use self::lookup::CONTENTS_MAX;
+use self::names::Names;
+use crate::base::{FileEntry, NodeId};
 use crate::wire::message::tracker::{CatalogueDelta, Stamp};
 
-/// Names taken out of the index in one step of `sweep`: well below a millisecond.
-const SWEEP_STEP: usize = 512;
+/// Records looked at in one step of `sweep`, and owners taken out: well below a millisecond.
+const SWEEP_STEP: (usize, usize) = (8_192, 512);
 
 /// How much the index takes in.
 #[derive(Debug, Clone, Copy)]
@@ -82,36 +93,37 @@ pub enum IndexError {
 pub(super) struct CopyKey(u32);
 
 #[derive(Debug)]
-pub(super) struct Content {
-    pub(super) size: u64,
-    pub(super) root: Root,
-    /// As the last owner to tell of it says; the root does not cover it.
-    pub(super) modified: Modified,
-    pub(super) executable: bool,
-    pub(super) owners: Vec<CopyKey>,
-}
-
-#[derive(Debug)]
 struct Copy {
     owner: NodeId,
     stamp: Stamp,
-    names: BTreeSet<Name>,
+    files: usize,
     name_bytes: usize,
+}
+
+/// One way through all records, to take retired copies out.
+#[derive(Debug, Default)]
+struct Pass {
+    keys: BTreeSet<CopyKey>,
+    /// The next record to be looked at.
+    at: u32,
 }
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     limits: IndexLimits,
-    pub(super) names: BTreeMap<Name, Vec<Content>>,
+    names: Names,
+    contents: Contents,
+    others: BTreeMap<ContentId, Vec<ContentId>>,
     copies: BTreeMap<CopyKey, Copy>,
     copy_of: BTreeMap<NodeId, CopyKey>,
-    retired: Vec<(CopyKey, BTreeSet<Name>)>,
+    /// Retired since the pass began.
+    retired: BTreeSet<CopyKey>,
+    pass: Pass,
     keys_used: u32,
     /// Pairs of owner and file, retired ones included.
     held: usize,
     name_bytes: usize,
-    contents: u64,
     bytes: u64,
 }
 
@@ -128,12 +140,12 @@ impl Index {
 
     /// How many files `owner` has here.
     pub(super) fn files_of(&self, owner: &NodeId) -> usize {
-        self.copy(owner).map_or(0, |copy| copy.names.len())
+        self.copy(owner).map_or(0, |copy| copy.files)
     }
 
     /// Different contents of all names, and their bytes.
     pub(super) fn totals(&self) -> (u64, u64) {
-        (self.contents, self.bytes)
+        (self.contents.len() as u64, self.bytes)
     }
 
     /// Applies a page if it builds on the copy, or begins a new copy; says where the copy is then.
@@ -159,9 +171,9 @@ impl Index {
         }
         let key = self.key(owner);
         for name in page.removed.iter() {
-            self.remove_file(key, name);
+            self.remove_file(key, name.as_str());
         }
-        for entry in page.added.into_vec() {
+        for entry in page.added.iter() {
             self.add_file(key, entry);
         }
         let stamp = Stamp { epoch, version: to };
@@ -174,21 +186,46 @@ impl Index {
     /// Retires the copy of `owner`: it is in no answer any more.
     pub(super) fn remove(&mut self, owner: &NodeId) {
         let Some(key) = self.copy_of.remove(owner) else { return };
-        let Some(copy) = self.copies.remove(&key) else { return };
-        self.retired.push((key, copy.names));
+        self.copies.remove(&key);
+        self.retired.insert(key);
     }
 
-    /// Takes a few names of retired copies out; whether more are left.
+    /// Takes retired copies out of a few records; whether there is more to do.
     pub(super) fn sweep(&mut self) -> bool {
-        for _ in 0..SWEEP_STEP {
-            let Some((key, names)) = self.retired.last_mut() else { return false };
-            let key = *key;
-            match names.pop_last() {
-                Some(name) => self.disown(key, &name),
-                None => drop(self.retired.pop()),
+        if self.pass.keys.is_empty() {
+            self.pass = Pass { keys: std::mem::take(&mut self.retired), at: 0 };
+        }
+        if self.pass.keys.is_empty() {
+            return false;
+        }
+        let (records, mut owners) = SWEEP_STEP;
+        for _ in 0..records {
+            let Some(id) = self.contents.id(self.pass.at) else {
+                self.pass.keys.clear();
+                break;
+            };
+            owners = owners.saturating_sub(self.sweep_record(id));
+            self.pass.at += 1;
+            if owners == 0 {
+                break;
             }
         }
-        !self.retired.is_empty()
+        !self.pass.keys.is_empty() || !self.retired.is_empty()
+    }
+
+    /// Takes the pass's copies out of one record; says how many.
+    fn sweep_record(&mut self, id: ContentId) -> usize {
+        let owners = self.contents.owners(id).iter();
+        let gone: Vec<CopyKey> =
+            owners.filter(|owner| self.pass.keys.contains(owner)).copied().collect();
+        if gone.is_empty() {
+            return 0;
+        }
+        let Some(name) = self.name_of(id).map(str::to_owned) else { return 0 };
+        for key in &gone {
+            self.disown(*key, &name);
+        }
+        gone.len()
     }
 
     /// The owner behind a copy; none when the copy is retired.
@@ -206,7 +243,7 @@ impl Index {
         }
         self.keys_used += 1;
         let key = CopyKey(self.keys_used);
-        let copy = Copy { owner, stamp: Stamp::default(), names: BTreeSet::new(), name_bytes: 0 };
+        let copy = Copy { owner, stamp: Stamp::default(), files: 0, name_bytes: 0 };
         self.copies.insert(key, copy);
         self.copy_of.insert(owner, key);
         key
@@ -221,7 +258,7 @@ impl Index {
     ) -> Result<(), IndexError> {
         let limits = self.limits;
         let (count, bytes) = match self.copy(owner) {
-            Some(copy) if !replace => (copy.names.len(), copy.name_bytes),
+            Some(copy) if !replace => (copy.files, copy.name_bytes),
             _ => (0, 0),
         };
         let more = page.added.len();
@@ -236,59 +273,97 @@ impl Index {
         Ok(())
     }
 
-    fn add_file(&mut self, key: CopyKey, entry: FileEntry) {
-        self.remove_file(key, &entry.name);
-        let FileEntry { name, size, root, modified, executable } = entry;
-        let name = self.names.get_key_value(&name).map_or(name, |(known, _)| known.clone());
-        let len = name.as_str().len();
+    fn add_file(&mut self, key: CopyKey, entry: &FileEntry) {
+        let name = entry.name.as_str();
+        self.remove_file(key, name);
         let Some(copy) = self.copies.get_mut(&key) else { return };
-        copy.names.insert(name.clone());
-        copy.name_bytes += len;
+        copy.files += 1;
+        copy.name_bytes += name.len();
         self.held += 1;
-        self.name_bytes += len;
-        let contents = self.names.entry(name).or_default();
-        if let Some(known) = contents.iter_mut().find(|c| c.root == root && c.size == size) {
-            known.owners.push(key);
-            (known.modified, known.executable) = (modified, executable);
+        self.name_bytes += name.len();
+        let head = self.names.get(name);
+        let same = head.and_then(|head| self.under(head).find(|id| self.contents.is(*id, entry)));
+        if let Some(same) = same {
+            return self.contents.add_owner(same, entry, key);
+        }
+        self.bytes += entry.size;
+        let id = self.contents.insert(entry, key);
+        if let Some(head) = head {
+            self.contents.set_block(id, self.contents.block(head));
+            self.others.entry(head).or_default().push(id);
             return;
         }
-        if contents.is_empty() {
-            // One content is the rule, and `push` would make room for four.
-            contents.reserve_exact(1);
-        }
-        contents.push(Content { size, root, modified, executable, owners: vec![key] });
-        self.contents += 1;
-        self.bytes += size;
+        let (contents, others) = (&mut self.contents, &self.others);
+        self.names.insert(name, id, |head, block| tell(contents, others, head, block));
     }
 
-    fn remove_file(&mut self, key: CopyKey, name: &Name) {
-        let Some(copy) = self.copies.get_mut(&key) else { return };
-        if copy.names.remove(name) {
-            copy.name_bytes -= name.as_str().len();
-            self.disown(key, name);
+    fn remove_file(&mut self, key: CopyKey, name: &str) {
+        if self.disown(key, name)
+            && let Some(copy) = self.copies.get_mut(&key)
+        {
+            copy.files -= 1;
+            copy.name_bytes -= name.len();
         }
     }
 
     /// Takes the copy out of the owners of `name`, and what has no owner then out of the index.
-    fn disown(&mut self, key: CopyKey, name: &Name) {
+    /// Whether it was one.
+    fn disown(&mut self, key: CopyKey, name: &str) -> bool {
+        let Some(head) = self.names.get(name) else { return false };
+        let ids: Vec<ContentId> = self.under(head).collect();
+        let Some(id) = ids.iter().copied().find(|id| self.contents.remove_owner(*id, key)) else {
+            return false;
+        };
         self.held -= 1;
-        self.name_bytes -= name.as_str().len();
-        let Some(contents) = self.names.get_mut(name) else { return };
-        let place = contents.iter().enumerate().find_map(|(nth, content)| {
-            Some((nth, content.owners.iter().position(|owner| *owner == key)?))
-        });
-        let Some((nth, position)) = place else { return };
-        contents[nth].owners.swap_remove(position);
-        if contents[nth].owners.is_empty() {
-            self.bytes -= contents.swap_remove(nth).size;
-            self.contents -= 1;
+        self.name_bytes -= name.len();
+        if self.contents.owners(id).is_empty() {
+            self.bytes -= self.contents.remove(id);
+            self.unlist(name, head, ids.into_iter().filter(|other| *other != id).collect());
         }
-        if contents.is_empty() {
-            self.names.remove(name);
+        true
+    }
+
+    /// Of what stands under `name`, `left` is left.
+    fn unlist(&mut self, name: &str, head: ContentId, mut left: Vec<ContentId>) {
+        self.others.remove(&head);
+        let first = (!left.is_empty()).then(|| left.remove(0));
+        if let Some(first) = first
+            && !left.is_empty()
+        {
+            self.others.insert(first, left);
         }
+        let (contents, others) = (&mut self.contents, &self.others);
+        let moved = |head, block| tell(contents, others, head, block);
+        match first {
+            Some(first) => self.names.insert(name, first, moved),
+            None => self.names.remove(name, moved),
+        }
+    }
+
+    /// All that stands under the name that `head` stands for.
+    fn under(&self, head: ContentId) -> impl Iterator<Item = ContentId> {
+        std::iter::once(head).chain(self.others.get(&head).into_iter().flatten().copied())
+    }
+
+    /// The name of a content.
+    fn name_of(&self, id: ContentId) -> Option<&str> {
+        let block = self.contents.block(id);
+        let beside = |head| self.others.get(&head).is_some_and(|others| others.contains(&id));
+        self.names.name_in(block, |head| head == id).or_else(|| self.names.name_in(block, beside))
+    }
+}
+
+/// What stands under a name is in another block now.
+fn tell(
+    contents: &mut Contents,
+    others: &BTreeMap<ContentId, Vec<ContentId>>,
+    head: ContentId,
+    block: names::BlockId,
+) {
+    for id in std::iter::once(&head).chain(others.get(&head).into_iter().flatten()) {
+        contents.set_block(*id, block);
     }
 }
 
 #[cfg(test)]
-#[path = "index_tests.rs"]
 mod tests;
