@@ -93,7 +93,7 @@ fn fill(registry: &mut Registry, catalogue: &Catalogue) {
         at = Stamp { epoch: page.epoch, version: page.to };
         // SAFETY: the node is registered, and there is room for millions.
         #[expect(clippy::unwrap_used, reason = "see SAFETY")]
-        registry.on_catalogue(Time::ZERO, SessionToken(1), page).unwrap();
+        registry.on_catalogue(Time::ZERO, SessionToken(1), &page).unwrap();
     }
 }
 
@@ -120,7 +120,7 @@ fn take_a_page(criterion: &mut Criterion, catalogue: &Catalogue) {
             || (registered(catalogue), Some(page.clone())),
             |(registry, page)| {
                 let page = page.take();
-                page.map(|page| registry.on_catalogue(Time::ZERO, SessionToken(1), page))
+                page.map(|page| registry.on_catalogue(Time::ZERO, SessionToken(1), &page))
             },
             BatchSize::LargeInput,
         );

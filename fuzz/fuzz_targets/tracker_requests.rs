@@ -98,7 +98,7 @@ impl Tracker {
                 self.registry.on_heartbeat(now, session, &beat).map(Into::into)
             }
             Message::CatalogueDelta(page) => {
-                self.registry.on_catalogue(now, session, page).map(Into::into)
+                self.registry.on_catalogue(now, session, &page).map(Into::into)
             }
             Message::Exit(_) => {
                 let effects = self.registry.on_exit(now, session).unwrap_or_default();

@@ -29,5 +29,5 @@ pub use manifest::Manifest;
 pub use name::Name;
 pub use range::Range;
 pub use rate::{Limit, Rate, TokenBucket};
-pub use root::Root;
+pub use root::{Root, RootPrefix};
 pub use time::Time;

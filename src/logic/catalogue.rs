@@ -17,11 +17,14 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use crate::base::limits::{PAGE_BYTES_MAX, PAGE_FILES_MAX};
 use crate::base::{FileEntry, Modified, Name, Root};
+use crate::logic::pattern::Matcher;
 use crate::wire::bounded::List;
 use crate::wire::message::tracker::{CatalogueDelta, Stamp};
 
 /// Names that are gone and remembered at least.
 const TOMBSTONES_MIN: usize = 1_000;
+/// Names that are looked at for one page of a search: some milliseconds.
+const SEARCH_NAMES_MAX: usize = 20_000;
 
 /// What a node shares, by name.
 #[derive(Debug)]
@@ -128,6 +131,29 @@ impl Catalogue {
             page.files.push(filed.entry(name));
         }
         (page.files, false)
+    }
+
+    /// The files that are meant, ascending, behind `after`: at most a page, of a bounded number of
+    /// names, and where to go on, if that was not all.
+    pub fn search(
+        &self,
+        matcher: &Matcher,
+        after: Option<&Name>,
+    ) -> (Vec<FileEntry>, Option<Name>) {
+        let mut page = Page::default();
+        let mut reached = after;
+        let behind = self.files.range::<Name, _>((after.map_or(Unbounded, Excluded), Unbounded));
+        for (looked_at, (name, filed)) in behind.enumerate() {
+            let meant = matcher.means(name.as_str(), &filed.root);
+            if looked_at == SEARCH_NAMES_MAX || (meant && !page.takes(name)) {
+                return (page.files, reached.cloned());
+            }
+            if meant {
+                page.files.push(filed.entry(name));
+            }
+            reached = Some(name);
+        }
+        (page.files, None)
     }
 
     /// All files, ascending by name.

@@ -8,6 +8,7 @@ mod dice;
 pub mod items;
 pub mod ledger;
 pub mod owners;
+pub mod pattern;
 pub mod peers;
 pub mod registry;
 pub mod replication;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::view::From;
 use crate::base::{Name, NodeLabel, Rate};
 use crate::io::link::{Bulk, SwarmKey};
 
@@ -43,6 +44,8 @@ pub struct NodeConfig {
 pub struct GetConfig {
     /// File or folder.
     pub name: Name,
+    /// From whom, or which content of several.
+    pub from: From,
     /// `HOST:PORT` each.
     pub trackers: Vec<String>,
     /// Where it arrives.

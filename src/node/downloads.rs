@@ -68,7 +68,7 @@ impl Downloads {
     pub(super) fn begin(self: &Arc<Self>, name: &Name, from: From) -> Result<u64, Fault> {
         let job = {
             let mut jobs = self.jobs.lock();
-            if let Some(same) = jobs.values().find(|j| j.name == *name && j.goes_on()) {
+            if let Some(same) = jobs.values().find(|j| is_same(j, name, &from) && j.goes_on()) {
                 same.control.say(Wish::Run);
                 let id = same.id;
                 drop(jobs);
@@ -363,4 +363,13 @@ fn forget_old(jobs: &mut BTreeMap<u64, Arc<Job>>) {
     for id in over.into_iter().take(excess) {
         jobs.remove(&id);
     }
+}
+
+/// Whether a download is of the same name, and not of another content by choice.
+fn is_same(job: &Job, name: &Name, from: &From) -> bool {
+    let chosen = |from: &From| match from {
+        From::Content(root) => Some(root.clone()),
+        From::All | From::One(_) => None,
+    };
+    job.name == *name && chosen(&job.from) == chosen(from)
 }

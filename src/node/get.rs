@@ -18,7 +18,7 @@ use super::fetch::place::Place;
 use super::statistics::Recorder;
 use super::swarm::Swarms;
 use super::throttle::Throttle;
-use super::view::{DownloadReport, From, TransferRow};
+use super::view::{DownloadReport, TransferRow};
 use crate::base::{Fault, FaultKind};
 use crate::io::disk::{Beneath, PartStore};
 use crate::io::link::{LinkConfig, StaticKey};
@@ -44,9 +44,9 @@ pub fn get(
 ) -> Result<Vec<DownloadReport>, Fault> {
     let place = place(&config)?;
     let give_up = config.ack_timeout * 3;
-    let name = config.name.clone();
+    let (name, from) = (config.name.clone(), config.from.clone());
     let ctx = context(config)?;
-    let job = Job::new(1, name, From::All);
+    let job = Job::new(1, name, from);
     let outcome = run(&ctx, &job, &place, give_up, interrupted, progress);
     ctx.stop.stop();
     for straggler in ctx.group.join_all(STOP_TIME_MAX) {
@@ -138,6 +138,7 @@ fn place(config: &GetConfig) -> Result<Arc<Place>, Fault> {
 mod tests {
     use super::*;
     use crate::base::Name;
+    use crate::node::view::From;
     use std::net::IpAddr;
 
     #[test]
@@ -145,6 +146,7 @@ mod tests {
         let out = tempfile::tempdir().unwrap();
         let config = GetConfig {
             name: Name::parse("a").unwrap(),
+            from: From::All,
             trackers: vec!["127.0.0.1:1".into()],
             out: out.path().to_owned(),
             listen: IpAddr::from([0, 0, 0, 0]),

@@ -230,6 +230,7 @@ fn order_of(job: &Job, list: Option<Root>) -> Order {
     let from = match &job.from {
         From::All => None,
         From::One(owner) => Some(owner.clone()),
+        From::Content(root) => Some(format!("@{root}")),
     };
     let paused = job.control.wish() == Wish::Pause;
     Order { name: job.name.clone(), from, paused, limit: job.limit.rate(), list }

@@ -7,7 +7,8 @@
 //! does not want to know any more.
 
 pub(super) mod hits;
-mod room;
+mod query;
+pub(super) mod room;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use parking_lot::Mutex;
 
 pub(super) use self::hits::Hit;
 use self::hits::{Hits, add_hits};
+pub(super) use self::query::Query;
 use self::room::{LOOKUP_ROOM, PEER_ROOM, Room};
 use super::context::Context;
 use super::dial::{bind_for, dial_tracker};
@@ -26,8 +28,8 @@ use crate::io::clock;
 use crate::io::link::{self, Link, LinkError, Phase};
 use crate::io::threads::{StopToken, receive};
 use crate::wire::Message;
-use crate::wire::message::search::{Part, SearchQuestion};
-use crate::wire::message::tracker::{Found, LookupQuestion, PeersQuestion};
+use crate::wire::message::search::Part;
+use crate::wire::message::tracker::PeersQuestion;
 
 /// A whole lookup, trackers and peers.
 const LOOKUP_TIME_MAX: Duration = Duration::from_secs(6);
@@ -56,7 +58,7 @@ pub(super) struct Lookup {
 
 impl Lookup {
     /// The failure to report when there is no hit.
-    pub(super) fn nothing_found(&self, name: &Name) -> Fault {
+    pub(super) fn nothing_found(&self, name: &dyn std::fmt::Display) -> Fault {
         if let Some((peer, why)) = self.unreachable.first() {
             let more = self.unreachable.len() - 1;
             let others = if more == 0 { String::new() } else { format!(" and {more} more") };
@@ -85,12 +87,17 @@ impl Lookup {
 
 /// Asks for `name`, until `stop` says so.
 pub(super) fn lookup(ctx: &Arc<Context>, name: &Name, stop: &dyn Fn() -> bool) -> Lookup {
+    look_for(ctx, &Arc::new(Query::Name(name.clone())), stop)
+}
+
+/// Asks for whatever the query means, until `stop` says so.
+pub(super) fn look_for(ctx: &Arc<Context>, query: &Arc<Query>, stop: &dyn Fn() -> bool) -> Lookup {
     ctx.counters.lookups.one();
     let began = clock::now();
     let mut result = Lookup::default();
-    let named = ask_trackers(ctx, name, &mut result, stop);
+    let named = ask_trackers(ctx, query, &mut result, stop);
     let peers = whom_to_ask(ctx, &named);
-    let (answers, first) = ask_peers(ctx, name, (&peers, &named), stop);
+    let (answers, first) = ask_peers(ctx, query, (&peers, &named), stop);
     if !stop() {
         measure(ctx, began, first);
     }
@@ -127,16 +134,16 @@ fn measure(ctx: &Context, began: Time, first: Option<Time>) {
 /// those who do not register. A tracker that hangs is left behind where peers are known without it.
 fn ask_trackers(
     ctx: &Arc<Context>,
-    name: &Name,
+    query: &Arc<Query>,
     result: &mut Lookup,
     stop: &dyn Fn() -> bool,
 ) -> BTreeSet<NodeId> {
     let (done, answers) = unbounded();
     for (number, tracker) in ctx.trackers.iter().enumerate() {
-        let (ctx2, done, tracker, name) =
-            (ctx.clone(), done.clone(), tracker.clone(), name.clone());
+        let (ctx2, done, tracker, query) =
+            (ctx.clone(), done.clone(), tracker.clone(), query.clone());
         let ask = move || {
-            let answer = ask_tracker(&ctx2, number, &tracker, &name).map_err(|e| e.to_string());
+            let answer = ask_tracker(&ctx2, number, &tracker, &query).map_err(|e| e.to_string());
             // Nobody listens any more: the answer came too late.
             done.send((tracker, answer)).ok();
         };
@@ -165,7 +172,7 @@ fn ask_tracker(
     ctx: &Context,
     number: usize,
     tracker: &str,
-    name: &Name,
+    query: &Query,
 ) -> Result<BTreeSet<NodeId>, LinkError> {
     let deadline = clock::now() + LOOKUP_TIME_MAX;
     let mut link = dial_tracker(ctx, tracker)?;
@@ -174,28 +181,24 @@ fn ask_tracker(
     let mut after = None;
     loop {
         in_time(ctx, deadline)?;
-        match link.ask(LookupQuestion { name: name.clone(), after: after.take() })? {
-            Message::LookupAnswer(page) => {
-                owners.extend(page.found.iter().flat_map(|f: &Found| f.owners.iter().copied()));
-                after = page.found.last().map(|f| f.entry.name.clone());
-                let all = || ctx.peers.lock().all().iter().all(|p| owners.contains(&p.info.id));
-                if !page.more || after.is_none() || owners.len() >= UNNAMED_MAX || all() {
-                    return Ok(owners);
-                }
-            }
-            other => return Err(LinkError::Unexpected(other.kind())),
+        let (named, next) = query.ask_tracker(&mut link, after.take())?;
+        owners.extend(named);
+        after = next;
+        let all = || ctx.peers.lock().all().iter().all(|p| owners.contains(&p.info.id));
+        if after.is_none() || owners.len() >= UNNAMED_MAX || all() {
+            return Ok(owners);
         }
     }
 }
 
 /// Whether to ask for another page: who always has more is left when the time is over.
-fn in_time(ctx: &Context, deadline: Time) -> Result<(), LinkError> {
+pub(super) fn in_time(ctx: &Context, deadline: Time) -> Result<(), LinkError> {
     let over = ctx.stop.is_stopped() || clock::now() >= deadline;
     if over { Err(LinkError::Timeout(Phase::Header)) } else { Ok(()) }
 }
 
 /// Follows the tracker's list of peers to its end.
-fn refresh_peers(
+pub(super) fn refresh_peers(
     ctx: &Context,
     number: usize,
     link: &mut Link,
@@ -237,7 +240,7 @@ fn whom_to_ask(ctx: &Context, named: &BTreeSet<NodeId>) -> Vec<PeerInfo> {
 
 /// What the threads of one lookup share.
 struct Search {
-    name: Name,
+    query: Arc<Query>,
     deadline: Time,
     /// Nobody waits for answers any more.
     over: StopToken,
@@ -248,7 +251,7 @@ impl Search {
     /// Takes a page's files as far as there is room; false: there is no more.
     fn take(&self, files: &mut Vec<FileEntry>, page: Vec<FileEntry>, own: &mut Room) -> bool {
         page.into_iter().all(|file| {
-            !file.name.answers(&self.name) || {
+            !self.query.means(&file) || {
                 let fits = self.fits(&file, own);
                 files.extend(fits.then_some(file));
                 fits
@@ -263,7 +266,7 @@ impl Search {
 
     /// Those of `page` that answer for the name, as far as there is room.
     fn take_parts(&self, page: Vec<Part>, own: &mut Room) -> Vec<Part> {
-        let mut takes = |p: &Part| p.entry.name.answers(&self.name) && self.fits(&p.entry, own);
+        let mut takes = |p: &Part| self.query.means(&p.entry) && self.fits(&p.entry, own);
         page.into_iter().filter(|part| takes(part)).collect()
     }
 }
@@ -283,12 +286,12 @@ type Answer = (PeerInfo, Result<Listed, String>);
 /// Asks `peers` on a few threads; returns what came in time, and when the first owner did.
 fn ask_peers(
     ctx: &Arc<Context>,
-    name: &Name,
+    query: &Arc<Query>,
     (peers, named): (&[PeerInfo], &BTreeSet<NodeId>),
     stop: &dyn Fn() -> bool,
 ) -> (Vec<Answer>, Option<Time>) {
     let search = Arc::new(Search {
-        name: name.clone(),
+        query: query.clone(),
         deadline: clock::now() + LOOKUP_TIME_MAX,
         over: StopToken::new(),
         room: LOOKUP_ROOM.into(),
@@ -366,28 +369,25 @@ fn ask_peer(ctx: &Context, peer: &PeerInfo, search: &Search) -> Result<Listed, L
     let addr = peer.search();
     let mut link = link::dial(addr, bind_for(ctx, addr), &ctx.link, Some(peer.id))?;
     let (mut files, mut parts, mut own) = (Vec::<FileEntry>::new(), Vec::new(), PEER_ROOM);
+    let mut after: Option<Name> = None;
     loop {
         in_time(ctx, search.deadline)?;
         if search.over.is_stopped() {
             return Ok(Listed { files, parts, is_cut_off: false });
         }
-        let after = files.last().map(|f| f.name.clone());
-        match link.ask(SearchQuestion { name: search.name.clone(), after: after.clone() })? {
-            Message::SearchAnswer(page) => {
-                if after.is_none() {
-                    parts = search.take_parts(page.parts.into_vec(), &mut own);
-                }
-                let grows = page.files.first().is_some_and(|f| after.is_none_or(|a| f.name > a));
-                let room = search.take(&mut files, page.files.into_vec(), &mut own);
-                if !room {
-                    log::warn!(target: "lookup", "{}: lists too many files", peer.shown());
-                }
-                if !page.more || !grows || !room {
-                    return Ok(Listed { files, parts, is_cut_off: !room });
-                }
-            }
-            other => return Err(LinkError::Unexpected(other.kind())),
+        let page = search.query.ask_peer(&mut link, after.clone())?;
+        if after.is_none() {
+            parts = search.take_parts(page.parts, &mut own);
         }
+        let room = search.take(&mut files, page.files, &mut own);
+        if !room {
+            log::warn!(target: "lookup", "{}: lists too many files", peer.shown());
+        }
+        // Who does not get on has said all he will.
+        if page.next.is_none() || page.next <= after || !room {
+            return Ok(Listed { files, parts, is_cut_off: !room });
+        }
+        after = page.next;
     }
 }
 
@@ -430,7 +430,7 @@ mod tests {
     #[test]
     fn files_are_taken_up_to_the_bounds_of_a_peer_and_of_the_whole_lookup() {
         let search = |files, name_bytes| Search {
-            name: "d".parse().unwrap(),
+            query: Query::Name("d".parse().unwrap()).into(),
             deadline: Time::ZERO,
             over: StopToken::new(),
             room: Room { files, name_bytes }.into(),

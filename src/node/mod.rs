@@ -12,6 +12,7 @@
 //! 5 notices       closed: the prompt's reader sees the end
 //! ```
 
+mod browse;
 mod claims;
 mod config;
 mod context;
@@ -47,6 +48,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+pub use browse::Cut;
 pub use config::{GetConfig, NodeConfig};
 pub use get::get;
 pub use journal::describe_record;
@@ -54,6 +56,7 @@ pub use journal::describe_record;
 use context::Context;
 use downloads::Downloads;
 use fetch::control::Wish;
+use lookup::Query;
 use registration::Registration;
 use uploads::Uploads;
 use view::{
@@ -194,15 +197,8 @@ impl Node {
     /// # Errors
     /// Nobody has it; those who should cannot be reached; nobody could be asked.
     pub fn lookup(&self, name: &Name) -> Result<Vec<LookupHit>, Fault> {
-        let found = lookup::lookup(&self.ctx, name, &|| self.ctx.stop.is_stopped());
-        let mine = self.own_files(name);
-        if found.hits.is_empty() && mine.is_empty() {
-            return Err(found.nothing_found(name));
-        }
-        let mut hits: Vec<LookupHit> = found.hits.into_iter().map(hit_view).collect();
-        self.add_own(&mut hits, mine);
-        let names = hits.iter().map(|hit| hit.name.clone());
-        self.remember(names.take(SEEN_NAMES_MAX - 1).chain([name.clone()]));
+        let hits = self.hits(&Arc::new(Query::Name(name.clone())), self.own_files(name))?;
+        self.remember([name.clone()]);
         Ok(hits)
     }
 

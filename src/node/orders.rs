@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::view::From;
-use crate::base::{Name, Rate, Root};
+use crate::base::{Name, Rate, Root, RootPrefix};
 use crate::io::disk::replace_file;
 use crate::io::failpoint::fail_point;
 
@@ -26,7 +26,7 @@ const HEAD: &str =
 pub(super) struct Order {
     /// A file, or a folder.
     pub(super) name: Name,
-    /// From whom; from all owners when nobody is named.
+    /// From whom, or `@` and the root it is to have; from all owners when nobody is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) from: Option<String>,
     /// Whether the person wants it to stand still.
@@ -43,7 +43,11 @@ pub(super) struct Order {
 impl Order {
     /// From whom.
     pub(super) fn choice(&self) -> From {
-        self.from.clone().map_or(From::All, From::One)
+        let Some(from) = self.from.clone() else { return From::All };
+        match RootPrefix::split(&from) {
+            ("", Some(root)) => From::Content(root),
+            _ => From::One(from),
+        }
     }
 }
 
@@ -140,6 +144,8 @@ mod tests {
         save(&path, orders.clone()).unwrap();
         assert_eq!(loaded(), all(&orders));
         assert_eq!(orders[1].choice(), From::One("alice".into()));
+        let content = order("a", Some("@0123abcd"), false);
+        assert_eq!(content.choice(), From::Content("0123abcd".parse().unwrap()));
         save(&path, Vec::new()).unwrap();
         assert_eq!(loaded(), all(&[]));
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 pub use stats::Stats;
 
-use crate::base::{Name, NodeId, NodeLabel, Root};
+use crate::base::{Name, NodeId, NodeLabel, Root, RootPrefix};
 
 /// The addresses at which a node serves, for the `ready` line.
 #[derive(Debug, Clone, Serialize)]
@@ -172,7 +172,24 @@ pub struct PeerRow {
     pub last_seen_s: u64,
 }
 
-/// One line of `list`, `show` and `files`.
+/// One line of a node's `files`: what a tracker's index says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IndexedFile {
+    /// Its name.
+    pub name: Name,
+    /// Bytes.
+    pub size: u64,
+    /// BLAKE3.
+    pub root: Root,
+    /// How many nodes have it.
+    pub copies: u32,
+    /// Seconds since the tracker heard one of the owners below.
+    pub last_seen_s: u32,
+    /// Some of those who have it: labels, or starts of identities.
+    pub owners: Vec<String>,
+}
+
+/// One line of `list` and `show`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileRow {
     /// Its name.
@@ -251,4 +268,6 @@ pub enum From {
     All,
     /// One: its label, its identity or the start of it, or its address.
     One(String),
+    /// All owners of one of several contents: its root, or the start of it.
+    Content(RootPrefix),
 }

@@ -43,7 +43,9 @@ use crate::io::disk::DataDir;
 use crate::io::link::{Bulk, LinkConfig, StaticKey, SwarmKey};
 use crate::io::listen::Listener;
 use crate::io::threads::{Group, StopToken};
+use crate::logic::pattern::PatternError;
 use crate::logic::registry::{Limits, Registry};
+use crate::wire::message::find::FindQuestion;
 use pool::Pool;
 use service::Service;
 use sessions::Sessions;
@@ -135,9 +137,15 @@ impl Tracker {
         self.service.peers()
     }
 
-    /// One page of the index, behind the name `after`, and whether there is more behind it.
-    pub fn files(&self, after: Option<&Name>) -> (Vec<FileRow>, bool) {
-        self.service.files(after)
+    /// One page of the files that are meant, and the name behind which to go on, if there is more.
+    ///
+    /// # Errors
+    /// The pattern is malformed.
+    pub fn files(
+        &self,
+        question: &FindQuestion,
+    ) -> Result<(Vec<FileRow>, Option<Name>), PatternError> {
+        self.service.files(question)
     }
 
     /// Counters.

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crossbeam_channel::Sender;
 use parking_lot::{RwLock, RwLockWriteGuard};
@@ -16,9 +16,14 @@ use crate::base::{Name, NodeId, Time};
 use crate::io::clock;
 use crate::io::notices::Notices;
 use crate::io::threads::StopToken;
-use crate::logic::registry::{ClosedBy, DialOutcome, Effect, Registry, SessionToken};
+use crate::logic::pattern::PatternError;
+use crate::logic::registry::{ClosedBy, DialOutcome, Effect, Finding, Registry, SessionToken};
 use crate::wire::Message;
+use crate::wire::message::find::{FindAnswer, FindQuestion};
 use crate::wire::message::tracker::{Bye, Refused, Register, Why};
+
+/// Questions for many files that are answered at once; there are four times as many workers.
+const FINDING_MAX: usize = 4;
 
 /// Somebody to be dialled back.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +61,8 @@ pub(super) struct Service {
     pub(super) sessions: Arc<Sessions>,
     pub(super) notices: Notices,
     dials: Sender<DialBack>,
+    /// Questions for many files that are being answered.
+    finding: AtomicUsize,
     counters: Counters,
     started: Time,
 }
@@ -71,6 +78,7 @@ impl Service {
             sessions,
             notices: Notices::new("tracker"),
             dials,
+            finding: AtomicUsize::new(0),
             counters: Counters::default(),
             started: clock::now(),
         }
@@ -98,7 +106,7 @@ impl Service {
                 self.registry.write().on_heartbeat(now, session, &heartbeat)?.into()
             }
             Message::CatalogueDelta(page) => {
-                self.registry.write().on_catalogue(now, session, page)?.into()
+                self.registry.write().on_catalogue(now, session, &page)?.into()
             }
             Message::PeersQuestion(question) => {
                 self.registry.read().peers(&asker.id, &question).into()
@@ -106,6 +114,10 @@ impl Service {
             Message::LookupQuestion(question) => {
                 self.counters.lookups.fetch_add(1, Relaxed);
                 self.registry.read().lookup(&question, clock::random_u64()).into()
+            }
+            Message::FindQuestion(question) => {
+                self.counters.lookups.fetch_add(1, Relaxed);
+                self.find(&question)?.into()
             }
             Message::Exit(_) => {
                 let effects = self.registry.write().on_exit(now, session)?;
@@ -118,6 +130,27 @@ impl Service {
             }
         };
         Ok((answer, Then::Stay))
+    }
+
+    /// Answers which files there are, a few questions at a time: each keeps a worker busy for long.
+    fn find(&self, question: &FindQuestion) -> Result<FindAnswer, Refused> {
+        let malformed = |e: PatternError| Refused::new(Why::Unexpected, e.to_string());
+        let finding = Finding::new(question, clock::random_u64()).map_err(malformed)?;
+        let others = self.finding.fetch_add(1, Relaxed);
+        let answer = (others < FINDING_MAX).then(|| self.find_all(finding));
+        self.finding.fetch_sub(1, Relaxed);
+        answer.ok_or_else(|| {
+            let text = format!("{FINDING_MAX} such questions are being answered; ask again later");
+            Refused::new(Why::Busy, text)
+        })
+    }
+
+    /// Lets others in between two steps.
+    fn find_all(&self, mut finding: Finding) -> FindAnswer {
+        while finding.goes_on() {
+            self.registry.read().find(clock::now(), &mut finding);
+        }
+        finding.answer()
     }
 
     fn register(&self, now: Time, asker: Asker, register: &Register) -> Result<Message, Refused> {
@@ -195,16 +228,22 @@ impl Service {
         rows
     }
 
-    pub(super) fn files(&self, after: Option<&Name>) -> (Vec<FileRow>, bool) {
+    /// One page of the files that are meant, and where to go on.
+    pub(super) fn files(
+        &self,
+        question: &FindQuestion,
+    ) -> Result<(Vec<FileRow>, Option<Name>), PatternError> {
+        let answer = self.find_all(Finding::new(question, 0)?);
         let registry = self.registry.read();
-        let (found, more) = registry.files(after);
-        let rows = found.into_iter().map(|found| FileRow {
-            name: found.entry.name,
-            size: found.entry.size,
-            root: found.entry.root,
-            owners: found.owners.iter().filter_map(|id| registry.label(id).cloned()).collect(),
+        let rows = answer.found.into_vec().into_iter().map(|listed| FileRow {
+            name: listed.entry.name,
+            size: listed.entry.size,
+            root: listed.entry.root,
+            copies: listed.copies,
+            last_seen_s: listed.seen_s,
+            owners: listed.owners.iter().filter_map(|id| registry.label(id).cloned()).collect(),
         });
-        (rows.collect(), more)
+        Ok((rows.collect(), answer.next))
     }
 
     pub(super) fn reset_stats(&self) {

@@ -7,12 +7,13 @@ use super::*;
 use crate::base::{FileEntry, Modified, Ports, Root};
 use crate::io::link::{Link, LinkError, Pipe, TcpPipe, dial, dial_over};
 use crate::io::listen::{ServeLimits, serve};
+use crate::wire::message::find::Pattern;
 use crate::wire::message::search::SearchQuestion;
 use crate::wire::message::tracker::{
     CatalogueDelta, Exit, Found, Heartbeat, HeartbeatAnswer, LookupQuestion, PeersQuestion,
     Register, Registered, Stamp, Why,
 };
-use crate::wire::{List, Message};
+use crate::wire::{List, Message, Text};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const POLL: Duration = Duration::from_millis(250);
@@ -136,15 +137,22 @@ fn nodes_join_beat_share_find_and_leave() {
         eve.ask(PeersQuestion { peers: Stamp::default() }).unwrap(),
         Message::PeersAnswer(answer) if answer.peers.changed.len() == 2
     ));
-    let (rows, more) = home.tracker.files(None);
-    assert_eq!((rows[0].owners[0].as_str(), more), ("alice", false));
+    let all = FindQuestion { pattern: Pattern::All, after: None };
+    let (rows, next) = home.tracker.files(&all).unwrap();
+    assert_eq!((rows[0].owners[0].as_str(), rows[0].copies, next), ("alice", 1, None));
+    let text = Text::of("*.TXT");
+    let glob = Pattern::Glob { text, ignore_case: true };
+    match eve.ask(FindQuestion { pattern: glob, after: None }).unwrap() {
+        Message::FindAnswer(answer) => assert_eq!(answer.found[0].entry, file("doc/a.txt")),
+        other => panic!("{other:?}"),
+    }
 
     assert!(matches!(alice.ask(Exit), Ok(Message::Bye(_))));
     assert_eq!(home.notice(), "alice exited intentionally");
     assert!(lookup(&mut eve, "doc").is_empty());
     assert_eq!(beat(&mut bob, first.peers.stamp).peers.gone[0], alice_key.key.public());
     let stats = home.tracker.stats();
-    assert_eq!((stats.peers, stats.registrations, stats.heartbeats, stats.lookups), (1, 2, 4, 2));
+    assert_eq!((stats.peers, stats.registrations, stats.heartbeats, stats.lookups), (1, 2, 4, 3));
 }
 
 #[test]

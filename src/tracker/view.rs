@@ -32,6 +32,10 @@ pub struct FileRow {
     pub size: u64,
     /// BLAKE3.
     pub root: Root,
+    /// How many nodes have it.
+    pub copies: u32,
+    /// Seconds since one of the owners below was heard.
+    pub last_seen_s: u32,
     /// Some of those who have it.
     pub owners: Vec<NodeLabel>,
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use super::values;
-use crate::base::{Name, NodeLabel, Rate};
+use crate::base::{Name, NodeLabel, Rate, RootPrefix};
 use crate::io::link::Bulk;
 use crate::io::prepare::Owner;
 
@@ -190,9 +190,9 @@ pub struct CtlArgs {
 /// `parvi get`.
 #[derive(Debug, Args)]
 pub struct GetArgs {
-    /// The file or folder.
-    #[arg(value_name = "NAME", value_parser = values::name)]
-    pub name: Name,
+    /// The file or folder; of several files of one name, the one with this root.
+    #[arg(value_name = "NAME[@ROOT]", value_parser = values::content)]
+    pub name: (Name, Option<RootPrefix>),
     /// A tracker; several with commas or by repeating the flag.
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = values::host_port)]
     pub tracker: Vec<String>,

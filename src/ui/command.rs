@@ -6,9 +6,12 @@
 use std::path::PathBuf;
 
 use super::help::{self, Role, Spec};
+use super::values;
 use crate::base::rate::RateError;
-use crate::base::{Fault, FaultKind, Name, Rate};
+use crate::base::{Fault, FaultKind, Name, Rate, RootPrefix};
+use crate::logic::pattern::{part_or_glob, root_or_glob};
 use crate::node::view::{From, Listing};
+use crate::wire::message::find::Pattern;
 
 /// Something to do, in the words of the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,10 +22,16 @@ pub enum Command {
     GetIp,
     /// The node's own state.
     Show,
+    /// What another node shares.
+    Browse(String),
     /// The files of one folder.
     List(Listing),
     /// Who has it?
     Lookup(Name),
+    /// Who has it with these bytes?
+    LookupContent(Name, RootPrefix),
+    /// Who has files like this?
+    Find(Pattern),
     /// Fetch it.
     Download(Download),
     /// Give a transfer up.
@@ -50,8 +59,8 @@ pub enum Command {
     Stats,
     /// Count from zero.
     ResetStats,
-    /// The tracker's files.
-    Files,
+    /// The files in a tracker's index.
+    Files(Pattern),
     /// Stop, waiting for what moves unless `now`.
     Exit {
         /// Do not wait.
@@ -97,13 +106,14 @@ fn command(args: &mut Arguments) -> Result<Command, Fault> {
     Ok(match args.spec.name {
         "help" => Command::Help(args.optional()),
         "getip" => Command::GetIp,
-        "show" => Command::Show,
+        "show" => args.optional().map_or(Command::Show, Command::Browse),
         "list" => Command::List(listing(args)?),
-        "lookup" => Command::Lookup(args.name()?),
+        "lookup" => lookup(args)?,
         "download" => Command::Download(download(args)?),
         "request" => {
             let wait = args.switch("--wait");
-            Command::Download(Download { name: args.name()?, from: Some(From::All), wait })
+            let (name, root) = args.content()?;
+            Command::Download(Download { name, from: Some(content_or_all(root)), wait })
         }
         "cancel" => Command::Cancel(args.id()?),
         "pause" => Command::Pause(args.id()?),
@@ -114,7 +124,7 @@ fn command(args: &mut Arguments) -> Result<Command, Fault> {
         "peers" => Command::Peers,
         "transfers" => Command::Transfers,
         "stats" => stats(args)?,
-        "files" => Command::Files,
+        "files" => Command::Files(files(args)?),
         "exit" => Command::Exit { now: args.switch("--now") },
         other => return Err(Fault::other(format!("{other} is listed but not built"))),
     })
@@ -146,7 +156,42 @@ fn download(args: &mut Arguments) -> Result<Download, Fault> {
         (None, true) => Some(From::All),
         (None, false) => None,
     };
-    Ok(Download { name: args.name()?, from, wait })
+    let (name, root) = args.content()?;
+    let from = match (from, root) {
+        (Some(From::One(_)), Some(_)) => {
+            return Err(args.wrong("--from and the root behind @ exclude each other"));
+        }
+        (from, None) => from,
+        (_, root) => Some(content_or_all(root)),
+    };
+    Ok(Download { name, from, wait })
+}
+
+/// From whom a content comes: all who have it.
+fn content_or_all(root: Option<RootPrefix>) -> From {
+    root.map_or(From::All, From::Content)
+}
+
+fn lookup(args: &mut Arguments) -> Result<Command, Fault> {
+    let ignore_case = args.switch("-i");
+    let word = args.required("NAME")?;
+    if let Some(pattern) =
+        root_or_glob(&word, ignore_case).map_err(|e| args.wrong(&e.to_string()))?
+    {
+        return Ok(Command::Find(pattern));
+    }
+    Ok(match args.content_of(&word)? {
+        (name, None) => Command::Lookup(name),
+        (name, Some(root)) => Command::LookupContent(name, root),
+    })
+}
+
+fn files(args: &mut Arguments) -> Result<Pattern, Fault> {
+    let ignore_case = args.switch("-i");
+    match args.optional() {
+        None => Ok(Pattern::All),
+        Some(word) => part_or_glob(&word, ignore_case).map_err(|e| args.wrong(&e.to_string())),
+    }
 }
 
 fn unknown(word: &str, role: Role) -> Fault {
@@ -215,6 +260,16 @@ impl Arguments {
         Name::parse(text).map_err(|e| self.wrong(&e.to_string()))
     }
 
+    /// A name, with a root behind it where several contents are called so.
+    fn content(&mut self) -> Result<(Name, Option<RootPrefix>), Fault> {
+        let word = self.required("NAME")?;
+        self.content_of(&word)
+    }
+
+    fn content_of(&self, word: &str) -> Result<(Name, Option<RootPrefix>), Fault> {
+        values::content(word).map_err(|why| self.wrong(&why))
+    }
+
     fn id(&mut self) -> Result<u64, Fault> {
         let word = self.required("ID, the number that transfers shows")?;
         word.parse().map_err(|_| self.wrong(&format!("{word:?} is not a number")))
@@ -245,6 +300,7 @@ impl Arguments {
 mod tests {
     use super::*;
     use crate::ui::words;
+    use crate::wire::Text;
 
     fn read(line: &str, role: Role) -> Result<Option<Line>, Fault> {
         parse(&words::split(line).unwrap(), role)
@@ -261,6 +317,9 @@ mod tests {
     #[test]
     fn every_command_is_read_from_its_words() {
         let bob = || Some(From::One("bob".into()));
+        let root = || "0123abcd".parse().unwrap();
+        let glob = |t: &str, ignore_case| Pattern::Glob { text: Text::of(t), ignore_case };
+        let part = |t: &str, ignore_case| Pattern::Contains { text: Text::of(t), ignore_case };
         let table = [
             ("help", Command::Help(None)),
             ("help exit", Command::Help(Some("exit".into()))),
@@ -271,6 +330,16 @@ mod tests {
             ("list replicated", Command::List(Listing::Replicated)),
             ("lookup 'a b/c'", Command::Lookup(name("a b/c"))),
             ("lookup folder/", Command::Lookup(name("folder"))),
+            ("lookup a/b@0123ABCD", Command::LookupContent(name("a/b"), root())),
+            ("lookup @0123abcd", Command::Find(Pattern::Root(root()))),
+            ("lookup '*.txt'", Command::Find(glob("*.txt", false))),
+            ("lookup -i readme", Command::Find(glob("readme", true))),
+            ("files", Command::Files(Pattern::All)),
+            ("files -i a", Command::Files(part("a", true))),
+            ("files 'a*'", Command::Files(glob("a*", false))),
+            ("show bob", Command::Browse("bob".into())),
+            ("download x@0123abcd", fetch("x", Some(From::Content(root())), false)),
+            ("request x@0123abcd", fetch("x", Some(From::Content(root())), false)),
             ("lookup -- --wait", Command::Lookup(name("--wait"))),
             ("download x", fetch("x", None, false)),
             ("download x --all --wait", fetch("x", Some(From::All), true)),
@@ -305,9 +374,22 @@ mod tests {
         let table = [
             ("frobnicate", "there is no command frobnicate; help lists the commands"),
             ("lokup x", "there is no command lokup; did you mean lookup?"),
-            ("lookup", "lookup needs NAME; usage: lookup NAME"),
-            ("lookup ../x", "a name cannot have . or .. as a part; usage: lookup NAME"),
-            ("lookup a b", "\"b\" is too much; usage: lookup NAME"),
+            ("lookup", "lookup needs NAME; usage: lookup NAME|PATTERN [-i]"),
+            (
+                "lookup ../x",
+                "a name cannot have . or .. as a part; usage: lookup NAME|PATTERN [-i]",
+            ),
+            ("lookup a b", "\"b\" is too much; usage: lookup NAME|PATTERN [-i]"),
+            (
+                "lookup a[",
+                "a [ in a pattern is not closed by a ]; \\[ stands for the character itself; \
+                 usage: lookup NAME|PATTERN [-i]",
+            ),
+            (
+                "download x@0123abcd --from bob",
+                "--from and the root behind @ exclude each other; \
+                 usage: download NAME[@ROOT] [--from NODE|--all] [--wait]",
+            ),
             ("list all", "there is no list \"all\"; usage: list local|downloaded|replicated"),
             ("stats all", "there is no stats \"all\"; usage: stats [reset]"),
             ("cancel x", "\"x\" is not a number; usage: cancel ID"),
@@ -327,12 +409,12 @@ mod tests {
             ("peers --loud", "\"--loud\" is too much; usage: peers"),
             (
                 "download x --from",
-                "--from needs a value; usage: download NAME [--from NODE|--all] [--wait]",
+                "--from needs a value; usage: download NAME[@ROOT] [--from NODE|--all] [--wait]",
             ),
             (
                 "download x --from a --all",
                 "--from and --all exclude each other; \
-                 usage: download NAME [--from NODE|--all] [--wait]",
+                 usage: download NAME[@ROOT] [--from NODE|--all] [--wait]",
             ),
         ];
         for (line, words) in table {
@@ -340,7 +422,6 @@ mod tests {
             assert_eq!((fault.kind, fault.text.as_str()), (FaultKind::Usage, words), "{line}");
         }
         assert!(read("download x", Role::Tracker).is_err(), "a tracker downloads nothing");
-        assert!(read("files", Role::Node).is_err(), "files is the tracker's");
     }
 
     #[test]

@@ -115,6 +115,7 @@ impl Words {
             "list" => ["local", "downloaded", "replicated"].map(str::to_owned).to_vec(),
             "unshare" => self.daemon.candidates(Candidates::Local),
             "lookup" | "download" | "request" => self.daemon.candidates(Candidates::Seen),
+            "show" => self.daemon.candidates(Candidates::Peers),
             "limit" if before.len() > 1 => vec!["off".to_owned()],
             "cancel" | "pause" | "resume" | "limit" => {
                 self.daemon.candidates(Candidates::Transfers)

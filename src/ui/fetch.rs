@@ -17,7 +17,7 @@ use crate::base::name::printable;
 use crate::base::{Fault, FaultKind, Name, Time};
 use crate::io::clock;
 use crate::node::summary::summary;
-use crate::node::view::TransferRow;
+use crate::node::view::{From, TransferRow};
 use crate::node::{self, GetConfig};
 
 /// How often progress is told where there is no terminal.
@@ -37,9 +37,10 @@ pub(super) fn get(args: GetArgs, env: Environment<'_>) -> Result<(), Fault> {
     let swarm_key = run::swarm_key(&args.swarm, env)?;
     run::start_log(&args.swarm, env, None)?;
     let interrupted = watch_ctrl_c()?;
-    let (name, json) = (args.name.clone(), args.json);
+    let ((name, root), json) = (args.name, args.json);
     let config = GetConfig {
-        name: args.name,
+        name: name.clone(),
+        from: root.map_or(From::All, From::Content),
         trackers: args.tracker,
         out: args.out,
         listen: args.listen,

@@ -39,18 +39,34 @@ const fn spec(
 const NODE: &[Spec] = &[
     spec("help", "help [COMMAND]", &[], "this list, or more about one command"),
     spec("getip", "getip", &[], "this node's IP address"),
-    spec("show", "show", &[], "this node: identity, trackers, shared files, problems"),
+    spec(
+        "show",
+        "show [NODE]",
+        &[],
+        "this node: identity, trackers, files, problems; or NODE's files",
+    ),
     spec("list", "list local|downloaded|replicated", &[], "the files in one folder"),
-    spec("lookup", "lookup NAME", &[], "who has a file or folder"),
+    spec(
+        "lookup",
+        "lookup NAME|PATTERN [-i]",
+        &["-i"],
+        "who has a file or folder, or files like *.txt, or with the bytes @ROOT; -i: any case",
+    ),
+    spec(
+        "files",
+        "files [PATTERN] [-i]",
+        &["-i"],
+        "files in the tracker's index: all, with a text in the name, like *.txt, or @ROOT",
+    ),
     spec(
         "download",
-        "download NAME [--from NODE|--all] [--wait]",
+        "download NAME[@ROOT] [--from NODE|--all] [--wait]",
         &["--from", "--all", "--wait"],
         "fetch a file or folder, from one owner or from all at once",
     ),
     spec(
         "request",
-        "request NAME [--wait]",
+        "request NAME[@ROOT] [--wait]",
         &["--wait"],
         "download from all owners, without a question",
     ),
@@ -79,7 +95,12 @@ const NODE: &[Spec] = &[
 const TRACKER: &[Spec] = &[
     spec("help", "help [COMMAND]", &[], "this list, or more about one command"),
     spec("peers", "peers", &[], "the nodes that live"),
-    spec("files", "files", &[], "the files they have"),
+    spec(
+        "files",
+        "files [PATTERN] [-i]",
+        &["-i"],
+        "the files they have: all, with a text in the name, like *.txt, or @ROOT; -i: any case",
+    ),
     spec("stats", "stats [reset]", &[], "counters since the start; or counts from zero"),
     spec("exit", "exit [--now]", &["--now"], "stop the tracker; running transfers are not touched"),
 ];
@@ -160,7 +181,8 @@ mod tests {
     #[test]
     fn the_overview_has_every_command_on_its_line() {
         let text = overview(Role::Tracker);
-        assert!(text.starts_with("help [COMMAND]  this list"), "{text}");
+        assert!(text.starts_with("help [COMMAND]  "), "{text}");
+        assert!(text.lines().next().is_some_and(|line| line.contains("  this list")), "{text}");
         assert_eq!(text.lines().count(), TRACKER.len() + 2);
     }
 }

@@ -11,8 +11,8 @@ use super::outcome::Outcome;
 use super::render::transfer_line;
 use crate::base::{Fault, FaultKind, Name};
 use crate::io::clock;
-use crate::node::Node;
 use crate::node::view::{Direction, DownloadReport, Listing, TransferRow, TransferState};
+use crate::node::{Cut, Node};
 
 /// One look at a download that is waited for; also how soon a gone asker is noticed.
 const WAIT_STEP: Duration = Duration::from_millis(250);
@@ -41,6 +41,13 @@ impl Daemon for NodeDaemon {
                 let hits = node.lookup(&name)?;
                 Outcome::Found { name, hits }
             }
+            Command::LookupContent(name, root) => {
+                let hits = node.lookup_content(&name, &root)?;
+                Outcome::Found { name, hits }
+            }
+            Command::Find(pattern) => Outcome::Matches(node.find(&pattern)?),
+            Command::Files(pattern) => Outcome::Indexed(whole(node.files(&pattern)?, reply)),
+            Command::Browse(other) => Outcome::Files(whole(node.browse(&other)?, reply)),
             Command::Download(download) => self.download(download, reply)?,
             Command::Cancel(id) => node.cancel(id).map(|()| changed(id, "cancelled"))?,
             Command::Pause(id) => node.pause(id).map(|()| changed(id, "paused"))?,
@@ -58,7 +65,7 @@ impl Daemon for NodeDaemon {
             Command::Transfers => Outcome::Transfers(node.transfers()),
             Command::Stats => Outcome::Stats(Box::new(node.stats())),
             Command::ResetStats => node.reset_stats().map(|()| Outcome::StatsReset)?,
-            Command::Files | Command::Help(_) | Command::Exit { .. } => {
+            Command::Help(_) | Command::Exit { .. } => {
                 return Err(Fault::new(FaultKind::Usage, "a node has no such command"));
             }
         })
@@ -133,6 +140,14 @@ impl NodeDaemon {
             }
         }
     }
+}
+
+/// The list; who gets but a part of it is told so.
+fn whole<T>((list, is_cut_off): Cut<T>, reply: &mut dyn Reply) -> Vec<T> {
+    if is_cut_off {
+        reply.err(&format!("only the first {} files are shown; ask for fewer\n", list.len()));
+    }
+    list
 }
 
 fn pace(state: TransferState) -> Pace {

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use crate::base::{Name, Rate};
 use crate::node::view::{
-    DownloadReport, FileRow, LookupHit, NodeStatus, PeerRow, Stats, TransferRow,
+    DownloadReport, FileRow, IndexedFile, LookupHit, NodeStatus, PeerRow, Stats, TransferRow,
 };
 use crate::tracker;
 
@@ -29,6 +29,10 @@ pub enum Outcome {
         /// What there is.
         hits: Vec<LookupHit>,
     },
+    /// `lookup` of a pattern.
+    Matches(Vec<LookupHit>),
+    /// `files` of a node.
+    Indexed(Vec<IndexedFile>),
     /// `download` that goes on in the background.
     Started {
         /// Its transfer.

@@ -15,8 +15,8 @@ use super::outcome::Outcome;
 use crate::base::name::printable;
 use crate::base::{Fault, Name, Rate};
 use crate::node::view::{
-    Direction, DownloadReport, FileRow, LookupHit, NodeStatus, PeerRow, Source, TransferRow,
-    TransferState,
+    Direction, DownloadReport, FileRow, IndexedFile, LookupHit, NodeStatus, PeerRow, Source,
+    TransferRow, TransferState,
 };
 use crate::tracker;
 
@@ -35,6 +35,8 @@ fn render_json(outcome: &Outcome) -> Result<String, Fault> {
         Outcome::Status(status) => document(status),
         Outcome::Files(rows) => document(rows),
         Outcome::Found { name, hits } => one_or_all(hits, |hit| hit.name == *name),
+        Outcome::Matches(hits) => document(hits),
+        Outcome::Indexed(rows) => document(rows),
         Outcome::Started { id, name } => document(&json!({ "id": id, "name": name })),
         Outcome::Downloaded { name, reports } => one_or_all(reports, |r| r.name == *name),
         Outcome::Changed { id, to } => document(&json!({ "id": id, "state": to })),
@@ -76,7 +78,8 @@ fn render_text(outcome: &Outcome) -> String {
         Outcome::Ip(ip) => format!("{ip}\n"),
         Outcome::Status(status) => status_text(status),
         Outcome::Files(rows) => files_text(rows),
-        Outcome::Found { hits, .. } => hits.iter().map(hit_text).collect(),
+        Outcome::Found { hits, .. } | Outcome::Matches(hits) => hits.iter().map(hit_text).collect(),
+        Outcome::Indexed(rows) => indexed_text(rows),
         Outcome::Started { id, name } => format!("download {id} started: {name}\n"),
         Outcome::Downloaded { reports, .. } => reports.iter().map(report_text).collect(),
         Outcome::Changed { id, to } => format!("transfer {id} {to}\n"),
@@ -202,7 +205,22 @@ fn tracker_files_text(rows: &[tracker::FileRow]) -> String {
     let owners = |f: &tracker::FileRow| {
         f.owners.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     };
+    let owners = |f: &tracker::FileRow| held_by(&owners(f), f.owners.len(), f.copies);
     file_table(rows.iter().map(|f| (&f.name, f.size, f.root.to_string(), owners(f))))
+}
+
+fn indexed_text(rows: &[IndexedFile]) -> String {
+    let owners =
+        |f: &IndexedFile| held_by(&printable(&f.owners.join(", ")), f.owners.len(), f.copies);
+    file_table(rows.iter().map(|f| (&f.name, f.size, f.root.to_string(), owners(f))))
+}
+
+/// Who has it, and how many more.
+fn held_by(named: &str, names: usize, copies: u32) -> String {
+    match (copies as usize).saturating_sub(names) {
+        0 => named.to_owned(),
+        more => format!("{named} and {more} more"),
+    }
 }
 
 fn file_table<'a>(rows: impl Iterator<Item = (&'a Name, u64, String, String)>) -> String {

@@ -8,7 +8,9 @@ use super::help::Role;
 use super::life::Going;
 use super::outcome::Outcome;
 use crate::base::{Fault, FaultKind};
+use crate::logic::pattern::PatternError;
 use crate::tracker::{FileRow, Tracker};
+use crate::wire::message::find::{FindQuestion, Pattern};
 
 /// A tracker behind a prompt.
 pub(super) struct TrackerDaemon(pub Arc<Tracker>);
@@ -25,7 +27,7 @@ impl Daemon for TrackerDaemon {
     fn run(&self, command: Command, _reply: &mut dyn Reply) -> Result<Outcome, Fault> {
         match command {
             Command::Peers => Ok(Outcome::TrackerPeers(self.0.peers())),
-            Command::Files => Ok(Outcome::TrackerFiles(all_files(&self.0))),
+            Command::Files(pattern) => Ok(Outcome::TrackerFiles(all_files(&self.0, &pattern)?)),
             Command::Stats => Ok(Outcome::TrackerStats(self.0.stats())),
             Command::ResetStats => {
                 self.0.reset_stats();
@@ -53,13 +55,17 @@ impl Daemon for TrackerDaemon {
     }
 }
 
-/// All pages of the index.
-fn all_files(tracker: &Tracker) -> Vec<FileRow> {
-    let (mut rows, mut more) = tracker.files(None);
-    while more && let Some(last) = rows.last().map(|row| row.name.clone()) {
-        let (page, further) = tracker.files(Some(&last));
-        more = further && !page.is_empty();
+/// All pages of the files that are meant.
+fn all_files(tracker: &Tracker, pattern: &Pattern) -> Result<Vec<FileRow>, Fault> {
+    let (mut rows, mut after) = (Vec::new(), None);
+    loop {
+        let question = FindQuestion { pattern: pattern.clone(), after };
+        let usage = |e: PatternError| Fault::new(FaultKind::Usage, e.to_string());
+        let (page, next) = tracker.files(&question).map_err(usage)?;
         rows.extend(page);
+        after = next;
+        if after.is_none() {
+            return Ok(rows);
+        }
     }
-    rows
 }

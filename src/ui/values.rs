@@ -5,7 +5,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::base::{NodeLabel, Rate};
+use crate::base::name::NameError;
+use crate::base::{Name, NodeLabel, Rate, RootPrefix};
 use crate::io::link::Bulk;
 
 /// Longest time a flag may ask for: a day.
@@ -95,9 +96,11 @@ pub(super) fn bulk(text: &str) -> Result<Bulk, String> {
     }
 }
 
-/// `get NAME`.
-pub(super) fn name(text: &str) -> Result<crate::base::Name, String> {
-    text.trim_end_matches('/').parse().map_err(|e: crate::base::name::NameError| e.to_string())
+/// `NAME` or `NAME@ROOT`; a folder may be written with a slash at its end.
+pub(super) fn content(text: &str) -> Result<(Name, Option<RootPrefix>), String> {
+    let (name, root) = RootPrefix::split(text);
+    let name = name.strip_suffix('/').unwrap_or(name);
+    Ok((name.parse().map_err(|e: NameError| e.to_string())?, root))
 }
 
 #[cfg(test)]

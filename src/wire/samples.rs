@@ -12,6 +12,9 @@ use parvi::base::limits::{
 };
 use parvi::base::name::{COMPONENT_BYTES_MAX, NAME_BYTES_MAX};
 use parvi::base::{Bitmap, FileEntry, Modified, Name, NodeId, PeerInfo, Ports, Range, Root};
+use parvi::wire::message::find::{
+    FindAnswer, FindQuestion, LISTED_OWNERS_MAX, Listed, PATTERN_BYTES_MAX, Pattern,
+};
 use parvi::wire::message::knock::{Knock, Knocked};
 use parvi::wire::message::search::{
     PARTS_BYTES_MAX, PARTS_MAX, Part, SearchAnswer, SearchQuestion,
@@ -30,7 +33,8 @@ use parvi::wire::{List, Message, Text};
 
 /// At least one message of every kind, with every variant and option both ways.
 pub(crate) fn samples() -> Vec<Message> {
-    [tracker_samples(), owner_samples(), transfer_samples(), refusals(), knocks()].concat()
+    [tracker_samples(), find_samples(), owner_samples(), transfer_samples(), refusals(), knocks()]
+        .concat()
 }
 
 fn tracker_samples() -> Vec<Message> {
@@ -64,6 +68,21 @@ fn tracker_samples() -> Vec<Message> {
         LookupQuestion { name: name("a"), after: None }.into(),
         LookupQuestion { name: name("a"), after: Some(name("a/b")) }.into(),
         LookupAnswer { found: List::of(vec![found]), more: true }.into(),
+    ]
+}
+
+fn find_samples() -> Vec<Message> {
+    let ask = |pattern, after| FindQuestion { pattern, after };
+    let owners = List::of(vec![id(1)]);
+    let listed = Listed { entry: entry("notes.txt"), copies: 2, seen_s: 3, owners };
+    vec![
+        ask(Pattern::All, None).into(),
+        ask(Pattern::Contains { text: Text::of("ab"), ignore_case: true }, Some(name("a/b")))
+            .into(),
+        ask(Pattern::Glob { text: Text::of("*.c"), ignore_case: false }, None).into(),
+        ask(Pattern::Root("00ff00ff".parse().unwrap()), None).into(),
+        FindAnswer { found: List::of(vec![listed]), next: Some(name("notes.txt")) }.into(),
+        FindAnswer { found: List::default(), next: None }.into(),
     ]
 }
 
@@ -179,12 +198,26 @@ fn largest_pages() -> Vec<Message> {
     let removed =
         CatalogueDelta { added: List::default(), removed: List::of(page()), ..added.clone() };
     let (name, after) = (longest_name(), Some(longest_name()));
+    let listed = |name| Listed {
+        entry: heaviest_entry(name),
+        copies: u32::MAX,
+        seen_s: u32::MAX,
+        owners: List::of(vec![id(255); LISTED_OWNERS_MAX / 8]),
+    };
+    let text = Text::of("x".repeat(PATTERN_BYTES_MAX));
+    let pattern = Pattern::Contains { text, ignore_case: true };
     vec![
         added.into(),
         removed.into(),
         SearchAnswer { files: files(), parts: parts(), more: true }.into(),
         LookupAnswer { found: List::of(page().into_iter().map(found).collect()), more: true }
             .into(),
+        FindAnswer {
+            found: List::of(page().into_iter().map(listed).collect()),
+            next: after.clone(),
+        }
+        .into(),
+        FindQuestion { pattern, after: after.clone() }.into(),
         SearchQuestion { name: name.clone(), after: after.clone() }.into(),
         LookupQuestion { name, after }.into(),
     ]

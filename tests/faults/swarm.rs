@@ -170,6 +170,7 @@ impl Swarm {
     ) -> Result<Vec<DownloadReport>, Fault> {
         let config = GetConfig {
             name: name(wanted),
+            from: From::All,
             trackers: vec![self.tracker.addr().to_string()],
             out: out.to_owned(),
             listen: Ipv4Addr::LOCALHOST.into(),

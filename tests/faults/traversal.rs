@@ -9,6 +9,7 @@ use parvi::base::{FaultKind, Name, PeerInfo, Ports};
 use parvi::io::listen::{Listener, accept_each};
 use parvi::io::threads::{Group, StopToken};
 use parvi::wire::Kind;
+use parvi::wire::message::find::{FindQuestion, Pattern};
 use serde::Serialize;
 
 use super::eve::{Acts, Eve, Goods};
@@ -111,7 +112,8 @@ fn the_tracker_takes_no_hostile_name_into_its_index() {
         );
         assert_eq!(raw.receive(), None, "{hostile:?} was taken");
     }
-    assert!(swarm.tracker.files(None).0.is_empty());
+    let all = FindQuestion { pattern: Pattern::All, after: None };
+    assert!(swarm.tracker.files(&all).unwrap().0.is_empty());
 }
 
 /// An owner below the level of messages that offers whatever name is set.

@@ -58,9 +58,49 @@ fn a_folder_stands_for_what_is_below_it_and_one_name_may_have_several_contents()
     wanted.sort();
     assert_eq!(roots, wanted);
     dave.ctl(&["download", "common/rules.txt", "--wait"])
-        .refused(13, "choose one with --from NODE");
+        .refused(13, "choose one with --from NODE, or one content with");
     dave.json(&["download", "common/rules.txt", "--from", "eve"]);
     assert_eq!(read(&swarm.downloaded("dave", "common/rules.txt")), b"be unkind");
+}
+
+#[test]
+fn files_are_found_by_pattern_by_root_and_by_their_node_and_chosen_by_root() {
+    let swarm = Swarm::new();
+    swarm.put("eve", "common/rules.txt", "be unkind");
+    let (tracker, nodes) = four(&swarm);
+    let eve = swarm.node("eve", &tracker);
+    let dave = &nodes[3];
+    let found = |words: &[&str], count: usize| {
+        until(&format!("{count} files for {words:?}"), || {
+            let answer = dave.ctl(words);
+            let rows = (answer.code == 0).then(|| answer.json())?;
+            (rows.as_array()?.len() == count).then_some(rows)
+        })
+    };
+    let papers: Vec<String> = PEOPLE.iter().map(|p| format!("papers/of/{p}.pdf")).collect();
+    assert_eq!(column(&found(&["lookup", "--json", "*.pdf"], 4), "name"), papers);
+    let carol = found(&["lookup", "--json", "-i", "CAROL.*"], 1);
+    assert_eq!(carol[0]["owners"][0]["node"], "carol");
+    assert_eq!(column(&found(&["files", "--json", "ers/of"], 4), "name"), papers);
+    let rules = found(&["files", "--json", "rules"], 2);
+    assert_eq!((&rules[0]["copies"], &rules[1]["copies"]), (&4.into(), &1.into()));
+    assert_eq!(rules[1]["owners"][0], "eve");
+    let kind = format!("@{}", &root(b"be kind")[..8]);
+    assert_eq!(found(&["lookup", "--json", &kind], 1)[0]["owners"].as_array().unwrap().len(), 4);
+    assert_eq!(column(&found(&["show", "--json", "eve"], 1), "root"), [root(b"be unkind")]);
+    dave.ctl(&["show", "nobody"]).refused(3, "no node is known as nobody");
+    dave.ctl(&["lookup", "a["]).refused(2, "is not closed by a ]");
+    dave.ctl(&["files", "[z-a]"]).refused(2, "goes backwards");
+    dave.ctl(&["lookup", "*.zip"]).refused(3, "nobody has *.zip");
+    let listed = tracker.ctl(&["files", "--json", "-i", "RULES"]);
+    assert_eq!(listed.json().as_array().unwrap().len(), 2);
+
+    let unkind = format!("common/rules.txt@{}", &root(b"be unkind")[..8]);
+    dave.ctl(&["download", "common/rules.txt@00000000", "--wait"]).refused(3, "nobody has");
+    assert_eq!(dave.json(&["lookup", &unkind])["owners"][0]["node"], "eve");
+    dave.json(&["download", &unkind]);
+    assert_eq!(read(&swarm.downloaded("dave", "common/rules.txt")), b"be unkind");
+    drop(eve);
 }
 
 #[test]

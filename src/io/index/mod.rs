@@ -42,6 +42,7 @@ use crate::base::{FileEntry, Manifest, Name, Root};
 use crate::io::clock;
 use crate::io::disk::{Beneath, DataDir, Fingerprint, Published};
 use crate::io::threads::{Group, StopToken};
+use crate::logic::pattern::Matcher;
 use crate::wire::message::tracker::{CatalogueDelta, Stamp};
 pub use error::IndexError;
 pub use problem::Problem;
@@ -165,6 +166,16 @@ impl Index {
     /// behind `after`: at most a page, and whether there are more.
     pub fn find(&self, name: &Name, after: Option<&Name>) -> (Vec<FileEntry>, bool) {
         self.state.lock().catalogue.find(name, after)
+    }
+
+    /// The files that are meant, ascending, behind `after`: at most a page, and where to go on, if
+    /// that was not all.
+    pub fn search(
+        &self,
+        matcher: &Matcher,
+        after: Option<&Name>,
+    ) -> (Vec<FileEntry>, Option<Name>) {
+        self.state.lock().catalogue.search(matcher, after)
     }
 
     /// Whether a person withholds this name.

@@ -28,14 +28,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 pub use dial_back::{DIALS_PER_MINUTE, DialOutcome, FAILURES_MAX};
-pub use index::{CONTENTS_MAX, IndexError, IndexLimits};
+pub use index::{CONTENTS_MAX, Finding, IndexError, IndexLimits};
 pub use node::{HEARTBEAT, RECONNECT_GRACE};
 pub use peers::TOMBSTONES_MAX;
 
-use crate::base::{Name, NodeId, NodeLabel, Time};
+use crate::base::{NodeId, NodeLabel, Time};
 use crate::wire::message::tracker::{
-    CatalogueAnswer, CatalogueDelta, Found, Heartbeat, HeartbeatAnswer, LookupAnswer,
-    LookupQuestion, PeersAnswer, PeersQuestion, Refused, Why,
+    CatalogueAnswer, CatalogueDelta, Heartbeat, HeartbeatAnswer, LookupAnswer, LookupQuestion,
+    PeersAnswer, PeersQuestion, Refused, Why,
 };
 use dial_back::DialLimits;
 use index::Index;
@@ -164,7 +164,7 @@ impl Registry {
         &mut self,
         now: Time,
         session: SessionToken,
-        page: CatalogueDelta,
+        page: &CatalogueDelta,
     ) -> Result<CatalogueAnswer, Refused> {
         let id = self.heard(now, session)?;
         match self.index.apply(id, page) {
@@ -216,9 +216,13 @@ impl Registry {
         self.index.lookup(question, spread)
     }
 
-    /// One page of the whole index behind `after`, and whether there is more.
-    pub fn files(&self, after: Option<&Name>) -> (Vec<Found>, bool) {
-        self.index.files(after, 0)
+    /// One step of an answer about many files.
+    pub fn find(&self, now: Time, finding: &mut Finding) {
+        let seen = |id: &NodeId| match self.nodes.get(id) {
+            Some(node) => u32::try_from(now.since(node.last_heard).as_secs()).unwrap_or(u32::MAX),
+            None => u32::MAX,
+        };
+        self.index.find(finding, &seen);
     }
 
     /// The listed nodes.

@@ -360,7 +360,7 @@ fn a_catalogue_survives_a_reconnect_and_goes_with_its_node() {
         added: List::of(vec![entry.clone()]),
         removed: List::default(),
     };
-    let answer = town.registry.on_catalogue(town.now, alice.session, page).unwrap();
+    let answer = town.registry.on_catalogue(town.now, alice.session, &page).unwrap();
     assert_eq!(answer.catalogue, stamp);
     let again = on_other_connection(&alice, 1);
     assert_eq!(town.register(&again).unwrap().catalogue, stamp);

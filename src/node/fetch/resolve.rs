@@ -98,7 +98,12 @@ fn wanted_of(found: &Lookup, name: &Name, from: &From) -> Result<Vec<Wanted>, Fa
 
 /// The hits with only the chosen owner, or with all of them.
 fn choose(hits: &[Hit], from: &From) -> Vec<Wanted> {
+    let is_content = |hit: &&Hit| match from {
+        From::Content(prefix) => prefix.fits(&hit.entry.root),
+        From::All | From::One(_) => true,
+    };
     hits.iter()
+        .filter(is_content)
         .filter_map(|hit| {
             let meant = |peer: &&PeerInfo| is_meant(peer, from);
             let mut wanted = Wanted::new(hit.entry.clone());
@@ -122,7 +127,7 @@ fn complete_first(wanted: Vec<Wanted>) -> Vec<Wanted> {
 /// Whether the choice means this peer: by label, by (the start of) its identity, by its address.
 pub(in crate::node) fn is_meant(peer: &PeerInfo, from: &From) -> bool {
     match from {
-        From::All => true,
+        From::All | From::Content(_) => true,
         From::One(text) => {
             peer.label.as_str() == text
                 || (text.len() >= 8 && peer.id.to_string().starts_with(&text.to_lowercase()))
@@ -144,6 +149,16 @@ fn not_with(name: &Name, hits: &[Hit], from: &From) -> Fault {
     let asked = match from {
         From::One(text) => crate::base::name::printable(text).into_owned(),
         From::All => "nobody".into(),
+        From::Content(prefix) => {
+            let contents: BTreeSet<String> =
+                hits.iter().map(|hit| hit.entry.root.short()).collect();
+            let contents: Vec<String> = contents.into_iter().collect();
+            let text = format!(
+                "nobody has {name} with a root that begins {prefix}; there are {}",
+                contents.join(", ")
+            );
+            return Fault::new(FaultKind::NotFound, text);
+        }
     };
     let owners: BTreeMap<_, _> =
         hits.iter().flat_map(Hit::everybody).map(|p| (p.id, p.shown())).collect();
@@ -238,7 +253,7 @@ fn one_content_each(wanted: Vec<Wanted>) -> Result<Vec<Wanted>, Fault> {
         return Err(Fault::new(
             FaultKind::Exists,
             format!(
-                "{} different files are called {name}: {}; choose one with --from NODE",
+                "{} different files are called {name}: {}; choose one with --from NODE, or one content with {name}@ROOT",
                 contents.len(),
                 list.join("; ")
             ),
@@ -289,6 +304,12 @@ mod tests {
         assert!(fault.text.contains("at alice, bob") && fault.text.contains("at eve"), "{fault}");
         let chosen = one_content_each(choose(&hits, &From::One("eve".into()))).unwrap();
         assert_eq!((chosen.len(), chosen[0].entry.root), (1, Root::of(b"2")));
+        let second = From::Content(Root::of(b"2").short().parse().unwrap());
+        let chosen = one_content_each(choose(&hits, &second)).unwrap();
+        assert_eq!((chosen.len(), chosen[0].entry.root), (1, Root::of(b"2")));
+        let neither = From::Content("0".repeat(64).parse().unwrap());
+        assert!(choose(&hits, &neither).is_empty());
+        assert_eq!(not_with(&hits[0].entry.name, &hits, &neither).kind, FaultKind::NotFound);
     }
 
     #[test]

@@ -3,20 +3,20 @@
 use crate::base::FileEntry;
 
 /// Most files below one folder that a lookup takes from one peer, and most bytes of their names.
-pub(super) const PEER_ROOM: Room = Room { files: 200_000, name_bytes: 32 << 20 };
+pub(in crate::node) const PEER_ROOM: Room = Room { files: 200_000, name_bytes: 32 << 20 };
 /// The same for all peers of a lookup together.
-pub(super) const LOOKUP_ROOM: Room = Room { files: 1_000_000, name_bytes: 128 << 20 };
+pub(in crate::node) const LOOKUP_ROOM: Room = Room { files: 1_000_000, name_bytes: 128 << 20 };
 
 /// How many files still fit.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Room {
-    pub(super) files: usize,
-    pub(super) name_bytes: usize,
+pub(in crate::node) struct Room {
+    pub(in crate::node) files: usize,
+    pub(in crate::node) name_bytes: usize,
 }
 
 impl Room {
     /// Whether `file` fits; if so it counts.
-    pub(super) fn take(&mut self, file: &FileEntry) -> bool {
+    pub(in crate::node) fn take(&mut self, file: &FileEntry) -> bool {
         let left = self.files.checked_sub(1);
         let bytes_left = self.name_bytes.checked_sub(file.name.as_str().len());
         let (Some(files), Some(name_bytes)) = (left, bytes_left) else { return false };

@@ -4,6 +4,7 @@
 //! that none of the three can be forgotten for a new message. Numbers are never used again for
 //! something else. Golden vectors in `wire/golden.rs` hold the encodings.
 
+pub mod find;
 pub mod knock;
 pub mod search;
 pub mod size;
@@ -91,6 +92,11 @@ messages! {
     LookupQuestion = 0x1a, tracker, cap 8 * KIB;
     /// The index says.
     LookupAnswer = 0x1b, tracker, cap 1024 * KIB;
+
+    /// Which files are like this? A tracker's index is asked, or a node about its own.
+    FindQuestion = 0x1c, find, cap 8 * KIB;
+    /// These.
+    FindAnswer = 0x1d, find, cap 1024 * KIB;
 
     /// What do you have of this name?
     SearchQuestion = 0x20, search, cap 8 * KIB;

@@ -5,6 +5,7 @@ use std::io;
 use parking_lot::Mutex;
 
 use crate::base::{Bitmap, FileEntry, Modified, Name, PeerInfo, Ports, Range, Root};
+use crate::wire::message::find::{FindAnswer, FindQuestion, Pattern};
 use crate::wire::message::knock::{Knock, Knocked};
 use crate::wire::message::search::{SearchAnswer, SearchQuestion};
 use crate::wire::message::size::{SizeAnswer, SizeQuestion};
@@ -280,6 +281,8 @@ pub(super) fn one_of_each() -> Vec<Message> {
         t::PeersAnswer { peers }.into(),
         t::LookupQuestion { name: name.clone(), after: Some(name.clone()) }.into(),
         t::LookupAnswer { found: List::of(vec![found]), more: true }.into(),
+        FindQuestion { pattern: Pattern::All, after: None }.into(),
+        FindAnswer { found: List::default(), next: None }.into(),
         SearchQuestion { name, after: None }.into(),
         SearchAnswer { files: List::of(entries(1_500)), parts: List::default(), more: true }.into(),
         SizeQuestion { root, manifest: true }.into(),

@@ -1,13 +1,13 @@
-//! Questions to the index: one name, a folder, or everything, in pages.
+//! Questions to the index about one name or one folder, in pages.
 //!
 //! Invariant: a page holds all contents of each of its names (at most `CONTENTS_MAX`, the most
 //! owned first), since the next page begins behind its last name.
 
 use std::cmp::Reverse;
-use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::ops::Bound::{Excluded, Included};
 
-use super::Index;
 use super::contents::ContentId;
+use super::{CopyKey, Index};
 use crate::base::limits::{PAGE_BYTES_MAX, PAGE_FILES_MAX};
 use crate::base::{Name, NodeId};
 use crate::wire::List;
@@ -52,42 +52,36 @@ impl Index {
         LookupAnswer { found: List::of(page.found), more: page.more }
     }
 
-    /// Everything there is, behind `after`: one page, and whether there is more.
-    pub(in crate::logic::registry) fn files(
-        &self,
-        after: Option<&Name>,
-        spread: u64,
-    ) -> (Vec<Found>, bool) {
-        let mut page = Page::default();
-        let start = after.map_or(Unbounded, |after| Excluded(after.as_str()));
-        for (name, head) in self.names.from(start) {
-            if !page.take(self.found(name, head, spread)) {
-                break;
-            }
-        }
-        (page.found, page.more)
-    }
-
     /// All contents of a name that have live owners, the most owned first.
     fn found(&self, name: &str, head: ContentId, spread: u64) -> Vec<Found> {
         let Ok(name) = Name::parse(name) else { return Vec::new() };
-        let mut contents: Vec<ContentId> = self.under(head).collect();
-        let rank =
-            |id: &ContentId| (Reverse(self.contents.owners(*id).len()), *self.contents.root(*id));
-        contents.sort_by_key(rank);
-        let told = contents.into_iter().filter_map(|id| {
-            let owners = self.some_owners(id, spread);
+        let told = self.ranked(head).into_iter().filter_map(|id| {
+            let owners = self.some_owners(id, spread, OWNERS_MAX);
             let entry = || self.contents.entry(id, name.clone());
             (!owners.is_empty()).then(|| Found { entry: entry(), owners: List::of(owners) })
         });
         told.take(CONTENTS_MAX).collect()
     }
 
-    fn some_owners(&self, id: ContentId, spread: u64) -> Vec<NodeId> {
+    /// All contents of a name, the most owned first.
+    pub(super) fn ranked(&self, head: ContentId) -> Vec<ContentId> {
+        let mut contents: Vec<ContentId> = self.under(head).collect();
+        let rank =
+            |id: &ContentId| (Reverse(self.contents.owners(*id).len()), *self.contents.root(*id));
+        contents.sort_by_key(rank);
+        contents
+    }
+
+    /// At most so many of those who have a content.
+    pub(super) fn some_owners(&self, id: ContentId, spread: u64, most: usize) -> Vec<NodeId> {
         let owners = self.contents.owners(id);
         let (early, late) = owners.split_at((spread % owners.len().max(1) as u64) as usize);
-        let live = late.iter().chain(early).filter_map(|key| self.owner(*key));
-        live.take(OWNERS_MAX).collect()
+        self.live(late).chain(self.live(early)).take(most).collect()
+    }
+
+    /// The nodes behind copies that are not retired.
+    pub(super) fn live(&self, keys: &[CopyKey]) -> impl Iterator<Item = NodeId> {
+        keys.iter().filter_map(|key| self.owner(*key))
     }
 }
 

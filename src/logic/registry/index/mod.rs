@@ -19,6 +19,7 @@
 //! file beside its name, one owner or two; from the third on about 20 for three, then 4 each.
 
 mod contents;
+mod find;
 mod lookup;
 mod names;
 mod owners;
@@ -26,6 +27,7 @@ mod owners;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::contents::{ContentId, Contents};
+pub use self::find::Finding;
 pub use self::lookup::CONTENTS_MAX;
 use self::names::Names;
 use crate::base::{FileEntry, NodeId};
@@ -155,9 +157,9 @@ impl Index {
     pub(super) fn apply(
         &mut self,
         owner: NodeId,
-        page: CatalogueDelta,
+        page: &CatalogueDelta,
     ) -> Result<Stamp, IndexError> {
-        let CatalogueDelta { epoch, from, to, .. } = page;
+        let CatalogueDelta { epoch, from, to, .. } = *page;
         if to < from {
             return Err(IndexError::Backwards { from, to });
         }
@@ -165,7 +167,7 @@ impl Index {
         if !replace && self.stamp(&owner) != (Stamp { epoch, version: from }) {
             return Ok(self.stamp(&owner));
         }
-        self.check_room(&owner, &page, replace)?;
+        self.check_room(&owner, page, replace)?;
         if replace {
             self.remove(&owner);
         }

@@ -1,8 +1,10 @@
 use super::*;
 use crate::base::limits::PAGE_FILES_MAX;
 use crate::base::{Modified, Name, Root};
+use crate::logic::pattern::{Matcher, part_or_glob};
 use crate::wire::List;
 use crate::wire::message::Message;
+use crate::wire::message::find::{FindAnswer, FindQuestion, Listed, Pattern};
 use crate::wire::message::tracker::{Found, LookupAnswer, LookupQuestion};
 use proptest::prelude::*;
 
@@ -47,6 +49,31 @@ fn ask(index: &Index, text: &str) -> Vec<Found> {
     }
 }
 
+/// One page.
+fn find(index: &Index, pattern: &Pattern, after: Option<Name>) -> FindAnswer {
+    let question = FindQuestion { pattern: pattern.clone(), after };
+    let mut finding = Finding::new(&question, 3).unwrap();
+    while finding.goes_on() {
+        index.find(&mut finding, &|_| 7);
+    }
+    let answer = finding.answer();
+    assert!(Message::from(answer.clone()).to_frame().is_ok(), "a page must fit its frame");
+    answer
+}
+
+/// All pages.
+fn find_all(index: &Index, pattern: &Pattern) -> Vec<Listed> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = find(index, pattern, after);
+        all.extend(page.found.into_vec());
+        after = page.next;
+        if after.is_none() {
+            return all;
+        }
+    }
+}
+
 fn names(index: &Index, text: &str) -> Vec<String> {
     ask(index, text).iter().map(|found| found.entry.name.as_str().to_owned()).collect()
 }
@@ -55,18 +82,18 @@ fn names(index: &Index, text: &str) -> Vec<String> {
 fn a_page_is_applied_only_where_it_builds_on_the_copy() {
     let mut index = Index::default();
     let alice = node(1);
-    assert_eq!(index.apply(alice, page(3, 4, vec![file("x", 1)], &[])), Ok(Stamp::default()));
-    assert_eq!(index.apply(alice, page(0, 2, vec![file("a", 1), file("b", 1)], &[])), Ok(at(2)));
-    assert_eq!(index.apply(alice, page(3, 4, vec![file("x", 1)], &[])), Ok(at(2)), "a gap");
-    assert_eq!(index.apply(alice, page(2, 4, vec![file("c", 1)], &["a"])), Ok(at(4)));
-    assert_eq!(index.apply(alice, page(2, 4, vec![file("x", 1)], &[])), Ok(at(4)), "doubled");
+    assert_eq!(index.apply(alice, &page(3, 4, vec![file("x", 1)], &[])), Ok(Stamp::default()));
+    assert_eq!(index.apply(alice, &page(0, 2, vec![file("a", 1), file("b", 1)], &[])), Ok(at(2)));
+    assert_eq!(index.apply(alice, &page(3, 4, vec![file("x", 1)], &[])), Ok(at(2)), "a gap");
+    assert_eq!(index.apply(alice, &page(2, 4, vec![file("c", 1)], &["a"])), Ok(at(4)));
+    assert_eq!(index.apply(alice, &page(2, 4, vec![file("x", 1)], &[])), Ok(at(4)), "doubled");
     let other_epoch = CatalogueDelta { epoch: 2, ..page(4, 5, vec![file("x", 1)], &[]) };
-    assert_eq!(index.apply(alice, other_epoch), Ok(at(4)));
+    assert_eq!(index.apply(alice, &other_epoch), Ok(at(4)));
     let found: Vec<usize> = ["a", "b", "c", "x"].map(|n| ask(&index, n).len()).to_vec();
     assert_eq!(found, [0, 1, 1, 0]);
-    assert_eq!(index.apply(alice, page(0, 1, vec![file("z", 1)], &[])), Ok(at(1)), "a full one");
+    assert_eq!(index.apply(alice, &page(0, 1, vec![file("z", 1)], &[])), Ok(at(1)), "a full one");
     assert_eq!((ask(&index, "b").len(), ask(&index, "z").len()), (0, 1));
-    let backwards = index.apply(alice, page(4, 3, vec![], &[]));
+    let backwards = index.apply(alice, &page(4, 3, vec![], &[]));
     assert_eq!(backwards, Err(IndexError::Backwards { from: 4, to: 3 }));
 }
 
@@ -74,7 +101,7 @@ fn a_page_is_applied_only_where_it_builds_on_the_copy() {
 fn a_folder_is_everything_below_it_and_not_its_neighbours() {
     let mut index = Index::default();
     let all = ["a", "a b/c", "a!", "a/\u{1}", "a/b", "a/b/c", "a/z", "a0", "ab/c", "b/a"];
-    index.apply(node(1), page(0, 1, all.map(|n| file(n, 1)).to_vec(), &[])).unwrap();
+    index.apply(node(1), &page(0, 1, all.map(|n| file(n, 1)).to_vec(), &[])).unwrap();
     assert_eq!(names(&index, "a"), ["a", "a/\u{1}", "a/b", "a/b/c", "a/z"]);
     assert_eq!(names(&index, "a/b"), ["a/b", "a/b/c"]);
     assert_eq!(names(&index, "ab"), ["ab/c"]);
@@ -85,12 +112,12 @@ fn a_folder_is_everything_below_it_and_not_its_neighbours() {
 fn two_contents_of_one_name_are_two_findings_and_the_more_common_is_first() {
     let mut index = Index::default();
     for (n, content) in [(1, 7), (2, 9), (3, 9)] {
-        index.apply(node(n), page(0, 1, vec![file("a", content)], &[])).unwrap();
+        index.apply(node(n), &page(0, 1, vec![file("a", content)], &[])).unwrap();
     }
     let found = ask(&index, "a");
     let sizes: Vec<(u64, usize)> = found.iter().map(|f| (f.entry.size, f.owners.len())).collect();
     assert_eq!(sizes, [(9, 2), (7, 1)]);
-    index.apply(node(2), page(1, 2, vec![file("a", 7)], &[])).unwrap();
+    index.apply(node(2), &page(1, 2, vec![file("a", 7)], &[])).unwrap();
     let found = ask(&index, "a");
     let sizes: Vec<(u64, usize)> = found.iter().map(|f| (f.entry.size, f.owners.len())).collect();
     assert_eq!(sizes, [(7, 2), (9, 1)]);
@@ -100,7 +127,7 @@ fn two_contents_of_one_name_are_two_findings_and_the_more_common_is_first() {
 fn askers_are_spread_over_the_owners() {
     let mut index = Index::default();
     for n in 0..100 {
-        index.apply(node(n), page(0, 1, vec![file("a", 1)], &[])).unwrap();
+        index.apply(node(n), &page(0, 1, vec![file("a", 1)], &[])).unwrap();
     }
     let question = LookupQuestion { name: name("a"), after: None };
     let first: BTreeSet<NodeId> =
@@ -115,7 +142,7 @@ fn pages_are_bounded_in_files_and_in_bytes_and_never_split_a_name() {
     let long = "n".repeat(200);
     for n in 0..70_u32 {
         let entries = (0..500).map(|i| file(&format!("d/{long}{i:04}"), n as u8 % 3)).collect();
-        index.apply(node(n), page(0, 1, entries, &[])).unwrap();
+        index.apply(node(n), &page(0, 1, entries, &[])).unwrap();
     }
     let all = ask(&index, "d");
     assert_eq!(all.len(), 1_500);
@@ -127,38 +154,43 @@ fn pages_are_bounded_in_files_and_in_bytes_and_never_split_a_name() {
     let mut index = Index::default();
     for n in 0..3 {
         let entries = (0..1_500).map(|i| file(&format!("{}", n * 1_500 + i), 1)).collect();
-        index.apply(node(1), page(n * 1_500, (n + 1) * 1_500, entries, &[])).unwrap();
+        index.apply(node(1), &page(n * 1_500, (n + 1) * 1_500, entries, &[])).unwrap();
     }
-    let (found, more) = index.files(None, 0);
-    assert_eq!((found.len(), more), (PAGE_FILES_MAX, true));
-    let (found, more) = index.files(found.last().map(|f| &f.entry.name), 0);
-    assert_eq!((found.len(), more), (PAGE_FILES_MAX, true));
-    let (found, more) = index.files(found.last().map(|f| &f.entry.name), 0);
-    assert_eq!((found.len(), more), (500, false));
+    let mut pages = Vec::new();
+    let mut after = None;
+    loop {
+        let page = find(&index, &Pattern::All, after);
+        pages.push(page.found.len());
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, [PAGE_FILES_MAX, PAGE_FILES_MAX, 500]);
 }
 
 #[test]
 fn bounds_refuse_the_page_with_words_and_leave_the_copy_as_it_was() {
     let limits = IndexLimits { files_per_node: 3, files: 4, ..IndexLimits::default() };
     let mut index = Index::new(limits);
-    index.apply(node(1), page(0, 2, vec![file("a", 1), file("b", 1)], &[])).unwrap();
-    let refused = index.apply(node(1), page(2, 4, vec![file("c", 1), file("d", 1)], &[]));
+    index.apply(node(1), &page(0, 2, vec![file("a", 1), file("b", 1)], &[])).unwrap();
+    let refused = index.apply(node(1), &page(2, 4, vec![file("c", 1), file("d", 1)], &[]));
     assert!(matches!(refused, Err(IndexError::NodeFull { files: 3, .. })));
     assert_eq!((index.stamp(&node(1)), index.files_of(&node(1))), (at(2), 2));
     let three = vec![file("a", 1), file("b", 1), file("c", 1)];
-    let refused = index.apply(node(2), page(0, 3, three.clone(), &[]));
+    let refused = index.apply(node(2), &page(0, 3, three.clone(), &[]));
     assert!(matches!(refused, Err(IndexError::Full { files: 4 })));
     index.remove(&node(1));
-    assert!(index.apply(node(2), page(0, 3, three.clone(), &[])).is_err(), "not swept yet");
+    assert!(index.apply(node(2), &page(0, 3, three.clone(), &[])).is_err(), "not swept yet");
     while index.sweep() {}
-    assert_eq!(index.apply(node(2), page(0, 3, three, &[])), Ok(at(3)));
+    assert_eq!(index.apply(node(2), &page(0, 3, three, &[])), Ok(at(3)));
 }
 
 #[test]
 fn a_large_copy_is_hidden_at_once_and_swept_in_steps() {
     let mut index = Index::default();
     let entries = (0..2_000).map(|i| file(&format!("d/{i}"), 1)).collect();
-    index.apply(node(1), page(0, 1, entries, &[])).unwrap();
+    index.apply(node(1), &page(0, 1, entries, &[])).unwrap();
     index.remove(&node(1));
     assert!(ask(&index, "d").is_empty());
     assert!(index.sweep(), "2,000 names are more than one step");
@@ -166,6 +198,63 @@ fn a_large_copy_is_hidden_at_once_and_swept_in_steps() {
     while index.sweep() {}
     assert_eq!((index.names.len(), index.contents.len()), (0, 0));
     assert_eq!((index.held, index.name_bytes, index.totals()), (0, 0, (0, 0)));
+}
+
+#[test]
+fn patterns_find_across_blocks_what_trying_every_name_finds() {
+    crate::logic::dice::rounds(|dice| {
+        let mut index = Index::default();
+        let mut all = BTreeSet::new();
+        let parts = ["a", "Ab", "aB/", "é", "É", "b/x", "/a"];
+        let mut text = |n: u64| -> String {
+            let some = (0..dice.below(4)).map(|_| parts[dice.below(7) as usize]);
+            format!("{}{}", some.collect::<String>().replace("//", "/"), n % 700)
+        };
+        for owner in 0..3 {
+            let names = (0..400).map(&mut text).filter_map(|text| Name::parse(&text).ok());
+            let names: BTreeSet<Name> = names.collect();
+            let files: Vec<FileEntry> =
+                names.iter().map(|n| file(n.as_str(), n.as_str().len() as u8 % 5)).collect();
+            all.extend(files.iter().map(|entry| (entry.name.clone(), entry.root)));
+            index.apply(node(owner), &page(0, 1, files, &[])).unwrap();
+        }
+        for word in ["a", "ab", "É", "1a", "*b*", "**/x*", "?b?", "@01010101", "x", "*", "7"] {
+            for ignore_case in [false, true] {
+                let pattern = part_or_glob(word, ignore_case).unwrap();
+                let matcher = Matcher::new(&pattern).unwrap();
+                let meant = all.iter().filter(|(n, root)| matcher.means(n.as_str(), root));
+                let found = find_all(&index, &pattern);
+                let found = found.iter().map(|l| (l.entry.name.clone(), l.entry.root));
+                assert_eq!(found.collect::<BTreeSet<_>>(), meant.cloned().collect(), "{word}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_listed_file_has_its_copies_and_who_has_it() {
+    let mut index = Index::default();
+    for n in 0..20 {
+        let files = vec![file("d/a", 1), file(&format!("only {n}"), 2)];
+        index.apply(node(n), &page(0, 1, files, &[])).unwrap();
+    }
+    index.remove(&node(0));
+    let found = find_all(&index, &Pattern::All);
+    let first = &found[0];
+    assert_eq!((found.len(), first.copies, first.seen_s, first.owners.len()), (20, 19, 7, 8));
+    let root = part_or_glob(&format!("@{}", file("d/a", 1).root.short()), false).unwrap();
+    assert_eq!(find_all(&index, &root)[0].entry, file("d/a", 1));
+    let many = part_or_glob(&format!("@{}", file("d/a", 2).root), false).unwrap();
+    assert_eq!(find_all(&index, &many).len(), 19);
+}
+
+#[test]
+fn a_root_of_very_many_names_is_found_by_reading_them() {
+    let mut index = Index::default();
+    let files = (0..1_500).map(|n| file(&format!("{n:04}"), 1)).collect();
+    index.apply(node(1), &page(0, 1, files, &[])).unwrap();
+    let root = part_or_glob(&format!("@{}", file("a", 1).root), false).unwrap();
+    assert_eq!(find_all(&index, &root).len(), 1_500);
 }
 
 /// What is to be true, without an index.
@@ -236,7 +325,7 @@ proptest! {
                     let added = added.iter().map(|(n, content)| file(NAMES[*n], *content)).collect();
                     let removed: Vec<&str> = removed.iter().map(|n| NAMES[*n]).collect();
                     let to = from + 1;
-                    prop_assert_eq!(index.apply(owner, page(from, to, added, &removed)), Ok(at(to)));
+                    prop_assert_eq!(index.apply(owner, &page(from, to, added, &removed)), Ok(at(to)));
                 }
             }
             for wanted in NAMES {
@@ -274,7 +363,7 @@ fn memory_per_file_is_as_documented() {
             let entries = (start..start + 2_000)
                 .map(|i| file(&format!("project/data/measurement-{i:08}/run.csv"), 1))
                 .collect();
-            index.apply(node(owner), page(start, start + 2_000, entries, &[])).unwrap();
+            index.apply(node(owner), &page(start, start + 2_000, entries, &[])).unwrap();
         }
         (resident().saturating_sub(before)) / FILES as usize
     };

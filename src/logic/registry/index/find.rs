@@ -1,0 +1,198 @@
+//! Which files does a pattern mean? Read from the index in steps between which others are served.
+//!
+//! Invariant: a step reads about `STEP` bytes of names, a question about `READ_MAX`; where it stopped
+//! is in the answer, so that the next question goes on there. No index of parts of names is kept:
+//! their text lies in order in memory and is read at gigabytes a second.
+
+use std::ops::Bound::{Excluded, Unbounded};
+
+use super::Index;
+use super::contents::ContentId;
+use super::lookup::CONTENTS_MAX;
+use super::names::Block;
+use crate::base::limits::{PAGE_BYTES_MAX, PAGE_FILES_MAX};
+use crate::base::{Name, NodeId, RootPrefix};
+use crate::logic::pattern::{Matcher, PatternError};
+use crate::wire::List;
+use crate::wire::message::find::{FindAnswer, FindQuestion, LISTED_OWNERS_MAX, Listed};
+
+/// Bytes read in one step: tenths of a millisecond.
+const STEP: usize = 256 << 10;
+/// Bytes read for one answer, looking at a name counted as `Matcher::cost` says: about a tenth of a
+/// second.
+const READ_MAX: usize = 128 << 20;
+/// Files of one root that are gathered at once; of more, the names are read one by one.
+const SAME_ROOT_MAX: usize = 1_000;
+/// Most bytes of a listed file beside its name and its owners.
+const LISTED_BYTES: usize = 80;
+
+/// Even the largest name fits an empty page.
+const _: () = assert!(
+    CONTENTS_MAX * (LISTED_BYTES + crate::base::name::NAME_BYTES_MAX + LISTED_OWNERS_MAX * 32)
+        <= PAGE_BYTES_MAX
+);
+
+/// A question as it is being answered.
+#[derive(Debug)]
+pub struct Finding {
+    matcher: Matcher,
+    /// Of many owners, where the named ones begin.
+    spread: u64,
+    after: Option<Name>,
+    found: Vec<Listed>,
+    bytes: usize,
+    read: usize,
+    is_full: bool,
+    is_over: bool,
+}
+
+impl Finding {
+    /// Begins; `spread` is any number.
+    ///
+    /// # Errors
+    /// The pattern is malformed.
+    pub fn new(question: &FindQuestion, spread: u64) -> Result<Finding, PatternError> {
+        Ok(Finding {
+            matcher: Matcher::new(&question.pattern)?,
+            spread,
+            after: question.after.clone(),
+            found: Vec::new(),
+            bytes: 0,
+            read: 0,
+            is_full: false,
+            is_over: false,
+        })
+    }
+
+    /// Whether another step brings more.
+    pub fn goes_on(&self) -> bool {
+        !self.is_full && !self.is_over && self.read < READ_MAX
+    }
+
+    /// What was found.
+    pub fn answer(self) -> FindAnswer {
+        let next = if self.is_over { None } else { self.after };
+        FindAnswer { found: List::of(self.found), next }
+    }
+
+    /// Takes all contents of one name, or none when they do not fit.
+    fn take(&mut self, contents: Vec<Listed>) -> bool {
+        let len = |l: &Listed| LISTED_BYTES + l.entry.name.as_str().len() + l.owners.len() * 32;
+        let bytes: usize = contents.iter().map(len).sum();
+        self.is_full = self.found.len() + contents.len() > PAGE_FILES_MAX
+            || self.bytes + bytes > PAGE_BYTES_MAX;
+        if !self.is_full {
+            self.bytes += bytes;
+            self.found.extend(contents);
+        }
+        !self.is_full
+    }
+
+    fn reached(&mut self, name: &str) {
+        self.after = Name::parse(name).ok();
+    }
+}
+
+/// How long ago a node was heard, in seconds.
+type Seen<'a> = &'a dyn Fn(&NodeId) -> u32;
+
+impl Index {
+    /// One step.
+    pub(in crate::logic::registry) fn find(&self, finding: &mut Finding, seen: Seen<'_>) {
+        if let Some(names) = finding.matcher.root().and_then(|root| self.names_of_root(root)) {
+            return self.take_names(finding, seen, names);
+        }
+        let after = finding.after.take();
+        let mut reached = after.as_ref().map(Name::as_str);
+        let start = reached.map_or(Unbounded, Excluded);
+        let stop = finding.read + STEP;
+        finding.is_over = true;
+        for (block, first) in self.names.blocks(start) {
+            let stopped = self.find_in(block, first, finding, seen);
+            let last = stopped.unwrap_or(block.len());
+            if last > 0 {
+                reached = reached.max(Some(block.name(last - 1).0));
+            }
+            if stopped.is_some() || finding.read >= stop {
+                finding.is_over = false;
+                break;
+            }
+        }
+        if let Some(reached) = reached {
+            finding.reached(reached);
+        }
+    }
+
+    /// One block, from the name number `nth` on; returns the number of the one that did not fit.
+    fn find_in(
+        &self,
+        block: &Block,
+        mut nth: usize,
+        finding: &mut Finding,
+        seen: Seen<'_>,
+    ) -> Option<usize> {
+        let folded = finding.matcher.ignores_case().then(|| block.text().to_ascii_lowercase());
+        let text = folded.as_deref().unwrap_or(block.text());
+        // Letters beyond ASCII may change their length: those names are looked at one by one.
+        let is_plain = folded.is_none() || text.is_ascii();
+        finding.read += text.len();
+        while nth < block.len() {
+            if let Some(needle) = finding.matcher.needle().filter(|_| is_plain) {
+                let (start, _) = block.span(nth);
+                nth = block.nth_at(start + needle.find(&text.as_bytes()[start..])?);
+            }
+            let (name, head) = block.name(nth);
+            finding.read += finding.matcher.cost(name.len());
+            let meant = self.meant(finding, name, head, seen);
+            if !meant.is_empty() && !finding.take(meant) {
+                return Some(nth);
+            }
+            nth += 1;
+        }
+        None
+    }
+
+    /// The names of the files with such a root, behind what was reached, ascending; none when there
+    /// are too many to be gathered.
+    fn names_of_root(&self, root: &RootPrefix) -> Option<Vec<&str>> {
+        let (least, most) = root.bounds();
+        let ids: Vec<ContentId> =
+            self.contents.by_root(&least, &most).take(SAME_ROOT_MAX + 1).collect();
+        let mut names: Vec<&str> = ids.iter().filter_map(|id| self.name_of(*id)).collect();
+        names.sort_unstable();
+        names.dedup();
+        (ids.len() <= SAME_ROOT_MAX).then_some(names)
+    }
+
+    fn take_names(&self, finding: &mut Finding, seen: Seen<'_>, names: Vec<&str>) {
+        for name in names {
+            if finding.after.as_ref().is_some_and(|after| name <= after.as_str()) {
+                continue;
+            }
+            let Some(head) = self.names.get(name) else { continue };
+            if !finding.take(self.meant(finding, name, head, seen)) {
+                return;
+            }
+            finding.reached(name);
+        }
+        finding.is_over = true;
+    }
+
+    /// The contents of a name that are meant and have live owners, the most owned first.
+    fn meant(&self, finding: &Finding, name: &str, head: ContentId, seen: Seen<'_>) -> Vec<Listed> {
+        let is_meant = |id: ContentId| finding.matcher.means(name, self.contents.root(id));
+        if !self.under(head).any(is_meant) {
+            return Vec::new();
+        }
+        let Ok(name) = Name::parse(name) else { return Vec::new() };
+        let contents = self.ranked(head).into_iter().filter(|id| is_meant(*id));
+        let listed = contents.filter_map(|id| {
+            let owners = self.some_owners(id, finding.spread, LISTED_OWNERS_MAX);
+            let seen_s = owners.iter().map(seen).min()?;
+            let copies = self.live(self.contents.owners(id)).count() as u32;
+            let entry = self.contents.entry(id, name.clone());
+            Some(Listed { entry, copies, seen_s, owners: List::of(owners) })
+        });
+        listed.take(CONTENTS_MAX).collect()
+    }
+}
