@@ -23,8 +23,11 @@ use crate::wire::message::tracker::{CatalogueDelta, Stamp};
 
 /// Names that are gone and remembered at least.
 const TOMBSTONES_MIN: usize = 1_000;
-/// Names that are looked at for one page of a search: some milliseconds.
-const SEARCH_NAMES_MAX: usize = 20_000;
+/// Work for one page of a search, in bytes read as `Matcher::cost` counts them: some milliseconds,
+/// whatever the pattern, since all others wait for as long.
+const SEARCH_COST_MAX: usize = 1 << 20;
+/// What coming to the next name costs.
+const NEXT_NAME_COST: usize = 32;
 
 /// What a node shares, by name.
 #[derive(Debug)]
@@ -133,23 +136,30 @@ impl Catalogue {
         (page.files, false)
     }
 
-    /// The files that are meant, ascending, behind `after`: at most a page, of a bounded number of
-    /// names, and where to go on, if that was not all.
+    /// The files that are meant, ascending, behind `after`: at most a page, of bounded work,
+    /// and where to go on, if that was not all.
     pub fn search(
         &self,
         matcher: &Matcher,
         after: Option<&Name>,
     ) -> (Vec<FileEntry>, Option<Name>) {
-        let mut page = Page::default();
+        let (mut page, mut cost) = (Page::default(), 0);
         let mut reached = after;
         let behind = self.files.range::<Name, _>((after.map_or(Unbounded, Excluded), Unbounded));
-        for (looked_at, (name, filed)) in behind.enumerate() {
-            let meant = matcher.means(name.as_str(), &filed.root);
-            if looked_at == SEARCH_NAMES_MAX || (meant && !page.takes(name)) {
+        for (name, filed) in behind {
+            if cost >= SEARCH_COST_MAX {
                 return (page.files, reached.cloned());
             }
-            if meant {
-                page.files.push(filed.entry(name));
+            let text = name.as_str();
+            cost += NEXT_NAME_COST + text.len();
+            if matcher.may_mean(text) {
+                cost += matcher.cost(text.len());
+                if matcher.means(text, &filed.root) {
+                    if !page.takes(name) {
+                        return (page.files, reached.cloned());
+                    }
+                    page.files.push(filed.entry(name));
+                }
             }
             reached = Some(name);
         }
@@ -252,6 +262,7 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logic::pattern::part_or_glob;
     use proptest::prelude::*;
 
     fn name(text: &str) -> Name {
@@ -360,6 +371,34 @@ mod tests {
             assert_eq!(seen, count, "a page lost files");
             assert!(Copy::default().catch_up(&catalogue) >= 3);
         }
+    }
+
+    /// What a search finds in how many pages.
+    fn searched(catalogue: &Catalogue, pattern: &str) -> (usize, usize) {
+        let matcher = Matcher::new(&part_or_glob(pattern, false).unwrap()).unwrap();
+        let (mut found, mut pages, mut after) = (0, 0, None);
+        loop {
+            let (files, next) = catalogue.search(&matcher, after.as_ref());
+            (found, pages) = (found + files.len(), pages + 1);
+            assert!(next.is_none() || next > after, "a search that does not get on");
+            after = next;
+            if after.is_none() {
+                return (found, pages);
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_of_a_search_is_of_bounded_work_whatever_the_pattern() {
+        let mut catalogue = Catalogue::new(1);
+        for i in 0..1_000 {
+            catalogue.set(entry(&format!("{i:0200}"), 1));
+        }
+        // Every name is read by a hundred steps at once: 22 MB of work.
+        assert_eq!(searched(&catalogue, &format!("{}?", "*".to_owned() + &"?*".repeat(50))).1, 21);
+        // As expensive, were it not for the letters that no name has.
+        assert_eq!(searched(&catalogue, &format!("{}xyz", "?*".repeat(50))), (0, 1));
+        assert_eq!(searched(&catalogue, "*7"), (100, 1));
     }
 
     #[test]

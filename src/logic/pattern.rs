@@ -83,6 +83,8 @@ fn checked(pattern: Pattern) -> Result<Pattern, PatternError> {
 #[derive(Debug, Clone)]
 pub struct Matcher {
     means: Means,
+    /// What one byte of a name costs.
+    cost: usize,
     fold: bool,
     /// Every name that is meant has it, folded when the case is ignored.
     needle: Option<Finder<'static>>,
@@ -129,17 +131,25 @@ impl Matcher {
             Pattern::Glob { text, ignore_case } => {
                 let text = folded(text.as_str(), *ignore_case).into_owned();
                 let tokens = tokens(&text)?;
-                let (needle, whole) = (longest_run(&tokens), text.contains('/'));
+                let (mut needle, whole) = (longest_run(&tokens), text.contains('/'));
+                // A name that is the very text, with its backslashes, is meant as well.
+                if !text.contains(&needle) {
+                    needle.clear();
+                }
                 (Means::Glob { tokens, text, whole }, *ignore_case, needle)
             }
         };
         let needle = (!needle.is_empty()).then(|| Finder::new(needle.as_bytes()).into_owned());
-        Ok(Matcher { means, fold, needle })
+        let cost = match &means {
+            Means::Glob { tokens, .. } => 8 + tokens.iter().map(Token::cost).sum::<usize>(),
+            _ => 4,
+        };
+        Ok(Matcher { means, cost, fold, needle })
     }
 
     /// Every file is meant.
     pub fn all() -> Matcher {
-        Matcher { means: Means::All, fold: false, needle: None }
+        Matcher { means: Means::All, cost: 4, fold: false, needle: None }
     }
 
     /// Whether a file is meant.
@@ -158,6 +168,12 @@ impl Matcher {
                 about == text || reads(tokens, about)
             }
         }
+    }
+
+    /// Whether a name has what every name that is meant has: cheaper than `means`, which decides.
+    pub fn may_mean(&self, name: &str) -> bool {
+        let has = |needle: &Finder<'_>| needle.find(folded(name, self.fold).as_bytes()).is_some();
+        self.needle.as_ref().is_none_or(has)
     }
 
     /// The root that is asked for.
@@ -180,9 +196,16 @@ impl Matcher {
 
     /// Looking at a name of `len` bytes costs as much as reading so many bytes.
     pub fn cost(&self, len: usize) -> usize {
-        match &self.means {
-            Means::Glob { tokens, .. } => len * (8 + tokens.len()),
-            _ => len * 4,
+        len * self.cost
+    }
+}
+
+impl Token {
+    /// Steps to read one character.
+    fn cost(&self) -> usize {
+        match self {
+            Token::Class { ranges, .. } => 1 + ranges.len(),
+            _ => 1,
         }
     }
 }

@@ -168,7 +168,8 @@ impl Service {
         self.registry.write().on_session_closed(clock::now(), session, by);
     }
 
-    /// Once a second.
+    /// Once a second. One pass of the sweep, so that nobody who replaces his copy all the time holds
+    /// the next tick up.
     pub(super) fn tick(&self, stop: &StopToken) {
         let effects = self.registry.write().on_tick(clock::now());
         self.perform(effects);

@@ -201,7 +201,7 @@ impl Registry {
         Ok(HeartbeatAnswer { peers, catalogue: self.index.stamp(&id) })
     }
 
-    /// Takes a few files of nodes that left out of memory; whether more are left.
+    /// Takes a few files of nodes that left out of memory; whether the pass goes on.
     pub fn sweep(&mut self) -> bool {
         self.index.sweep()
     }

@@ -33,8 +33,10 @@ use self::names::Names;
 use crate::base::{FileEntry, NodeId};
 use crate::wire::message::tracker::{CatalogueDelta, Stamp};
 
-/// Records looked at in one step of `sweep`, and owners taken out: well below a millisecond.
-const SWEEP_STEP: (usize, usize) = (8_192, 512);
+/// Work in one step of `sweep`, in records and owners looked at: well below a millisecond.
+const SWEEP_STEP: usize = 8_192;
+/// What taking an owner out costs, in that work.
+const TAKE_OUT_COST: usize = 16;
 
 /// How much the index takes in.
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +92,8 @@ pub enum IndexError {
     },
 }
 
-/// A copy's number; never used again, so that a retired copy cannot be taken for a new one.
+/// A copy's number; used again only when a pass has taken it out of all records, so that a retired
+/// copy cannot be taken for a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct CopyKey(u32);
 
@@ -123,6 +126,7 @@ pub(super) struct Index {
     retired: BTreeSet<CopyKey>,
     pass: Pass,
     keys_used: u32,
+    free_keys: Vec<CopyKey>,
     /// Pairs of owner and file, retired ones included.
     held: usize,
     name_bytes: usize,
@@ -188,11 +192,15 @@ impl Index {
     /// Retires the copy of `owner`: it is in no answer any more.
     pub(super) fn remove(&mut self, owner: &NodeId) {
         let Some(key) = self.copy_of.remove(owner) else { return };
-        self.copies.remove(&key);
-        self.retired.insert(key);
+        // Of an empty copy nothing has to be taken out.
+        match self.copies.remove(&key) {
+            Some(copy) if copy.files > 0 => _ = self.retired.insert(key),
+            _ => self.free_keys.push(key),
+        }
     }
 
-    /// Takes retired copies out of a few records; whether there is more to do.
+    /// Takes copies that had retired when the pass began out of a few records; whether the pass
+    /// goes on. It ends however many retire meanwhile: those are for the next one.
     pub(super) fn sweep(&mut self) -> bool {
         if self.pass.keys.is_empty() {
             self.pass = Pass { keys: std::mem::take(&mut self.retired), at: 0 };
@@ -200,34 +208,33 @@ impl Index {
         if self.pass.keys.is_empty() {
             return false;
         }
-        let (records, mut owners) = SWEEP_STEP;
-        for _ in 0..records {
+        let mut work = 0;
+        while work < SWEEP_STEP {
             let Some(id) = self.contents.id(self.pass.at) else {
-                self.pass.keys.clear();
-                break;
+                self.free_keys.extend(std::mem::take(&mut self.pass.keys));
+                return false;
             };
-            owners = owners.saturating_sub(self.sweep_record(id));
-            self.pass.at += 1;
-            if owners == 0 {
-                break;
+            work += 1 + self.contents.owners(id).len();
+            let taken = self.sweep_record(id);
+            work += taken * TAKE_OUT_COST;
+            // Of many owners some may be left for the next step.
+            if taken * TAKE_OUT_COST < SWEEP_STEP {
+                self.pass.at += 1;
             }
         }
-        !self.pass.keys.is_empty() || !self.retired.is_empty()
+        true
     }
 
-    /// Takes the pass's copies out of one record; says how many.
+    /// Takes the pass's copies out of one record, as many as a step may; says how many.
     fn sweep_record(&mut self, id: ContentId) -> usize {
         let owners = self.contents.owners(id).iter();
-        let gone: Vec<CopyKey> =
-            owners.filter(|owner| self.pass.keys.contains(owner)).copied().collect();
+        let gone = owners.filter(|owner| self.pass.keys.contains(owner)).copied();
+        let gone: Vec<CopyKey> = gone.take(SWEEP_STEP / TAKE_OUT_COST).collect();
         if gone.is_empty() {
             return 0;
         }
         let Some(name) = self.name_of(id).map(str::to_owned) else { return 0 };
-        for key in &gone {
-            self.disown(*key, &name);
-        }
-        gone.len()
+        gone.into_iter().filter(|key| self.disown(*key, &name)).count()
     }
 
     /// The owner behind a copy; none when the copy is retired.
@@ -243,8 +250,10 @@ impl Index {
         if let Some(&key) = self.copy_of.get(&owner) {
             return key;
         }
-        self.keys_used += 1;
-        let key = CopyKey(self.keys_used);
+        let key = self.free_keys.pop().unwrap_or_else(|| {
+            self.keys_used += 1;
+            CopyKey(self.keys_used)
+        });
         let copy = Copy { owner, stamp: Stamp::default(), files: 0, name_bytes: 0 };
         self.copies.insert(key, copy);
         self.copy_of.insert(owner, key);

@@ -98,6 +98,49 @@ fn a_page_is_applied_only_where_it_builds_on_the_copy() {
 }
 
 #[test]
+fn a_pass_ends_while_copies_are_replaced_in_a_loop() {
+    let mut index = Index::default();
+    let full = || page(0, 1, vec![file("a", 1)], &[]);
+    index.apply(node(1), &full()).unwrap();
+    index.remove(&node(1));
+    let mut steps = 0;
+    loop {
+        let goes_on = index.sweep();
+        for owner in [1, 2] {
+            index.apply(node(owner), &full()).unwrap();
+            index.apply(node(owner), &page(0, 1, vec![], &[])).unwrap();
+        }
+        steps += 1;
+        assert!(steps < 10, "the sweep goes on for ever");
+        if !goes_on {
+            break;
+        }
+    }
+    while index.sweep() {}
+    assert!(index.retired.is_empty() && index.contents.len() == 0, "an empty copy has retired");
+    for _ in 0..100 {
+        index.apply(node(1), &page(0, 1, vec![], &[])).unwrap();
+    }
+    assert!(index.keys_used < 20 && index.retired.is_empty());
+}
+
+#[test]
+fn a_file_of_very_many_owners_is_swept_in_several_steps() {
+    let mut index = Index::default();
+    for n in 0..2_000 {
+        index.apply(node(n), &page(0, 1, vec![file("a", 1)], &[])).unwrap();
+    }
+    for n in 0..2_000 {
+        index.remove(&node(n));
+    }
+    let mut steps = 1;
+    while index.sweep() {
+        steps += 1;
+    }
+    assert_eq!((steps, index.contents.len()), (4, 0));
+}
+
+#[test]
 fn a_folder_is_everything_below_it_and_not_its_neighbours() {
     let mut index = Index::default();
     let all = ["a", "a b/c", "a!", "a/\u{1}", "a/b", "a/b/c", "a/z", "a0", "ab/c", "b/a"];
