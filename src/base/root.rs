@@ -29,7 +29,9 @@ impl RootPrefix {
     /// Splits `NAME@DIGITS`; what does not end so is a name.
     pub fn split(text: &str) -> (&str, Option<RootPrefix>) {
         let split = text.rsplit_once('@').and_then(|(name, digits)| {
-            let prefix = digits.parse().ok()?;
+            // As roots are shown; so the word can be put together again as it was.
+            let is_shown = !digits.bytes().any(|byte| byte.is_ascii_uppercase());
+            let prefix = digits.parse().ok().filter(|_| is_shown)?;
             Some((name, Some(prefix)))
         });
         split.unwrap_or((text, None))
@@ -94,10 +96,10 @@ mod tests {
             let (name, root) = RootPrefix::split(text);
             (name, root.map(|root: RootPrefix| root.to_string()))
         };
-        assert_eq!(of("a/b@0123ABCD"), ("a/b", Some("0123abcd".into())));
+        assert_eq!(of("a/b@0123abcd"), ("a/b", Some("0123abcd".into())));
         assert_eq!(of("@0123abcd"), ("", Some("0123abcd".into())));
         assert_eq!(of("a@01234567@89abcdef"), ("a@01234567", Some("89abcdef".into())));
-        for name in ["photo@2x", "a@0123abc", "a@0123abcg", "ann@example.org", "a"] {
+        for name in ["photo@2x", "a@0123abc", "a@0123abcg", "a@0123ABCD", "ann@example.org", "a"] {
             assert_eq!(of(name), (name, None));
         }
         assert_eq!(RootPrefix::split(&format!("a@{}", "0".repeat(65))).1, None);

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::dial::{bind_for, dial_tracker};
 use super::fetch::resolve::is_meant;
 use super::lookup::room::PEER_ROOM;
-use super::lookup::{Query, in_time, look_for, refresh_peers};
+use super::lookup::{Query, in_time, look_for, refresh_peers, whole_name};
 use super::view::{FileRow, From, IndexedFile, LookupHit};
 use super::{Node, SEEN_NAMES_MAX, hit_view};
 use crate::base::{
@@ -41,6 +41,12 @@ impl Node {
             mine = self.own_like(matcher);
         }
         self.hits(&query, mine)
+    }
+
+    /// `NAME@ROOT` as one name, when anything is called so.
+    pub fn whole_name(&self, name: &Name, root: &RootPrefix) -> Option<Name> {
+        let mine = |whole: &Name| !self.own_files(whole).is_empty();
+        whole_name(&self.ctx, (name, root), &mine, &|| self.ctx.stop.is_stopped())
     }
 
     /// Who has this file with these bytes.

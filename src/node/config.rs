@@ -44,7 +44,8 @@ pub struct NodeConfig {
 pub struct GetConfig {
     /// File or folder.
     pub name: Name,
-    /// From whom, or which content of several.
+    /// From whom, or which content of several; that, unless the name with `@` and the root behind it
+    /// is the name of something.
     pub from: From,
     /// `HOST:PORT` each.
     pub trackers: Vec<String>,

@@ -15,11 +15,12 @@ use super::fetch::fetching::Fetching;
 use super::fetch::hand::Spare;
 use super::fetch::job::Job;
 use super::fetch::place::Place;
+use super::lookup::whole_name;
 use super::statistics::Recorder;
 use super::swarm::Swarms;
 use super::throttle::Throttle;
-use super::view::{DownloadReport, TransferRow};
-use crate::base::{Fault, FaultKind};
+use super::view::{DownloadReport, From, TransferRow};
+use crate::base::{Fault, FaultKind, Name};
 use crate::io::disk::{Beneath, PartStore};
 use crate::io::link::{LinkConfig, StaticKey};
 use crate::io::notices::Notices;
@@ -31,7 +32,8 @@ const STOP_TIME_MAX: Duration = Duration::from_secs(5);
 /// How often the caller hears of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
-/// Gets a file or a folder. `interrupted` is asked often; `progress` is told about ten times a
+/// Gets a file or a folder, and says what it is called: of `NAME@ROOT` that may be the whole.
+/// `interrupted` is asked often; `progress` is told about ten times a
 /// second.
 ///
 /// # Errors
@@ -41,12 +43,17 @@ pub fn get(
     config: GetConfig,
     interrupted: &dyn Fn() -> bool,
     progress: &mut dyn FnMut(&TransferRow),
-) -> Result<Vec<DownloadReport>, Fault> {
+) -> Result<(Name, Vec<DownloadReport>), Fault> {
     let place = place(&config)?;
     let give_up = config.ack_timeout * 3;
-    let (name, from) = (config.name.clone(), config.from.clone());
+    let (mut name, mut from) = (config.name.clone(), config.from.clone());
     let ctx = context(config)?;
-    let job = Job::new(1, name, from);
+    if let From::Content(root) = &from
+        && let Some(whole) = whole_name(&ctx, (&name, root), &|_| false, interrupted)
+    {
+        (name, from) = (whole, From::All);
+    }
+    let job = Job::new(1, name.clone(), from);
     let outcome = run(&ctx, &job, &place, give_up, interrupted, progress);
     ctx.stop.stop();
     for straggler in ctx.group.join_all(STOP_TIME_MAX) {
@@ -54,7 +61,7 @@ pub fn get(
     }
     forget_old_parts(&place, outcome.is_ok());
     place.parts.remove_if_empty();
-    outcome
+    outcome.map(|reports| (name, reports))
 }
 
 /// What this get has not brought may be continued by the next one, whatever the clock says.
@@ -137,8 +144,6 @@ fn place(config: &GetConfig) -> Result<Arc<Place>, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Name;
-    use crate::node::view::From;
     use std::net::IpAddr;
 
     #[test]

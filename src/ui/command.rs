@@ -28,8 +28,10 @@ pub enum Command {
     List(Listing),
     /// Who has it?
     Lookup(Name),
-    /// Who has it with these bytes?
+    /// Who has it with these bytes, unless something is called so as a whole?
     LookupContent(Name, RootPrefix),
+    /// Who has it? If nobody: who has files like this, or why there can be none?
+    LookupOr(Name, Result<Pattern, Fault>),
     /// Who has files like this?
     Find(Pattern),
     /// Fetch it.
@@ -73,6 +75,8 @@ pub enum Command {
 pub struct Download {
     /// File or folder.
     pub name: Name,
+    /// Written behind it with an `@`: with these bytes, unless something is called so as a whole.
+    pub root: Option<RootPrefix>,
     /// From whom; `None`: the prompt asks, `ctl` takes all.
     pub from: Option<From>,
     /// Whether the command ends when the download does.
@@ -113,7 +117,7 @@ fn command(args: &mut Arguments) -> Result<Command, Fault> {
         "request" => {
             let wait = args.switch("--wait");
             let (name, root) = args.content()?;
-            Command::Download(Download { name, from: Some(content_or_all(root)), wait })
+            Command::Download(Download { name, root, from: Some(From::All), wait })
         }
         "cancel" => Command::Cancel(args.id()?),
         "pause" => Command::Pause(args.id()?),
@@ -156,29 +160,24 @@ fn download(args: &mut Arguments) -> Result<Download, Fault> {
         (None, true) => Some(From::All),
         (None, false) => None,
     };
-    let (name, root) = args.content()?;
-    let from = match (from, root) {
-        (Some(From::One(_)), Some(_)) => {
-            return Err(args.wrong("--from and the root behind @ exclude each other"));
-        }
-        (from, None) => from,
-        (_, root) => Some(content_or_all(root)),
+    // Who names a node has no need of a root: with one, the word is a name.
+    let (name, root) = match &from {
+        Some(From::One(_)) => (args.name()?, None),
+        _ => args.content()?,
     };
-    Ok(Download { name, from, wait })
-}
-
-/// From whom a content comes: all who have it.
-fn content_or_all(root: Option<RootPrefix>) -> From {
-    root.map_or(From::All, From::Content)
+    Ok(Download { name, root, from, wait })
 }
 
 fn lookup(args: &mut Arguments) -> Result<Command, Fault> {
     let ignore_case = args.switch("-i");
     let word = args.required("NAME")?;
-    if let Some(pattern) =
-        root_or_glob(&word, ignore_case).map_err(|e| args.wrong(&e.to_string()))?
-    {
-        return Ok(Command::Find(pattern));
+    let like = root_or_glob(&word, ignore_case).map_err(|e| args.wrong(&e.to_string()));
+    if let Some(like) = like.transpose() {
+        // Names may have brackets in them.
+        return Ok(match args.name_of(&word) {
+            Ok(name) if !ignore_case => Command::LookupOr(name, like),
+            _ => Command::Find(like?),
+        });
     }
     Ok(match args.content_of(&word)? {
         (name, None) => Command::Lookup(name),
@@ -253,11 +252,14 @@ impl Arguments {
         self.optional().ok_or_else(|| self.wrong(&format!("{} needs {what}", self.spec.name)))
     }
 
-    /// A folder may be written with a slash at its end.
+    /// A folder may be written with slashes at its end.
     fn name(&mut self) -> Result<Name, Fault> {
         let word = self.required("NAME")?;
-        let text = word.strip_suffix('/').unwrap_or(&word);
-        Name::parse(text).map_err(|e| self.wrong(&e.to_string()))
+        self.name_of(&word)
+    }
+
+    fn name_of(&self, word: &str) -> Result<Name, Fault> {
+        Name::parse(word.trim_end_matches('/')).map_err(|e| self.wrong(&e.to_string()))
     }
 
     /// A name, with a root behind it where several contents are called so.
@@ -311,7 +313,8 @@ mod tests {
     }
 
     fn fetch(text: &str, from: Option<From>, wait: bool) -> Command {
-        Command::Download(Download { name: name(text), from, wait })
+        let (name, root) = values::content(text).unwrap();
+        Command::Download(Download { name, root, from, wait })
     }
 
     #[test]
@@ -330,16 +333,28 @@ mod tests {
             ("list replicated", Command::List(Listing::Replicated)),
             ("lookup 'a b/c'", Command::Lookup(name("a b/c"))),
             ("lookup folder/", Command::Lookup(name("folder"))),
-            ("lookup a/b@0123ABCD", Command::LookupContent(name("a/b"), root())),
-            ("lookup @0123abcd", Command::Find(Pattern::Root(root()))),
-            ("lookup '*.txt'", Command::Find(glob("*.txt", false))),
+            ("lookup a/b@0123abcd", Command::LookupContent(name("a/b"), root())),
+            ("lookup a@0123ABCD", Command::Lookup(name("a@0123ABCD"))),
+            ("lookup @0123abcd", Command::LookupOr(name("@0123abcd"), Ok(Pattern::Root(root())))),
+            ("lookup '*.txt'", Command::LookupOr(name("*.txt"), Ok(glob("*.txt", false)))),
+            ("lookup '/*.txt'", Command::Find(glob("/*.txt", false))),
             ("lookup -i readme", Command::Find(glob("readme", true))),
             ("files", Command::Files(Pattern::All)),
             ("files -i a", Command::Files(part("a", true))),
             ("files 'a*'", Command::Files(glob("a*", false))),
             ("show bob", Command::Browse("bob".into())),
-            ("download x@0123abcd", fetch("x", Some(From::Content(root())), false)),
-            ("request x@0123abcd", fetch("x", Some(From::Content(root())), false)),
+            ("download x@0123abcd", fetch("x@0123abcd", None, false)),
+            ("download x@0123abcd --all", fetch("x@0123abcd", Some(From::All), false)),
+            ("request x@0123abcd", fetch("x@0123abcd", Some(From::All), false)),
+            (
+                "download x@0123abcd --from bob",
+                Command::Download(Download {
+                    name: name("x@0123abcd"),
+                    root: None,
+                    from: bob(),
+                    wait: false,
+                }),
+            ),
             ("lookup -- --wait", Command::Lookup(name("--wait"))),
             ("download x", fetch("x", None, false)),
             ("download x --all --wait", fetch("x", Some(From::All), true)),
@@ -381,14 +396,9 @@ mod tests {
             ),
             ("lookup a b", "\"b\" is too much; usage: lookup NAME|PATTERN [-i]"),
             (
-                "lookup a[",
+                "lookup -i a[",
                 "a [ in a pattern is not closed by a ]; \\[ stands for the character itself; \
                  usage: lookup NAME|PATTERN [-i]",
-            ),
-            (
-                "download x@0123abcd --from bob",
-                "--from and the root behind @ exclude each other; \
-                 usage: download NAME[@ROOT] [--from NODE|--all] [--wait]",
             ),
             ("list all", "there is no list \"all\"; usage: list local|downloaded|replicated"),
             ("stats all", "there is no stats \"all\"; usage: stats [reset]"),

@@ -54,7 +54,7 @@ pub(super) fn get(args: GetArgs, env: Environment<'_>) -> Result<(), Fault> {
     let fetched =
         node::get(config, &|| interrupted.load(Ordering::SeqCst), &mut |row| progress.show(row));
     progress.end();
-    let reports = match interrupted.load(Ordering::SeqCst) {
+    let (name, reports) = match interrupted.load(Ordering::SeqCst) {
         true => fetched.map_err(|fault| stopped_by_you(fault, &name))?,
         false => fetched?,
     };

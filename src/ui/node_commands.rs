@@ -11,7 +11,7 @@ use super::outcome::Outcome;
 use super::render::transfer_line;
 use crate::base::{Fault, FaultKind, Name};
 use crate::io::clock;
-use crate::node::view::{Direction, DownloadReport, Listing, TransferRow, TransferState};
+use crate::node::view::{Direction, DownloadReport, From, Listing, TransferRow, TransferState};
 use crate::node::{Cut, Node};
 
 /// One look at a download that is waited for; also how soon a gone asker is noticed.
@@ -42,9 +42,20 @@ impl Daemon for NodeDaemon {
                 Outcome::Found { name, hits }
             }
             Command::LookupContent(name, root) => {
-                let hits = node.lookup_content(&name, &root)?;
+                let (name, hits) = match node.whole_name(&name, &root) {
+                    Some(whole) => (whole.clone(), node.lookup(&whole)?),
+                    None => (name.clone(), node.lookup_content(&name, &root)?),
+                };
                 Outcome::Found { name, hits }
             }
+            Command::LookupOr(name, like) => match (node.lookup(&name), like) {
+                (Ok(hits), _) => Outcome::Found { name, hits },
+                (Err(fault), Ok(pattern)) if fault.kind != FaultKind::NoOwner => {
+                    Outcome::Matches(node.find(&pattern)?)
+                }
+                (Err(fault), Err(why)) if fault.kind == FaultKind::NotFound => return Err(why),
+                (Err(fault), _) => return Err(fault),
+            },
             Command::Find(pattern) => Outcome::Matches(node.find(&pattern)?),
             Command::Files(pattern) => Outcome::Indexed(whole(node.files(&pattern)?, reply)),
             Command::Browse(other) => Outcome::Files(whole(node.browse(&other)?, reply)),
@@ -109,12 +120,20 @@ impl Daemon for NodeDaemon {
 
 impl NodeDaemon {
     fn download(&self, ask: Download, reply: &mut dyn Reply) -> Result<Outcome, Fault> {
-        let id = self.0.download(&ask.name, ask.from.unwrap_or_default())?;
-        if !ask.wait {
-            return Ok(Outcome::Started { id, name: ask.name });
+        let Download { mut name, root, from, wait } = ask;
+        let mut from = from.unwrap_or_default();
+        if let Some(root) = root {
+            match self.0.whole_name(&name, &root) {
+                Some(whole) => name = whole,
+                None => from = From::Content(root),
+            }
         }
-        let reports = self.wait(id, &ask.name, reply)?;
-        Ok(Outcome::Downloaded { name: ask.name, reports })
+        let id = self.0.download(&name, from)?;
+        if !wait {
+            return Ok(Outcome::Started { id, name });
+        }
+        let reports = self.wait(id, &name, reply)?;
+        Ok(Outcome::Downloaded { name, reports })
     }
 
     fn wait(

@@ -99,12 +99,24 @@ fn settle(
 /// Shows the numbered owners and asks for one.
 fn choose(
     shell: &Shell,
-    download: &Download,
+    download: &mut Download,
     lines: &mut dyn Lines,
     reply: &mut dyn Reply,
 ) -> Result<Option<From>, Fault> {
-    let found = shell.daemon.run(Command::Lookup(download.name.clone()), reply)?;
-    let Outcome::Found { hits, .. } = found else { return Ok(Some(From::All)) };
+    let name = download.name.clone();
+    let lookup = match download.root.clone() {
+        None => Command::Lookup(name),
+        Some(root) => Command::LookupContent(name, root),
+    };
+    let found = shell.daemon.run(lookup, reply)?;
+    let Outcome::Found { name, hits } = found else { return Ok(Some(From::All)) };
+    if download.root.is_some() {
+        if name == download.name {
+            // The choice is made: of that content.
+            return Ok(Some(From::All));
+        }
+        (download.name, download.root) = (name, None);
+    }
     let hits = at_others(hits);
     if hits.is_empty() {
         let text = format!("only this node has {}", download.name);

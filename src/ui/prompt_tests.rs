@@ -109,7 +109,7 @@ fn play(shell: &Shell, lines: &[&str], terminal: bool) -> Heard {
 
 fn fetched(from: From) -> Vec<Command> {
     let name = Name::parse("a.pdf").unwrap();
-    vec![Command::Download(Download { name, from: Some(from), wait: false })]
+    vec![Command::Download(Download { name, root: None, from: Some(from), wait: false })]
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn behind_the_socket_nobody_is_asked_json_waits_and_paths_are_the_askers() {
     assert_eq!(ask(&[], false), 2);
     let name = Name::parse("a.pdf").unwrap();
     let wanted = [
-        Command::Download(Download { name, from: Some(From::All), wait: true }),
+        Command::Download(Download { name, root: None, from: Some(From::All), wait: true }),
         Command::Share("/home/eve/x".into()),
         Command::Share("/y".into()),
     ];

@@ -96,11 +96,15 @@ pub(super) fn bulk(text: &str) -> Result<Bulk, String> {
     }
 }
 
-/// `NAME` or `NAME@ROOT`; a folder may be written with a slash at its end.
+/// `NAME` or what may be `NAME@ROOT`; a folder may be written with slashes at its end.
 pub(super) fn content(text: &str) -> Result<(Name, Option<RootPrefix>), String> {
-    let (name, root) = RootPrefix::split(text);
-    let name = name.strip_suffix('/').unwrap_or(name);
-    Ok((name.parse().map_err(|e: NameError| e.to_string())?, root))
+    let text = text.trim_end_matches('/');
+    if let (name, Some(root)) = RootPrefix::split(text)
+        && let Ok(name) = name.parse()
+    {
+        return Ok((name, Some(root)));
+    }
+    text.parse().map(|name| (name, None)).map_err(|e: NameError| e.to_string())
 }
 
 #[cfg(test)]

@@ -180,7 +180,7 @@ impl Swarm {
             down: None,
             ack_timeout: ack,
         };
-        parvi::node::get(config, &|| false, &mut |_| {})
+        parvi::node::get(config, &|| false, &mut |_| {}).map(|(_, reports)| reports)
     }
 }
 

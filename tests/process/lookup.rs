@@ -89,7 +89,7 @@ fn files_are_found_by_pattern_by_root_and_by_their_node_and_chosen_by_root() {
     assert_eq!(found(&["lookup", "--json", &kind], 1)[0]["owners"].as_array().unwrap().len(), 4);
     assert_eq!(column(&found(&["show", "--json", "eve"], 1), "root"), [root(b"be unkind")]);
     dave.ctl(&["show", "nobody"]).refused(3, "no node is known as nobody");
-    dave.ctl(&["lookup", "a["]).refused(2, "is not closed by a ]");
+    dave.ctl(&["lookup", "b["]).refused(2, "is not closed by a ]");
     dave.ctl(&["files", "[z-a]"]).refused(2, "goes backwards");
     dave.ctl(&["lookup", "*.zip"]).refused(3, "nobody has *.zip");
     let listed = tracker.ctl(&["files", "--json", "-i", "RULES"]);
@@ -101,6 +101,37 @@ fn files_are_found_by_pattern_by_root_and_by_their_node_and_chosen_by_root() {
     dave.json(&["download", &unkind]);
     assert_eq!(read(&swarm.downloaded("dave", "common/rules.txt")), b"be unkind");
     drop(eve);
+}
+
+#[test]
+fn a_name_comes_first_where_it_looks_like_a_pattern_or_like_a_name_and_a_root() {
+    let swarm = Swarm::new();
+    let names = ["backup@20240115", "old@20230115/a", "a[1].txt", "a[", "Album [2001]/x", "a1.txt"];
+    for name in names {
+        swarm.put("alice", name, name);
+    }
+    let tracker = swarm.tracker();
+    let [_alice, bob] = ["alice", "bob"].map(|name| swarm.node(name, &tracker));
+    for name in names {
+        assert_eq!(bob.finds(name, 1)["name"], name);
+    }
+    for folder in ["Album [2001]", "old@20230115/"] {
+        assert_eq!(bob.json(&["lookup", folder]).as_array().unwrap().len(), 1, "{folder}");
+    }
+    let ones = bob.json(&["lookup", "a[0-9].txt"]);
+    assert_eq!(column(&ones, "name"), ["a1.txt"]);
+    let got = bob.json(&["download", "backup@20240115"]);
+    assert_eq!(got["name"], "backup@20240115");
+    bob.json(&["download", "old@20230115"]);
+    for name in &names[..2] {
+        assert_eq!(read(&swarm.downloaded("bob", name)), name.as_bytes());
+    }
+    for name in [names[0], "old@20230115"] {
+        let got = swarm.get(name, "out", &tracker, &["--json"]);
+        assert_eq!((got.code, got.json()["name"] == name), (0, name == names[0]), "{name}");
+    }
+    bob.ctl(&["download", "a1.txt@20240115", "--wait"]).refused(3, "nobody has a1.txt with");
+    bob.ctl(&["download", "backup@20240116", "--wait"]).refused(3, "nobody has backup");
 }
 
 #[test]
