@@ -150,6 +150,9 @@ impl Node {
             if after.is_none() {
                 return Ok((files, false));
             }
+            if clock::now() >= deadline {
+                return Ok((files, true));
+            }
         }
     }
 
@@ -158,9 +161,8 @@ impl Node {
         if *id == self.ctx.me {
             return self.label.to_string();
         }
-        let peers = self.ctx.peers.lock().all();
-        let known = peers.into_iter().find(|known| known.info.id == *id);
-        known.map_or_else(|| id.short(), |known| known.info.label.to_string())
+        let known = self.ctx.peers.lock().get(id);
+        known.map_or_else(|| id.short(), |known| known.label.to_string())
     }
 
     /// What a node shares, as it says itself.
@@ -223,5 +225,8 @@ fn list_of(ctx: &Context, peer: &PeerInfo) -> Result<Cut<FileEntry>, LinkError> 
             return Ok((files, false));
         }
         after = page.next;
+        if clock::now() >= deadline {
+            return Ok((files, true));
+        }
     }
 }

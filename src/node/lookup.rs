@@ -9,6 +9,7 @@
 pub(super) mod hits;
 mod query;
 pub(super) mod room;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,9 +22,10 @@ pub(super) use self::hits::Hit;
 use self::hits::{Hits, add_hits};
 pub(super) use self::query::Query;
 use self::room::{LOOKUP_ROOM, PEER_ROOM, Room};
+pub(super) use self::whole::whole_name;
 use super::context::Context;
 use super::dial::{bind_for, dial_tracker};
-use crate::base::{Fault, FaultKind, FileEntry, Name, NodeId, PeerInfo, RootPrefix, Time};
+use crate::base::{Fault, FaultKind, FileEntry, Name, NodeId, PeerInfo, Time};
 use crate::io::clock;
 use crate::io::link::{self, Link, LinkError, Phase};
 use crate::io::threads::{StopToken, receive};
@@ -88,23 +90,6 @@ impl Lookup {
 /// Asks for `name`, until `stop` says so.
 pub(super) fn lookup(ctx: &Arc<Context>, name: &Name, stop: &dyn Fn() -> bool) -> Lookup {
     look_for(ctx, &Arc::new(Query::Name(name.clone())), stop)
-}
-
-/// `NAME@ROOT` as one name, when anything is called so, here as `mine` says or elsewhere. Names may
-/// end like that: a name comes first, and only what nobody has is read as a name and a root.
-pub(super) fn whole_name(
-    ctx: &Arc<Context>,
-    (name, root): (&Name, &RootPrefix),
-    mine: &dyn Fn(&Name) -> bool,
-    stop: &dyn Fn() -> bool,
-) -> Option<Name> {
-    let whole = Name::parse(&format!("{}@{}", name.as_str(), root.as_str())).ok()?;
-    let is_elsewhere = || {
-        let found = lookup(ctx, &whole, stop);
-        // Who has it may be out of reach.
-        !found.hits.is_empty() || !found.unreachable.is_empty()
-    };
-    (mine(&whole) || is_elsewhere()).then_some(whole)
 }
 
 /// Asks for whatever the query means, until `stop` says so.

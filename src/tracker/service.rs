@@ -25,6 +25,24 @@ use crate::wire::message::tracker::{Bye, Refused, Register, Why};
 /// Questions for many files that are answered at once; there are four times as many workers.
 const FINDING_MAX: usize = 4;
 
+/// One of the questions for many files that are being answered, until it is dropped: a panic gives it
+/// back as well.
+struct Slot<'a>(&'a AtomicUsize);
+
+impl Slot<'_> {
+    fn take(taken: &AtomicUsize) -> Option<Slot<'_>> {
+        let others = taken.fetch_add(1, Relaxed);
+        let slot = Slot(taken);
+        (others < FINDING_MAX).then_some(slot)
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
 /// Somebody to be dialled back.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DialBack {
@@ -136,13 +154,11 @@ impl Service {
     fn find(&self, question: &FindQuestion) -> Result<FindAnswer, Refused> {
         let malformed = |e: PatternError| Refused::new(Why::Unexpected, e.to_string());
         let finding = Finding::new(question, clock::random_u64()).map_err(malformed)?;
-        let others = self.finding.fetch_add(1, Relaxed);
-        let answer = (others < FINDING_MAX).then(|| self.find_all(finding));
-        self.finding.fetch_sub(1, Relaxed);
-        answer.ok_or_else(|| {
+        let Some(_slot) = Slot::take(&self.finding) else {
             let text = format!("{FINDING_MAX} such questions are being answered; ask again later");
-            Refused::new(Why::Busy, text)
-        })
+            return Err(Refused::new(Why::Busy, text));
+        };
+        Ok(self.find_all(finding))
     }
 
     /// Lets others in between two steps.
