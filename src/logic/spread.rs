@@ -14,7 +14,7 @@
 
 use super::upload::READY_MAX;
 
-/// Up to so many requesters are served all at once. From the third on they take turns: whoever comes
+/// Up to so many requesters have runs announced ahead of their turns (`turns`). With more, whoever comes
 /// first fills the line and the queue before it, and those who come a little later would have a tenth
 /// of the line for half a second, and nothing to pass on until then.
 pub const CROWD: u32 = 2;
@@ -47,15 +47,10 @@ impl Spread {
         self.requesters <= 1
     }
 
-    /// Whether so many want the set that they take turns.
-    pub fn is_crowded(&self) -> bool {
-        self.requesters > CROWD
-    }
-
     /// How many runs are announced before they are sent: one who waits for its turn is not told what it
     /// gets, since that is chosen as late as can be.
     pub fn ahead(&self) -> usize {
-        if self.is_crowded() { 1 } else { READY_MAX }
+        if self.requesters > CROWD { 1 } else { READY_MAX }
     }
 
     /// How often an item was handed out.

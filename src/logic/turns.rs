@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use self::climb::{Climb, Contender};
-use self::queue::Queue;
+use self::queue::{LATELY, Queue};
 use crate::base::Time;
 use crate::logic::ledger::SetKey;
 
@@ -68,12 +68,21 @@ pub struct Turns {
 impl Turns {
     /// `who`, who fetches `set`, has a run of `bytes` bytes to send.
     pub fn ask(&mut self, now: Time, set: &SetKey, who: u64, bytes: u64) -> Turn {
+        let some = !self.sets.is_empty();
+        self.sets.retain(|_, queue| !queue.is_over(now));
+        if some && self.sets.is_empty() {
+            // What was found out is true of those who were here then.
+            *self = Turns::default();
+        }
         self.sets.entry(*set).or_default().ask(who, bytes);
         self.promote(now);
         let turns = self.climb.turns();
         match self.sets.get(set) {
             Some(queue) if !queue.is_going(who) => {
-                Turn::Later(queue.free_at(now, turns).unwrap_or(now + TURN_MIN))
+                let free = queue.free_at(now, turns).unwrap_or(now + TURN_MIN);
+                // Another set may have gone by then, of which nobody tells.
+                let soon = if self.sets.len() > 1 { now + LATELY } else { free };
+                Turn::Later(free.min(soon))
             }
             _ => {
                 self.granted.retain(|one| *one != who);

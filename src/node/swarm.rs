@@ -453,7 +453,7 @@ mod tests {
         drop(members.remove(0));
         assert!(goes(&members[TURNS - 1]) && !goes(&members[TURNS]));
         members.truncate(CROWD as usize);
-        assert!(members.iter().all(goes), "those who are left need no turns");
+        assert!(members.iter().all(goes), "there is a turn for each who is left");
     }
 
     #[test]

@@ -27,8 +27,13 @@ pub fn plan(view: &View, now: Time) -> Plan {
     stands.sort_by_key(|(root, _, stand)| (stand.there.len(), **root));
     for (root, file, stand) in &stands {
         let room = ORDERS_MAX - plan.orders.len();
-        let targets = targets(view, &load, (root, file), stand).unwrap_or_default();
-        for target in targets.into_iter().take(stand.lacking().min(room)) {
+        let lacking = stand.lacking().min(room);
+        // Most files lack nothing, and choosing costs a hash a node.
+        let targets = match lacking {
+            0 => Vec::new(),
+            _ => targets(view, &load, (root, file), stand).unwrap_or_default(),
+        };
+        for target in targets.into_iter().take(lacking) {
             load.add(target, file.size);
             let sources = stand.there.iter().copied().take(SOURCES_MAX).collect();
             plan.orders.push(Order { root: **root, target, sources });

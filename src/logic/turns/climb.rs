@@ -160,7 +160,8 @@ impl Climb {
             self.next = None;
         }
         if self.is_owed && self.rests.is_none_or(|until| until <= now) {
-            self.levelled = Some((pace, self.turns));
+            // One that was not judged yet knows better what was before.
+            self.levelled.get_or_insert((pace, self.turns));
             (self.turns, self.is_owed, self.trial, self.sample) = (base, false, None, None);
             (self.skip, self.level_at) = (self.served, Some(now + LEVEL_REST));
         }
@@ -219,7 +220,7 @@ impl Climb {
     fn measured(&mut self, now: Time, pace: Pace, even: Even, takers: usize) {
         if let Some((before, turns)) = self.levelled.take() {
             if pace.all < before * LEVEL {
-                (self.turns, self.sample) = (turns, None);
+                (self.turns, self.sample) = (turns.max(self.base), None);
                 (self.rests, self.next) = (Some(now + LEVEL_REST), Some(now + FIRST));
             }
             // Too short to compare a trial with.

@@ -56,6 +56,13 @@ impl Line {
         }
     }
 
+    /// The last of them leaves.
+    fn leave(&mut self) {
+        if let Some(one) = self.all.pop() {
+            self.turns.over(at(self.now), &one.set, self.all.len() as u64, 0);
+        }
+    }
+
     fn play(&mut self, ms: u64) {
         for _ in 0..ms / STEP {
             self.now += STEP;
@@ -134,7 +141,7 @@ fn a_set_that_one_wants_gets_as_much_of_the_line_as_one_that_eight_want() {
 fn whoever_is_alone_again_has_the_whole_line_as_before() {
     let mut line = Line::new(&[(8, 0.25), (1, 1.0)]);
     line.play(3_000);
-    let _ = line.all.pop().map(|one| line.turns.over(at(line.now), &one.set, 8, 0));
+    line.leave();
     line.play(1_000);
     let share = line.shares(2_000)[0];
     assert!(share > 0.95, "{share}");
@@ -153,6 +160,37 @@ fn slow_requesters_of_one_set_leave_the_line_to_another_and_do_not_lose_their_ow
     line.join(1, 0.05);
     let shares = line.shares(10_000);
     assert!(shares[0] > 0.25 && shares[1] > 0.045, "{shares:?}");
+}
+
+#[test]
+fn a_level_that_was_not_judged_yet_when_it_ended_costs_nothing_that_was_climbed() {
+    let mut line = Line::new(&[(16, 0.05)]);
+    line.play(60_000);
+    let climbed = line.turns.climb.turns();
+    assert!(climbed > 12, "{climbed}");
+    for _ in 0..4 {
+        // Somebody fetches one run of another set.
+        line.join(1, 1.0);
+        line.play(100);
+        line.leave();
+        line.play(1_000);
+    }
+    line.play(20_000);
+    assert!(line.turns.climb.turns() + 1 >= climbed, "{} of {climbed}", line.turns.climb.turns());
+}
+
+#[test]
+fn what_was_found_out_about_some_is_forgotten_when_they_are_gone() {
+    let mut line = Line::new(&[(16, 0.05)]);
+    line.play(30_000);
+    assert!(line.turns.climb.turns() > TURNS);
+    while !line.all.is_empty() {
+        line.leave();
+    }
+    line.play(1_000);
+    line.join(8, 1.0);
+    line.play(500);
+    assert_eq!(line.turns.climb.turns(), TURNS);
 }
 
 /// Nobody starves, the line is used as far as requesters' lines let it, and where theirs are as good as the

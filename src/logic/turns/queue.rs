@@ -10,7 +10,7 @@ use crate::base::Time;
 
 /// Who has had a turn or asked for one less than so long ago will want another: between two runs a requester has
 /// nothing to ask for until its WANT or its ACK is here.
-const LATELY: Duration = Duration::from_millis(500);
+pub(super) const LATELY: Duration = Duration::from_millis(500);
 /// Who takes so much longer than a turn counts is no contender any more.
 const SLOW: Duration = Duration::from_secs(5);
 

@@ -21,6 +21,8 @@ use crate::logic::statistics::Statistics;
 
 /// Between two looks at whether something is to be written.
 const WRITE_EVERY: Duration = Duration::from_secs(5);
+/// And so often when nothing came but time.
+const IDLE_EVERY: Duration = Duration::from_secs(600);
 
 /// Takes down what happens. Every thread may; nobody waits for a disk.
 pub(super) struct Recorder(Mutex<Sums>);
@@ -64,11 +66,11 @@ impl Recorder {
         all
     }
 
-    /// All until now, if anything came since this was last asked.
+    /// All until now, if anything came since this was last asked, or that is long ago.
     fn changed(&self, now: Time, counters: &Counters) -> Option<Statistics> {
         let mut sums = self.0.lock();
         counters.drain(&mut sums.fresh);
-        if sums.fresh == Statistics::default() {
+        if sums.fresh == Statistics::default() && now.since(sums.counted) < IDLE_EVERY {
             return None;
         }
         let Sums { kept, fresh, counted } = &mut *sums;
@@ -193,6 +195,7 @@ mod tests {
         }
         assert_eq!(told(recorder.changed(at(20), &counters).unwrap()), (3, 1, 27));
         assert_eq!(recorder.changed(at(30), &counters), None, "nothing came");
+        assert_eq!(recorder.changed(at(600_019), &counters), None, "nor much time");
         counters.lookups.one();
         assert_eq!(told(recorder.all(at(40), &counters)), (3, 2, 47));
         assert_eq!(told(recorder.changed(at(40), &counters).unwrap()), (3, 2, 47));

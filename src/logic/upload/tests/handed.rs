@@ -92,7 +92,7 @@ impl Model {
             assert_eq!(self.spread.copies(item), copies, "copies of item {item}");
         }
         assert_eq!(self.spread.is_alone(), self.all.len() <= 1);
-        assert_eq!(self.spread.is_crowded(), self.all.len() > CROWD as usize);
+        assert_eq!(self.spread.ahead() == 1, self.all.len() > CROWD as usize);
     }
 }
 
