@@ -4,7 +4,7 @@
 //! the node ended goes on, however many; `ENDED_KEPT` ended ones
 //! are remembered, the oldest goes first. A name that is being downloaded is not downloaded twice.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ const REPORTS_KEPT: usize = 16;
 /// The table of downloads.
 pub(super) struct Downloads {
     pub(super) ctx: Arc<Context>,
-    place: Arc<Place>,
+    pub(super) place: Arc<Place>,
     pub(super) claims: Arc<Claims>,
     pub(super) ids: Arc<AtomicU64>,
     pub(super) jobs: Mutex<BTreeMap<u64, Arc<Job>>>,
@@ -270,8 +270,7 @@ impl Downloads {
         let jobs = self.ordered();
         let set = jobs.iter().find_map(|job| job.set(&knock.set));
         let contents = match &set {
-            Some(Set::Batch(contents)) => contents.to_vec(),
-            Some(Set::File(content)) => vec![*content],
+            Some(set) => set.contents().to_vec(),
             None => knock.content.into_iter().collect(),
         };
         if !contents.is_empty() && self.has(&contents) {
@@ -287,26 +286,20 @@ impl Downloads {
     /// Why a set cannot be had now that is not being fetched now but will be, and of which some is here.
     pub(super) fn stands_still(&self, set: &Set) -> Option<&'static str> {
         let key = set_key(set);
-        let roots = match set {
-            Set::File(content) => BTreeSet::from([content.root]),
-            Set::Batch(contents) => contents.iter().map(|c| c.root).collect(),
-        };
-        self.any_stands_still(&|other, _| *other == key, &roots)
+        self.any_stands_still(&|other, _| *other == key)
     }
 
     /// The same of the chunks of a file.
     pub(super) fn file_stands_still(&self, root: &Root) -> Option<&'static str> {
         let is_it = |_: &SetKey, set: &Set| matches!(set, Set::File(c) if c.root == *root);
-        self.any_stands_still(&is_it, &BTreeSet::from([*root]))
+        self.any_stands_still(&is_it)
     }
 
-    fn any_stands_still(
-        &self,
-        is_it: &dyn Fn(&SetKey, &Set) -> bool,
-        roots: &BTreeSet<Root>,
-    ) -> Option<&'static str> {
+    fn any_stands_still(&self, is_it: &dyn Fn(&SetKey, &Set) -> bool) -> Option<&'static str> {
         let jobs: Vec<_> = self.jobs.lock().values().cloned().collect();
-        jobs.iter().find_map(|job| job.stands_still(is_it, roots))
+        let index = self.place.index.as_ref();
+        let withholds = |name: &Name| index.is_some_and(|index| index.withholds(name));
+        jobs.iter().find_map(|job| job.stands_still(is_it, &withholds))
     }
 
     /// Whether contents are here, and stay here.

@@ -24,7 +24,7 @@ use super::view::From;
 use crate::base::{Fault, Root};
 use crate::logic::batch;
 use crate::logic::ledger::SetKey;
-use crate::wire::message::transfer::Set;
+use crate::wire::message::transfer::{Content, Set};
 
 /// Between two tries at orders that could not be written.
 const WRITE_AGAIN: Duration = Duration::from_secs(5);
@@ -79,6 +79,11 @@ impl Downloads {
     pub(super) fn load(&self, orders: Vec<Order>) -> Vec<Arc<Job>> {
         let mut keeper = self.keeper.lock();
         let (mut loaded, mut named) = (Vec::new(), BTreeSet::new());
+        let kept = self.place.parts.kept().unwrap_or_else(|e| {
+            let path = self.place.parts.path().display();
+            log::warn!(target: "node", "cannot look through {path}: {e}; what is there is said to be absent");
+            BTreeSet::new()
+        });
         for order in orders {
             let id = self.ids.fetch_add(1, Ordering::Relaxed);
             let job = Job::again(id, order.name.clone(), order.choice());
@@ -88,7 +93,7 @@ impl Downloads {
                 job.control.say(Wish::Pause);
             }
             if let Some(list) = order.list {
-                self.load_list(&keeper.lists, &job, list);
+                self.load_list(&keeper.lists, &job, (list, &kept));
                 named.insert(list);
             }
             self.jobs.lock().insert(id, job.clone());
@@ -105,13 +110,18 @@ impl Downloads {
         loaded
     }
 
-    /// Takes what an order's name stood for. Without that it is looked for anew.
-    fn load_list(&self, lists: &Lists, job: &Job, list: Root) {
+    /// Takes what an order's name stood for; what is `kept` of it stands still until its turn has come.
+    /// Without the list it is looked for anew.
+    fn load_list(&self, lists: &Lists, job: &Job, (list, kept): (Root, &BTreeSet<Root>)) {
         match lists.read(&list) {
             Ok(entries) => {
                 self.claims.wants(job, entries.iter().map(|entry| entry.root));
                 let files = Wanted::of_list(entries);
-                job.adds_sets(sets_of(&files));
+                let sets: Vec<(SetKey, Set)> = sets_of(&files).collect();
+                job.adds_sets(sets.iter().cloned());
+                let is_kept = |content: &Content| kept.contains(&content.root);
+                let begun = sets.iter().filter(|(_, set)| set.contents().iter().any(is_kept));
+                begun.for_each(|(key, _)| job.keeps(key, true));
                 job.resolve_to(files, Some(list));
             }
             Err(e) => self.ctx.notices.tell(format!(

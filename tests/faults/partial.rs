@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use parvi::base::{FaultKind, Rate, Root};
 use parvi::io::link::{self, Link, LinkError, StaticKey};
-use parvi::node::view::{From, LookupHit};
+use parvi::node::view::{Direction, From, LookupHit, TransferRow};
 use parvi::node::{Node, NodeConfig};
 use parvi::wire::Message;
 use parvi::wire::message::size::SizeQuestion;
 use parvi::wire::message::tracker::Why;
 use parvi::wire::message::transfer::{Content, Open, Set};
 
+use super::child::Process;
 use super::eve::link_config;
 use super::swarm::{LONG, Swarm, bytes, name, until, write};
 
@@ -183,8 +184,22 @@ fn whoever_has_paused_it_is_waited_for_and_says_why() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(ask(bob.ready().chunk, open.into()), Why::Later);
-    assert_eq!(ask(bob.ready().size, question.into()), Why::Later);
+    assert_eq!(ask(bob.ready().chunk, open.clone().into()), Why::Later);
+    assert_eq!(ask(bob.ready().size, question.clone().into()), Why::Later);
+    bob.stop();
+    drop(bob);
+    swarm.forget();
+    until("carol misses bob", LONG, || !waits_for_bob());
+    // Killed, and started again.
+    drop(Process::node(&swarm, "bob", &[]));
+    let again = Process::node(&swarm, "bob", &[]);
+    assert_eq!(ask(again.addr("chunk"), open.into()), Why::Later);
+    assert_eq!(ask(again.addr("size"), question.into()), Why::Later);
+    until("carol waits for bob again", LONG, waits_for_bob);
+    drop(again);
+    let bob = swarm.node("bob");
+    let is_download = |row: &&TransferRow| matches!(row.dir, Direction::Down);
+    let of_bob = bob.transfers().iter().find(is_download).unwrap().id;
     bob.resume(of_bob).unwrap();
     let _alice = swarm.node("alice");
     for (node, id) in [(&carol, id), (&bob, of_bob)] {

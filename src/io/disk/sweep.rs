@@ -1,8 +1,9 @@
-//! What goes from the folder of parts: what nobody wants, what nobody continues, and what this build
-//! does not know any more.
+//! What lies in the folder of parts from before, and what of it goes: what nobody wants, what nobody
+//! continues, and what this build does not know any more.
 //!
 //! Invariant: nothing goes that is not ours by its name, and nothing that somebody has locked.
 
+use std::collections::BTreeSet;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -10,6 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
 
 use super::batch::files_in;
 use super::part::{PartError, PartStore};
@@ -29,6 +31,27 @@ pub struct Removed {
 }
 
 impl PartStore {
+    /// The contents of which something is kept: large files that were begun, and small ones.
+    ///
+    /// # Errors
+    /// What reading the folders says.
+    pub fn kept(&self) -> io::Result<BTreeSet<Root>> {
+        let mut kept = BTreeSet::new();
+        for entry in std::fs::read_dir(self.path())? {
+            let name = entry?.file_name();
+            kept.extend(name.to_str().and_then(part_of).map(|(root, _)| root));
+        }
+        for batch in self.batches()? {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            match rustix::fs::openat(self.folder(), &batch, flags, Mode::empty()) {
+                Ok(folder) => kept.extend(files_in(&folder)?.into_iter().map(|(_, root)| root)),
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(kept)
+    }
+
     /// Removes the parts that nobody has continued for `PART_AGE_MAX`. That is told by the wall
     /// clock, which may be decades off: call it only while no download is to be continued.
     ///
@@ -164,6 +187,16 @@ fn is_old(meta: &Metadata, now: Modified) -> bool {
 mod tests {
     use super::*;
     use crate::io::disk::world::World;
+
+    #[test]
+    fn what_is_kept_is_what_was_begun_of_large_files_and_has_come_of_small_ones() {
+        let world = World::new();
+        drop(world.part(b"film"));
+        drop(world.batch(&[b"a", b"b"]));
+        std::fs::write(world.store.path().join("a.batch"), b"not a folder").unwrap();
+        let roots = [b"film".as_slice(), b"a", b"b"].map(Root::of);
+        assert_eq!(world.store.kept().unwrap(), BTreeSet::from(roots));
+    }
 
     #[test]
     fn what_an_earlier_build_has_left_goes_and_what_only_looks_like_it_stays() {

@@ -58,6 +58,7 @@ pub(super) fn fetch_file(
         match settle(run, end) {
             Settled::Complete => {}
             Settled::Full(words) => {
+                stand_still(run, &fetch);
                 fetch.halt(Last::Nothing);
                 wait_for_room(run, &words)?;
                 continue;
@@ -74,6 +75,9 @@ pub(super) fn fetch_file(
         });
         if put.is_ok() {
             run.ctx.fetching.done([set_key(&fetch.set)]);
+        }
+        if put.as_ref().is_err_and(Unput::passes) {
+            stand_still(run, &fetch);
         }
         fetch.finish(put.is_ok());
         drop(work);
@@ -174,6 +178,13 @@ pub(super) fn leave(run: &Run<'_>, fetch: &Fetch, halt: Halt) -> Halt {
     run.job.keeps(&set_key(&fetch.set), is_some_here && goes_on);
     fetch.halt(last(run, &halt));
     halt
+}
+
+/// A set waits for what passes by itself, or for the person: others hear that some of it is here, and only later.
+/// Called before it is halted, as in `leave`.
+pub(super) fn stand_still(run: &Run<'_>, fetch: &Fetch) {
+    let is_some_here = !fetch.state.lock().shares.verified().is_empty();
+    run.job.keeps(&set_key(&fetch.set), is_some_here);
 }
 
 /// The right to fetch a set: owners know one transfer of it from us, so two would cut each other off.

@@ -187,29 +187,32 @@ impl Job {
         }
     }
 
-    /// Why a set of which some is here cannot be had of it now, though it can be again: the set that `is_it`, or
-    /// whatever has some of `roots`, while it is not known after a restart which sets there will be.
+    /// Why the set that `is_it`, of which some is here, cannot be had of it now, though it can be again. Of
+    /// what a person `withholds` nothing is told.
     pub(in crate::node) fn stands_still(
         &self,
         is_it: &dyn Fn(&SetKey, &Set) -> bool,
-        roots: &BTreeSet<Root>,
+        withholds: &dyn Fn(&Name) -> bool,
     ) -> Option<&'static str> {
         if !self.goes_on() {
             return None;
         }
-        let sets = self.sets.lock();
-        let is_kept = match sets.is_empty() {
-            false => sets.iter().any(|(key, part)| part.is_kept && is_it(key, &part.set)),
-            true => self.patient && self.wants_some_of(roots),
+        let files = self.files()?;
+        let is_told = |set: &Set| {
+            let roots: BTreeSet<Root> = set.contents().iter().map(|content| content.root).collect();
+            let mut its =
+                files.iter().map(|w| &w.entry).filter(|entry| roots.contains(&entry.root));
+            its.any(|entry| !withholds(&entry.name))
+        };
+        let is_kept = {
+            let sets = self.sets.lock();
+            sets.iter()
+                .any(|(key, part)| part.is_kept && is_it(key, &part.set) && is_told(&part.set))
         };
         is_kept.then(|| match self.control.wish() {
             Wish::Pause => "it fetches that itself, and was told to pause",
             _ => "it fetches that itself, and has put it off for a while",
         })
-    }
-
-    fn wants_some_of(&self, roots: &BTreeSet<Root>) -> bool {
-        self.files().is_some_and(|files| files.iter().any(|w| roots.contains(&w.entry.root)))
     }
 
     /// One of the sets it is fetched in.
@@ -321,15 +324,17 @@ mod tests {
     #[test]
     fn a_set_stands_still_while_some_of_it_is_here_and_its_download_goes_on() {
         let (job, key) = (job(), [1; 32]);
-        let set = Set::Batch(crate::wire::List::of(Vec::new()));
+        let entry = hit("d/a", b"1", &[]).entry;
+        let set = Set::File(super::super::file::content(&entry));
         job.adds_sets([(key, set.clone())].into_iter());
-        let stands = |job: &Job| job.stands_still(&|k, _| *k == key, &BTreeSet::new());
+        let stands = |job: &Job| job.stands_still(&|k, _| *k == key, &|_| false);
         assert_eq!(stands(&job), None, "nothing of it is here");
         job.keeps(&key, true);
         job.adds_sets([(key, set)].into_iter());
         assert!(stands(&job).is_some_and(|words| words.ends_with("put it off for a while")));
         job.control.say(Wish::Pause);
         assert!(stands(&job).is_some_and(|words| words.ends_with("told to pause")));
+        assert_eq!(job.stands_still(&|_, _| true, &|name| *name == entry.name), None, "withheld");
         job.keeps_only(&BTreeSet::from([key]));
         assert!(stands(&job).is_some());
         job.keeps_only(&BTreeSet::new());
@@ -337,19 +342,6 @@ mod tests {
         job.keeps(&key, true);
         job.control.say(Wish::Cancel);
         assert_eq!(stands(&job), None, "it is given up");
-    }
-
-    #[test]
-    fn after_a_restart_whatever_a_download_wants_stands_still_until_its_sets_are_known() {
-        let job = Job::again(1, "d".parse().unwrap(), Choice::All);
-        let entry = hit("d/a", b"1", &[]).entry;
-        let (none, roots) = (|_: &SetKey, _: &Set| false, BTreeSet::from([entry.root]));
-        job.resolve_to(vec![Wanted::new(entry)], None);
-        assert!(job.stands_still(&none, &roots).is_some());
-        assert_eq!(job.stands_still(&none, &BTreeSet::from([Root::of(b"2")])), None);
-        let set = Set::Batch(crate::wire::List::of(Vec::new()));
-        job.adds_sets([([1; 32], set)].into_iter());
-        assert_eq!(job.stands_still(&none, &roots), None);
     }
 
     #[test]

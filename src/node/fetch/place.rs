@@ -47,6 +47,16 @@ pub(in crate::node) enum Unput {
     Fault(Fault),
 }
 
+impl Unput {
+    /// Whether it is tried again, from what is here.
+    pub(in crate::node) fn passes(&self) -> bool {
+        match self {
+            Unput::Stopped => true,
+            Unput::Fault(fault) => fault.kind == FaultKind::DiskFull,
+        }
+    }
+}
+
 /// Why a small file that has arrived has no name.
 pub(in crate::node) enum Unnamed {
     /// What was kept of it was taken away: have it again.

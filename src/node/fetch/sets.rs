@@ -234,10 +234,20 @@ impl Run<'_> {
         files: &[Wanted],
         known: &mut Known,
     ) -> Result<Results, Halt> {
-        let Set::File(_) = &planned.set else {
-            let Set::Batch(contents) = &planned.set else { return Ok(Vec::new()) };
-            return own_faults(small::fetch_batch(self, contents, files, known), files);
+        let fetched = match &planned.set {
+            Set::File(_) => self.fetch_twins(files, known),
+            Set::Batch(contents) => {
+                own_faults(small::fetch_batch(self, contents, files, known), files)
+            }
         };
+        if fetched.is_ok() {
+            // It does not come to its turn again: nobody is to wait for it.
+            self.job.keeps(&planned.key, false);
+        }
+        fetched
+    }
+
+    fn fetch_twins(&self, files: &[Wanted], known: &mut Known) -> Result<Results, Halt> {
         // Twins of a large file are fetched one after the other; each is a file of its own. Those
         // after the first are copied from it: they wait for no owner, and give no way.
         let mut fetch = |(n, wanted): (usize, &Wanted)| {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::early::Early;
 use super::file::{
-    Known, Results, Settled, Tally, begin, disk_full, leave, order, settle, take_turn,
+    Known, Results, Settled, Tally, begin, disk_full, leave, order, settle, stand_still, take_turn,
     wait_for_room,
 };
 use super::here;
@@ -116,6 +116,7 @@ fn try_batch(
             Settled::Complete => None,
             Settled::Short(halt @ (Halt::Fault(_) | Halt::All(_))) => Some(halt),
             Settled::Full(words) => {
+                stand_still(run, &fetch);
                 fetch.halt(Last::Nothing);
                 wait_for_room(run, &words)?;
                 continue;
@@ -135,6 +136,9 @@ fn try_batch(
         let named = results.iter().all(Result::is_ok);
         if named {
             run.ctx.fetching.done([set_key(&set)]);
+        }
+        if results.iter().any(|result| matches!(result, Err(Unnamed::Full(_)))) {
+            stand_still(run, &fetch);
         }
         fetch.finish(named);
         return match missing {

@@ -80,7 +80,7 @@ fn transfer(
 ) -> Result<(), LinkError> {
     fail_point!("serve.open").map_err(LinkError::Io)?;
     let set = &open.set;
-    let (items, contents) = (Items::of(set), contents(set));
+    let (items, contents) = (Items::of(set), set.contents().to_vec());
     let sure = owner.index.is_sure();
     let Here { have, grows } = match what_is_here(owner, set, &items) {
         Ok(here) => here,
@@ -179,13 +179,6 @@ struct Closes<'a>(&'a Closer);
 impl Drop for Closes<'_> {
     fn drop(&mut self) {
         self.0.close();
-    }
-}
-
-fn contents(set: &Set) -> Vec<Content> {
-    match set {
-        Set::File(content) => vec![*content],
-        Set::Batch(list) => list.to_vec(),
     }
 }
 

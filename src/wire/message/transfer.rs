@@ -45,6 +45,16 @@ pub enum Set {
     Batch(List<Content, BATCH_FILES_MAX>),
 }
 
+impl Set {
+    /// The contents of its files.
+    pub fn contents(&self) -> &[Content] {
+        match self {
+            Set::File(content) => std::slice::from_ref(content),
+            Set::Batch(list) => list,
+        }
+    }
+}
+
 /// Begins a transfer, or begins it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Open {
