@@ -239,6 +239,29 @@ impl Outgoing {
         self.wake.notify_all();
     }
 
+    /// Items of the set.
+    pub(super) fn count(&self) -> u32 {
+        self.state.lock().upload.items().count()
+    }
+
+    /// Items cannot be had here for a while: all others who were promised them hear so.
+    pub(super) fn others_lose(&self, items: Range) {
+        let members = self.swarm.members.lock();
+        let others = members.iter().filter(|(connection, _)| **connection != self.connection);
+        others.for_each(|(_, other)| other.outgoing.loses(items));
+    }
+
+    fn loses(&self, items: Range) {
+        let mut state = self.state.lock();
+        if !items.iter().any(|item| state.upload.have().contains(item)) {
+            return;
+        }
+        state.upload.on_stale(items, &mut self.swarm.spread.lock());
+        state.gained.retain(|item| !items.iter().contains(item));
+        state.outbox.push_back(Stale { items: List::of(vec![items]) }.into());
+        self.wake.notify_all();
+    }
+
     /// Tells of others, unless the requester has not read for long: it finds them by searching, too.
     fn say(&self, messages: impl IntoIterator<Item = Message>) {
         let mut state = self.state.lock();
@@ -379,6 +402,18 @@ mod tests {
         assert!(shared.outgoing.state.lock().upload.have().is_full());
         swarm.gained(&[1]);
         assert_eq!(lent.outgoing.state.lock().upload.have().count(), 1, "a later fetch has some");
+    }
+
+    #[test]
+    fn what_cannot_be_read_for_one_is_taken_back_from_all_others_who_were_promised_it() {
+        let swarm = Swarms::default().of([1; 32], 4);
+        let [alice, bob, carol] = [1, 2, 3].map(|n| join(&swarm, n));
+        [&alice, &bob].iter().for_each(|one| one.outgoing.gained(&[1, 2]));
+        (0..2).for_each(|_| alice.outgoing.others_lose(Range::one(2)));
+        assert_eq!([&alice, &bob, &carol].map(told), [0, 1, 0], "once, and who was promised it");
+        let have =
+            |one: &Joined| one.outgoing.state.lock().upload.have().iter().collect::<Vec<_>>();
+        assert_eq!((have(&alice), have(&bob)), (vec![1, 2], vec![1]));
     }
 
     #[test]

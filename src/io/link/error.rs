@@ -115,7 +115,9 @@ impl LinkError {
     /// Whether it failed for a want on this side, before anything was tried: descriptors, memory, an
     /// address or a port to dial from. That says nothing of the other side.
     pub fn is_ours(&self) -> bool {
-        let (LinkError::Connect { source, .. } | LinkError::Io(source)) = self else {
+        let (LinkError::Connect { source, .. } | LinkError::Io(source) | LinkError::Source(source)) =
+            self
+        else {
             return matches!(self, LinkError::Cipher(_));
         };
         let ours = [

@@ -199,9 +199,7 @@ fn what_is_here(owner: &Owner, set: &Set, items: &Items) -> Result<Here, Refused
     growing.iter().flat_map(|growing| growing.have.iter()).for_each(|item| {
         have.insert(item);
     });
-    owner.unreadable.lock().of(clock::now(), set_key(set)).for_each(|item| {
-        have.remove(item);
-    });
+    owner.unreadable.lock().leave_out(clock::now(), set_key(set), &mut have);
     // Whoever comes before the first item of a fetch is told when that is here.
     if !is_fetched && !is_enough(&have, starting) {
         if let Some(words) = owner.downloads.stands_still(set) {

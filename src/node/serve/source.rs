@@ -14,7 +14,8 @@ use crate::io::clock;
 use crate::io::disk::LentFile;
 use crate::io::failpoint::fail_point;
 use crate::io::index::{OpenError, Served};
-use crate::io::link::LinkError;
+use crate::io::link::{FileSlice, LinkError};
+use crate::logic::unreadable::What;
 use crate::node::fetch::given::Lent;
 use crate::wire::message::transfer::Content;
 
@@ -112,27 +113,67 @@ pub(super) fn read(source: &Source, size: u64, buffer: &mut Vec<u8>) -> io::Resu
     Ok(())
 }
 
-/// Being out of descriptors says nothing of the file: it ends the connection, and the requester comes again.
 fn not_opened(transfer: &Transfer<'_>, item: u32, e: io::Error) -> Result<(), LinkError> {
-    let e = LinkError::Io(e);
+    not_had(transfer, if transfer.batch { What::Item(item) } else { What::All }, LinkError::Io(e))
+}
+
+/// A small file that could not be read before it was sent.
+pub(super) fn not_read(transfer: &Transfer<'_>, item: u32, e: io::Error) -> Result<(), LinkError> {
+    match e.kind() {
+        // Somebody has cut it: the index looks at it again.
+        io::ErrorKind::UnexpectedEof => Ok(()),
+        _ => not_had(transfer, What::Item(item), LinkError::Source(e)),
+    }
+}
+
+/// Being out of descriptors says nothing of the file: it ends the connection, and the requester comes again.
+fn not_had(transfer: &Transfer<'_>, what: What, e: LinkError) -> Result<(), LinkError> {
     if e.is_ours() {
         return Err(e);
     }
-    unreadable(transfer, Range::one(item), &e);
+    unreadable(transfer, what, &e);
     Ok(())
 }
 
-/// Items that cannot be read: nobody is offered them for a while.
-pub(super) fn unreadable(transfer: &Transfer<'_>, items: Range, e: &dyn std::fmt::Display) {
-    let mut all = transfer.owner.unreadable.lock();
-    let times = items.iter().map(|item| all.failed(clock::now(), transfer.set, item));
-    let secs = times.max().unwrap_or_default().as_secs();
-    let content = transfer.contents.get(if transfer.batch { items.first as usize } else { 0 });
+/// What failed in the middle of a run: of several small files those that cannot be read now either. What has
+/// become shorter is no such thing, nor is a want on this side.
+pub(super) fn broke_off(
+    transfer: &Transfer<'_>,
+    items: Range,
+    slices: &[FileSlice<'_>],
+    e: &LinkError,
+) {
+    if !matches!(e, LinkError::Source(_)) || e.is_ours() {
+        return;
+    }
+    let mut buffer = vec![0; PIECE];
+    for (item, slice) in items.iter().zip(slices) {
+        if slices.len() == 1 || fails(slice, &mut buffer) {
+            unreadable(transfer, What::Item(item), e);
+        }
+    }
+}
+
+fn fails(slice: &FileSlice<'_>, buffer: &mut [u8]) -> bool {
+    let starts = (slice.offset..slice.offset + slice.len).step_by(PIECE);
+    let mut reads = starts.map(|at| slice.file.read_at(buffer, at));
+    reads.any(|read| read.is_err_and(|e| e.kind() != io::ErrorKind::Interrupted))
+}
+
+/// What cannot be read: nobody is offered it for a while, and those who were promised it hear so. The requester
+/// at hand is told by who sends to it.
+fn unreadable(transfer: &Transfer<'_>, what: What, e: &LinkError) {
+    let failed = transfer.owner.unreadable.lock().failed(clock::now(), transfer.set, what);
+    let (items, place, words) = match what {
+        What::Item(item) => (Range::one(item), item as usize, format!("item {item} of ")),
+        What::All => (Range { first: 0, count: transfer.outgoing().count() }, 0, String::new()),
+    };
+    transfer.outgoing().others_lose(items);
+    let content = transfer.contents.get(if transfer.batch { place } else { 0 });
     let root = content.map(|c| c.root.to_string()).unwrap_or_default();
     log::warn!(
         target: "upload",
-        "could not read {} items from {} on of {root} to send them: {e}; nobody is offered them for {secs} s. \
-         Look at the disk",
-        items.count, items.first,
+        "could not read {words}{root} to send it: {e}; nobody is offered it for {} s. Look at the disk",
+        failed.as_secs(),
     );
 }

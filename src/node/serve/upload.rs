@@ -76,8 +76,7 @@ fn send_chunk(
 ) -> Result<(), LinkError> {
     let Some(content) = transfer.contents.first().copied() else { return Ok(()) };
     let Some(span) = chunk_span(content.size, items.first) else { return Ok(()) };
-    let count = transfer.outgoing().state.lock().upload.items().count();
-    let everything = Range { first: 0, count };
+    let everything = Range { first: 0, count: transfer.outgoing().count() };
     if !current
         .as_ref()
         .is_some_and(|source| source.is_current(transfer, &content.root, items.first))
@@ -106,7 +105,7 @@ fn send_files(
         let Some(content) = transfer.contents.get(item as usize).copied() else { break };
         let mut source = find(transfer, lent.as_ref(), (item, content))?;
         if let Some(Err(e)) = source.as_ref().map(|s| source::read(s, content.size, &mut buffer)) {
-            source::unreadable(transfer, Range::one(item), &e);
+            source::not_read(transfer, item, e)?;
             source = None;
         }
         files.push((item, content.root, content.size, source));
@@ -154,7 +153,7 @@ fn send_run(
     if let Err(e @ (LinkError::SourceShort | LinkError::Source(_))) = &sent {
         // The promised length cannot be kept: the link ends here, the next one goes without these items, and
         // the index looks again.
-        source::unreadable(transfer, items, e);
+        source::broke_off(transfer, items, slices, e);
         let contents = items.iter().filter_map(|i| transfer.contents.get(i as usize));
         let gone = if transfer.batch { contents.collect() } else { vec![&transfer.contents[0]] };
         gone.into_iter().for_each(|c| transfer.owner.index.stale(&c.root));
