@@ -10,8 +10,8 @@
 //! must be what limits it, what was before comes back.
 //!
 //! Invariant: never fewer than the base nor more than `TURNS_MAX`; on a line that is full, one more at most,
-//! and that for one sample in `REST`; what is measured while nobody uses all its turns counts for nothing. Ends with the
-//! node.
+//! and that for one sample in `REST`; what is measured while nobody uses all its turns counts for nothing. Ends when the last
+//! set has gone: those who come later have other lines.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

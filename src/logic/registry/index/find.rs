@@ -16,7 +16,7 @@ use crate::logic::pattern::{Matcher, PatternError};
 use crate::wire::List;
 use crate::wire::message::find::{FindAnswer, FindQuestion, LISTED_OWNERS_MAX, Listed};
 
-/// Bytes read in one step: tenths of a millisecond.
+/// Bytes read in one step, in whole blocks: tenths of a millisecond for a text, more for a long glob.
 const STEP: usize = 256 << 10;
 /// Bytes read for one answer, looking at a name counted as `Matcher::cost` says: about a tenth of a
 /// second.
