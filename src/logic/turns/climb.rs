@@ -85,6 +85,16 @@ struct Trial {
     gain: f64,
 }
 
+/// What the sample that is taken is to judge.
+#[derive(Debug)]
+enum Probe {
+    Nothing,
+    /// What one more turn brings; `turns` has it.
+    Trial(Trial),
+    /// What the level costs: all sets' pace and the turns before.
+    Level(f64, usize),
+}
+
 /// How many there are, what is tried, and how it went.
 #[derive(Debug)]
 pub(super) struct Climb {
@@ -92,9 +102,7 @@ pub(super) struct Climb {
     base: usize,
     /// How many have a turn together, all sets.
     served: usize,
-    trial: Option<Trial>,
-    /// While it is not known what the level costs: pace and turns before.
-    levelled: Option<(f64, usize)>,
+    probe: Probe,
     /// When the next trial may begin.
     next: Option<Time>,
     /// Whether one was tried in vain since other sets contend.
@@ -118,8 +126,7 @@ impl Default for Climb {
             turns: TURNS,
             base: TURNS,
             served: TURNS,
-            trial: None,
-            levelled: None,
+            probe: Probe::Nothing,
             next: None,
             tried: false,
             is_owed: false,
@@ -154,15 +161,18 @@ impl Climb {
         let fewest = members.iter().copied().min().filter(|_| members.len() > 1);
         let base = fewest.map_or(TURNS, |fewest| fewest.clamp(1, TURNS));
         if base != self.base {
+            self.end_trial();
             self.is_owed = base < self.base;
             self.turns = self.turns.max(base);
-            (self.base, self.trial, self.sample, self.tried) = (base, None, None, false);
-            self.next = None;
+            (self.base, self.sample, self.tried, self.next) = (base, None, false, None);
         }
         if self.is_owed && self.rests.is_none_or(|until| until <= now) {
-            // One that was not judged yet knows better what was before.
-            self.levelled.get_or_insert((pace, self.turns));
-            (self.turns, self.is_owed, self.trial, self.sample) = (base, false, None, None);
+            self.end_trial();
+            // A level that was not judged yet knows better what was before.
+            if let Probe::Nothing = self.probe {
+                self.probe = Probe::Level(pace, self.turns);
+            }
+            (self.turns, self.is_owed, self.sample) = (base, false, None);
             (self.skip, self.level_at) = (self.served, Some(now + LEVEL_REST));
         }
         let turns = self.turns;
@@ -189,7 +199,7 @@ impl Climb {
     /// those that contend.
     pub(super) fn measure<'a>(&mut self, now: Time, sets: impl Iterator<Item = Contender<'a>>) {
         let Some(sample) = &self.sample else { return };
-        let runs = if self.levelled.is_some() { RUNS_LEVELLED } else { RUNS };
+        let runs = if let Probe::Level(..) = self.probe { RUNS_LEVELLED } else { RUNS };
         let took = now.since(sample.since);
         if took < SAMPLE || sample.runs < runs * self.served {
             return;
@@ -218,7 +228,8 @@ impl Climb {
     }
 
     fn measured(&mut self, now: Time, pace: Pace, even: Even, takers: usize) {
-        if let Some((before, turns)) = self.levelled.take() {
+        let probe = std::mem::replace(&mut self.probe, Probe::Nothing);
+        if let Probe::Level(before, turns) = probe {
             if pace.all < before * LEVEL {
                 (self.turns, self.sample) = (turns.max(self.base), None);
                 (self.rests, self.next) = (Some(now + LEVEL_REST), Some(now + FIRST));
@@ -229,7 +240,7 @@ impl Climb {
         // Where there are several sets it is known at once what one more brings.
         let first = if self.base < TURNS { Duration::ZERO } else { FIRST };
         let next = *self.next.get_or_insert(now + first);
-        if let Some(trial) = self.trial.take() {
+        if let Probe::Trial(trial) = probe {
             if !trial.is_good(pace) {
                 self.turns -= 1;
                 (self.next, self.tried) = (Some(now + REST), true);
@@ -245,7 +256,7 @@ impl Climb {
             // Where it would harm another set that shows by itself.
             let several = self.base < TURNS;
             let gain = if several { GAIN_SEVERAL } else { GAIN / self.served.max(1) as f64 };
-            self.trial = Some(Trial { before: pace, gain });
+            self.probe = Probe::Trial(Trial { before: pace, gain });
             self.turns += 1;
         }
     }
@@ -253,8 +264,13 @@ impl Climb {
     /// No set uses all that it may.
     pub(super) fn idle(&mut self) {
         self.sample = None;
-        if self.trial.take().is_some() {
-            self.turns -= 1;
+        self.end_trial();
+    }
+
+    /// One that cannot be judged any more was none.
+    fn end_trial(&mut self) {
+        if let Probe::Trial(_) = self.probe {
+            (self.turns, self.probe) = (self.turns - 1, Probe::Nothing);
         }
     }
 }
@@ -275,51 +291,5 @@ impl Trial {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::logic::dice::{Dice, at, rounds};
-
-    /// The turns after so many samples where a line carries `line` and each requester takes `each`, and
-    /// how many samples had more turns than fill the line.
-    fn climb(line: f64, each: f64, samples: u64, dice: &mut Dice) -> (usize, usize) {
-        let (mut climb, mut above) = (Climb::default(), 0);
-        let fill = (line / each).ceil() as usize;
-        for n in 1..=samples {
-            above += usize::from(climb.turns() > fill.max(TURNS));
-            let noise = 0.98 + dice.below(41) as f64 / 1_000.0;
-            let pace = line.min(each * climb.turns() as f64) * noise;
-            measured(&mut climb, n * 250, pace);
-        }
-        (climb.turns(), above)
-    }
-
-    /// One set is sent that much a second.
-    fn measured(climb: &mut Climb, ms: u64, pace: f64) {
-        climb.contend(at(ms), 0.0, std::iter::empty());
-        climb.measured(at(ms), Pace { all: pace, least: pace }, Even::Yes, 1);
-    }
-
-    #[test]
-    fn a_full_line_keeps_its_few_turns_and_slow_requesters_get_as_many_as_fill_it() {
-        rounds(|dice| {
-            let (turns, above) = climb(100.0, 25.0, 400, dice);
-            assert!(turns <= TURNS + 1 && above <= 20, "{turns}, {above} too many");
-            let (turns, _) = climb(100.0, 10.0, 60, dice);
-            assert!((9..=11).contains(&turns), "{turns}");
-            let (turns, _) = climb(1e9, 10.0, 400, dice);
-            assert!(turns > TURNS_MAX / 2, "{turns}");
-        });
-    }
-
-    #[test]
-    fn a_trial_in_which_nobody_waited_is_no_trial() {
-        let mut climb = Climb::default();
-        measured(&mut climb, 0, 1.0);
-        measured(&mut climb, 1_000, 1.0);
-        assert_eq!(climb.turns(), TURNS + 1);
-        climb.idle();
-        assert_eq!(climb.turns(), TURNS);
-        climb.idle();
-        assert_eq!(climb.turns(), TURNS, "and none goes for nothing");
-    }
-}
+#[path = "climb_tests.rs"]
+mod tests;
