@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 use parvi::base::{Bitmap, NodeId, PeerInfo, Ports, Range, Time};
+use parvi::logic::haves::Haves;
 use parvi::logic::items::Items;
 use parvi::logic::ledger::SetKey;
 use parvi::logic::owners::Owners;
@@ -151,7 +152,7 @@ pub(crate) struct Conn {
     /// Messages of the owner that are not part of the upload's own steps.
     pub(crate) outbox: VecDeque<Message>,
     /// What the requester does not know yet that is at the owner.
-    pub(crate) gained: Vec<u32>,
+    pub(crate) haves: Haves,
     /// The run that is going out, and its bytes that are not out.
     pub(crate) sending: Option<(Range, u64)>,
     /// Bytes that are out and have not arrived.
@@ -172,7 +173,7 @@ impl Conn {
             dial,
             upload: Upload::new(items, have),
             outbox: VecDeque::new(),
-            gained: Vec::new(),
+            haves: Haves::default(),
             sending: None,
             in_flight: 0,
             is_queued: false,
@@ -182,16 +183,12 @@ impl Conn {
         }
     }
 
-    /// What the owner says now, but for the upload's own steps; HAVE in one piece between two chunks.
-    pub(crate) fn next_message(&mut self) -> Option<Message> {
+    /// What the owner says now, but for the upload's own steps.
+    pub(crate) fn next_message(&mut self, now: Time) -> Option<Message> {
         if let Some(message) = self.outbox.pop_front() {
             return Some(message);
         }
-        if self.gained.is_empty() {
-            return None;
-        }
-        self.gained.sort_unstable();
-        let runs = Range::collect(std::mem::take(&mut self.gained));
+        let runs = self.haves.next(now)?;
         Some(Have { items: List::of(runs) }.into())
     }
 }

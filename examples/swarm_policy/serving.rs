@@ -109,11 +109,13 @@ impl World {
             return;
         }
         let members: Vec<ConnId> = self.nodes[n].members.keys().copied().collect();
+        let (now, told) = (self.queue.now, members.len());
         for id in members {
             if let Some(conn) = self.conn(id) {
                 let new = conn.upload.on_gained(fresh);
-                conn.gained.extend(new);
-                self.write(id);
+                if conn.haves.gained(now, new, told) {
+                    self.write(id);
+                }
             }
         }
     }
@@ -121,9 +123,12 @@ impl World {
     /// The writer: says and sends until it has to wait, or a run is going out.
     pub(crate) fn write(&mut self, id: ConnId) {
         loop {
+            let now = self.queue.now;
             let Some(conn) = self.conn(id).filter(|conn| conn.sending.is_none()) else { return };
             let owner = conn.dial.owner;
-            if let Some(message) = conn.next_message() {
+            if let Some(message) = conn.next_message(now) {
+                let due = conn.haves.due(now);
+                due.into_iter().for_each(|at| self.look_again(id, at));
                 self.tell_requester(id, message);
                 continue;
             }

@@ -14,15 +14,13 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::base::{Bitmap, PeerInfo, Range, Time};
 use crate::io::clock;
+use crate::logic::haves::Haves;
 use crate::logic::ledger::{Connection, SetKey};
 use crate::logic::spread::Spread;
 use crate::logic::turns::{Turn, Turns};
 use crate::logic::upload::{Step, Upload};
 use crate::wire::message::transfer::{BUSY_NAMES_MAX, FETCHERS_MAX, Fetchers, Have, Stale};
 use crate::wire::{List, Message};
-
-/// Most runs in one `Have`.
-const HAVE_RUNS_MAX: usize = 2_048;
 
 /// Most messages about others that wait for a requester to read.
 const OUTBOX_MAX: usize = 128;
@@ -68,7 +66,7 @@ pub(super) struct State {
     /// Messages that are not part of the upload's own steps.
     pub(super) outbox: VecDeque<Message>,
     /// What the requester does not know yet that is here.
-    gained: Vec<u32>,
+    haves: Haves,
     /// Whether its requester was told that more may come, since this node is fetching the set itself.
     grows: bool,
     pub(super) ended: bool,
@@ -79,10 +77,9 @@ pub(super) struct State {
 pub(super) enum Ahead {
     /// A step of the upload.
     Step(Step),
-    /// Nothing, until it is woken.
-    Idle,
-    /// Others are served before: it looks again when it is woken, or at this time.
-    Queued(Time),
+    /// Nothing, until it is woken, or until this time if there is one: others are served before, or more is
+    /// to be told then.
+    Nothing(Option<Time>),
 }
 
 /// A transfer's place among those of its set, until it is dropped.
@@ -137,8 +134,8 @@ impl Swarm {
         upload: Upload,
         grows: bool,
     ) -> Joined {
-        let (outbox, gained, ended) = (VecDeque::new(), Vec::new(), false);
-        let state = Mutex::new(State { upload, outbox, gained, grows, ended });
+        let (outbox, haves, ended) = (VecDeque::new(), Haves::default(), false);
+        let state = Mutex::new(State { upload, outbox, haves, grows, ended });
         let swarm = self.clone();
         let outgoing = Arc::new(Outgoing { state, wake: Condvar::new(), connection, swarm });
         let member = Member { outgoing: outgoing.clone(), info: None };
@@ -159,7 +156,8 @@ impl Swarm {
     /// Items have arrived here: whoever fetches the set from this node may have them.
     pub(super) fn gained(&self, items: &[u32]) {
         if !items.is_empty() {
-            self.members.lock().values().for_each(|member| member.outgoing.gained(items));
+            let (now, members) = (clock::now(), self.members.lock());
+            members.values().for_each(|one| one.outgoing.gained(now, items, members.len()));
         }
     }
 
@@ -211,12 +209,12 @@ impl Drop for Joined {
 }
 
 impl Outgoing {
-    /// More is here.
-    pub(super) fn gained(&self, items: &[u32]) {
+    /// More is here; so many requesters are told.
+    pub(super) fn gained(&self, now: Time, items: &[u32], told: usize) {
         let mut state = self.state.lock();
         let fresh = state.upload.on_gained(items);
-        if !fresh.is_empty() {
-            state.gained.extend(fresh);
+        // Nobody asks for what he was not told of.
+        if !fresh.is_empty() && state.haves.gained(now, fresh, told) {
             self.wake.notify_all();
         }
     }
@@ -234,7 +232,7 @@ impl Outgoing {
         for items in &gone {
             state.upload.on_stale(*items, &mut self.swarm.spread.lock());
         }
-        state.gained.retain(|item| kept.contains(*item));
+        state.haves.retain(|item| kept.contains(item));
         state.outbox.push_back(Stale { items: List::of(gone) }.into());
         self.wake.notify_all();
     }
@@ -257,7 +255,7 @@ impl Outgoing {
             return;
         }
         state.upload.on_stale(items, &mut self.swarm.spread.lock());
-        state.gained.retain(|item| !items.iter().contains(item));
+        state.haves.retain(|item| !items.iter().contains(&item));
         state.outbox.push_back(Stale { items: List::of(vec![items]) }.into());
         self.wake.notify_all();
     }
@@ -311,19 +309,12 @@ impl Outgoing {
 }
 
 impl State {
-    /// What is to be said now, but for the upload's own steps. What has arrived here is told in one
-    /// piece between two chunks.
-    pub(super) fn next_message(&mut self) -> Option<Message> {
+    /// What is to be said now, but for the upload's own steps.
+    pub(super) fn next_message(&mut self, now: Time) -> Option<Message> {
         if let Some(message) = self.outbox.pop_front() {
             return Some(message);
         }
-        if self.gained.is_empty() {
-            return None;
-        }
-        self.gained.sort_unstable();
-        let mut runs = Range::collect(std::mem::take(&mut self.gained));
-        let rest = runs.split_off(runs.len().min(HAVE_RUNS_MAX));
-        self.gained = rest.into_iter().flat_map(Range::iter).collect();
+        let runs = self.haves.next(now)?;
         Some(Have { items: List::of(runs) }.into())
     }
 
@@ -335,11 +326,15 @@ impl State {
         match self.upload.has_step(&spread) {
             None => turns.over(now, set, who, 0),
             Some(bytes) => match turns.ask(now, set, who, bytes) {
-                Turn::Later(at) => return Ahead::Queued(at),
+                Turn::Later(at) => {
+                    let told = self.haves.due(now);
+                    return Ahead::Nothing(Some(told.map_or(at, |told| told.min(at))));
+                }
                 Turn::Yours => {}
             },
         }
-        self.upload.next(&mut spread).map_or(Ahead::Idle, Ahead::Step)
+        let told = self.haves.due(now);
+        self.upload.next(&mut spread).map_or(Ahead::Nothing(told), Ahead::Step)
     }
 }
 
@@ -396,8 +391,8 @@ mod tests {
         shared.outgoing.withdrawn(&Bitmap::all(4));
         let mut state = lent.outgoing.state.lock();
         let all = List::of(vec![Range { first: 0, count: 4 }]);
-        assert_eq!(state.next_message(), Some(Stale { items: all }.into()));
-        assert_eq!((state.next_message(), state.upload.have().count()), (None, 0));
+        assert_eq!(state.next_message(clock::now()), Some(Stale { items: all }.into()));
+        assert_eq!((state.next_message(clock::now()), state.upload.have().count()), (None, 0));
         drop(state);
         assert!(shared.outgoing.state.lock().upload.have().is_full());
         swarm.gained(&[1]);
@@ -408,7 +403,7 @@ mod tests {
     fn what_cannot_be_read_for_one_is_taken_back_from_all_others_who_were_promised_it() {
         let swarm = Swarms::default().of([1; 32], 4);
         let [alice, bob, carol] = [1, 2, 3].map(|n| join(&swarm, n));
-        [&alice, &bob].iter().for_each(|one| one.outgoing.gained(&[1, 2]));
+        [&alice, &bob].iter().for_each(|one| one.outgoing.gained(clock::now(), &[1, 2], 3));
         (0..2).for_each(|_| alice.outgoing.others_lose(Range::one(2)));
         assert_eq!([&alice, &bob, &carol].map(told), [0, 1, 0], "once, and who was promised it");
         let have =
@@ -427,10 +422,10 @@ mod tests {
         (0..2).for_each(|_| swarm.withdrawn(&kept));
         let mut state = bob.outgoing.state.lock();
         let gone = List::of(vec![Range { first: 1, count: 3 }]);
-        assert_eq!(state.next_message(), Some(Stale { items: gone }.into()));
+        assert_eq!(state.next_message(clock::now()), Some(Stale { items: gone }.into()));
         let here = Have { items: List::of(vec![Range::one(0)]) };
-        assert_eq!(state.next_message(), Some(here.into()));
-        assert_eq!((state.next_message(), state.upload.have().count()), (None, 1));
+        assert_eq!(state.next_message(clock::now()), Some(here.into()));
+        assert_eq!((state.next_message(clock::now()), state.upload.have().count()), (None, 1));
     }
 
     #[test]
@@ -528,7 +523,7 @@ mod tests {
         swarm.gained(&[0]);
         let mut state = alice.outgoing.state.lock();
         let have = Have { items: List::of(vec![Range::one(0), Range::one(2)]) };
-        assert_eq!(state.next_message(), Some(have.into()));
-        assert_eq!(state.next_message(), None);
+        assert_eq!(state.next_message(clock::now()), Some(have.into()));
+        assert_eq!(state.next_message(clock::now()), None);
     }
 }

@@ -147,10 +147,14 @@ fn a_file_that_a_person_withholds_is_not_served_while_it_is_fetched() {
     until("bob fetches it", LONG, || bob.stats().bytes_down > 0);
     let config = link_config(StaticKey::generate().unwrap());
     let here = Ipv4Addr::LOCALHOST.into();
-    let mut link = link::dial(bob.ready().chunk, here, &config, None).unwrap();
-    let set = Set::File(Content { root: Root::of(&film), size: SIZE as u64 });
-    let answer = link.ask(Open { set, resumable: false });
-    assert!(matches!(answer, Err(LinkError::Refused(_))), "{answer:?}");
+    let (root, size) = (Root::of(&film), SIZE as u64);
+    let open = Open { set: Set::File(Content { root, size }), resumable: false };
+    let question = SizeQuestion { root, manifest: true };
+    let ready = bob.ready();
+    for (port, asked) in [(ready.chunk, Message::from(open)), (ready.size, question.into())] {
+        let answer = link::dial(port, here, &config, None).unwrap().ask(asked);
+        assert!(matches!(answer, Err(LinkError::Refused(_))), "{answer:?}");
+    }
     comes(&bob, id, &film);
 }
 

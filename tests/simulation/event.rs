@@ -82,6 +82,10 @@ pub enum Event {
     Logged {
         conn: ConnId,
     },
+    /// What has arrived at the owner since the last HAVE can be told.
+    Tell {
+        conn: ConnId,
+    },
     Sent {
         conn: ConnId,
         items: Range,

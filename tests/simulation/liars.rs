@@ -54,10 +54,12 @@ impl World {
         if !self.lie(owner, conn).is_some_and(Lie::claims_all) {
             return;
         }
+        let now = self.local(owner);
         let process = self.nodes[owner].process.as_mut().expect("it runs");
         let Some(serving) = process.serving.get_mut(&conn) else { return };
         let all: Vec<u32> = (0..serving.upload.items().count()).collect();
-        serving.gained.extend(serving.upload.on_gained(&all));
+        let claimed = serving.upload.on_gained(&all);
+        serving.haves.gained(now, claimed, 1);
     }
 
     pub fn is_liar(&self, node: usize) -> bool {

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use parvi::base::Range;
 use parvi::logic::upload::Step;
-use parvi::wire::message::transfer::{Chunk, Next};
+use parvi::wire::message::transfer::{Chunk, Have, Next};
+use parvi::wire::{List, Message};
 
 use crate::event::Event;
 use crate::liars::Lie;
 use crate::network::{ConnId, Packet, Side};
-use crate::swarm::{self, Read};
+use crate::swarm::Read;
 use crate::world::World;
 
 /// Bytes travel in pieces of this.
@@ -19,18 +20,22 @@ impl World {
     /// The writer: sends what comes next, unless it is at it.
     pub fn pump(&mut self, conn: ConnId) {
         let Some(owner) = self.node_of(conn, Side::Acceptor) else { return };
-        let lie = self.lie(owner, conn);
+        let (lie, now) = (self.lie(owner, conn), self.local(owner));
         loop {
             let Some(process) = self.nodes[owner].process.as_mut() else { return };
             let Some(serving) = process.serving.get_mut(&conn) else { return };
             if serving.writing || !serving.open {
                 return;
             }
-            let next = serving.outbox.pop_front().or_else(|| {
-                let gained = std::mem::take(&mut serving.gained);
-                (!gained.is_empty()).then(|| swarm::have(gained))
-            });
+            let said = serving.outbox.pop_front();
+            let have = |runs| Have { items: List::of(runs) }.into();
+            let next = said.or_else(|| serving.haves.next(now).map(have));
+            let due = serving.haves.due(now);
             if let Some(message) = next {
+                if let (Message::Have(_), Some(due)) = (&message, due) {
+                    let wait = due.since(now).div_f64(self.nodes[owner].drift);
+                    self.after(wait + Duration::from_millis(1), Event::Tell { conn });
+                }
                 self.say(conn, Side::Acceptor, message);
                 continue;
             }

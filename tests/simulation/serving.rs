@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use parvi::base::{Bitmap, Time};
 use parvi::logic::batch::set_key;
+use parvi::logic::haves::Haves;
 use parvi::logic::items::Items;
 use parvi::logic::ledger::{Connection, LOG_KIND, Lost, Opening, Record, SetKey};
 use parvi::logic::spread::Spread;
@@ -29,7 +30,7 @@ pub struct Serving {
     /// What was here when it was opened.
     here: Bitmap,
     /// What its requester does not know yet that is here.
-    pub gained: Vec<u32>,
+    pub haves: Haves,
     /// Whether it is served from the part of a fetch.
     pub lent: bool,
     /// Whether its requester serves what it has.
@@ -93,7 +94,7 @@ impl World {
                 files,
                 upload: Upload::new(items, have.clone()),
                 here: have,
-                gained: Vec::new(),
+                haves: Haves::default(),
                 lent,
                 serves: false,
                 attempt: opened.attempt,

@@ -8,7 +8,7 @@
 use parvi::base::{Bitmap, PeerInfo, Range};
 use parvi::logic::items::Items;
 use parvi::logic::ledger::SetKey;
-use parvi::wire::message::transfer::{FETCHERS_MAX, Fetchers, Have, Serving, Set, Stale};
+use parvi::wire::message::transfer::{FETCHERS_MAX, Fetchers, Serving, Set, Stale};
 use parvi::wire::{List, Message};
 
 use crate::fetching::Fetch;
@@ -90,12 +90,13 @@ impl World {
 
     /// Items have arrived here: whoever fetches the set from this node may have them.
     pub fn gained(&mut self, node: usize, set: SetKey, items: &[u32]) {
+        let now = self.local(node);
         let process = self.nodes[node].process.as_mut().expect("it runs");
         let mut told = Vec::new();
+        let members = process.serving.values().filter(|s| s.set == set).count();
         for (conn, serving) in process.serving.iter_mut().filter(|(_, s)| s.set == set) {
             let fresh = serving.upload.on_gained(items);
-            if !fresh.is_empty() {
-                serving.gained.extend(fresh);
+            if serving.haves.gained(now, fresh, members) {
                 told.push(*conn);
             }
         }
@@ -167,7 +168,7 @@ impl World {
         let gone = Range::collect((0..count).filter(|item| !kept.contains(item)));
         let spread = process.spreads.get_mut(&serving.set).expect("it has joined");
         gone.iter().for_each(|items| serving.upload.on_stale(*items, spread));
-        serving.gained.retain(|item| kept.contains(item));
+        serving.haves.retain(|item| kept.contains(&item));
         serving.outbox.push_back(Stale { items: List::of(gone) }.into());
     }
 }
@@ -178,10 +179,6 @@ pub fn serving(node: usize) -> Message {
 }
 
 /// What is new here, in one piece.
-pub fn have(mut items: Vec<u32>) -> Message {
-    items.sort_unstable();
-    Have { items: List::of(Range::collect(items)) }.into()
-}
 
 pub fn peer(n: usize) -> PeerInfo {
     PeerInfo { id: id(n), label: label(n), ip: ip(n), ports: PORTS, files: 1 }

@@ -214,6 +214,7 @@ impl World {
             Event::AnswerDue { conn } => self.on_answer_due(conn),
             Event::Logged { conn } => self.on_logged(conn),
             Event::Sent { conn, items } => self.on_sent(conn, items),
+            Event::Tell { conn } => self.pump(conn),
             Event::Talk { node, life } => self.on_talk(node, life),
             Event::Fault { number } => {
                 let fault = self.plan.faults[number].1.clone();
@@ -248,7 +249,9 @@ impl World {
             | Event::Broken { conn, side }
             | Event::Hang { conn, side } => end(conn, *side),
             Event::AnswerDue { conn } => end(conn, Side::Dialler),
-            Event::Logged { conn } | Event::Sent { conn, .. } => end(conn, Side::Acceptor),
+            Event::Logged { conn } | Event::Tell { conn } | Event::Sent { conn, .. } => {
+                end(conn, Side::Acceptor)
+            }
             _ => None,
         }
     }

@@ -109,12 +109,12 @@ impl Fetching {
         self.of(set)?.lent()
     }
 
-    /// What is here of the file `root` that is being fetched, and what its chunks must hash to.
+    /// What is here of the file `root` that is being fetched and may be served, and what its chunks must
+    /// hash to.
     pub(in crate::node) fn manifest(&self, root: &Root) -> Option<(Bitmap, Manifest)> {
         let all: Vec<_> = self.now.lock().values().filter_map(Weak::upgrade).collect();
         let fetch = all.into_iter().find(|fetch| fetch.is_of(root))?;
-        let have = fetch.state.lock().shares.verified().clone();
-        Some((have, fetch.manifest()?))
+        Some((fetch.growing()?.have, fetch.manifest()?))
     }
 
     /// Whether an item of a set that is being fetched is verified, and may be served.

@@ -129,7 +129,7 @@ fn transfer(
     // joined.
     let here = what_is_here(owner, set, &items);
     let here = here.unwrap_or_else(|_| Here { have: Bitmap::none(items.count()), grows: false });
-    joined.outgoing().gained(&here.have.iter().collect::<Vec<_>>());
+    joined.outgoing().gained(clock::now(), &here.have.iter().collect::<Vec<_>>(), 1);
     if !here.grows {
         joined.outgoing().withdrawn(&here.have);
     }

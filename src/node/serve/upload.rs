@@ -51,18 +51,18 @@ fn next(transfer: &Transfer<'_>) -> ControlFlow<(), Work> {
         if state.ended || transfer.owner.ctx.stop.is_stopped() {
             return ControlFlow::Break(());
         }
-        if let Some(message) = state.next_message() {
+        let now = clock::now();
+        if let Some(message) = state.next_message(now) {
             return ControlFlow::Continue(Work::Say(message));
         }
-        let now = clock::now();
         let ahead = state.next_step(outgoing, now);
         let others_went = outgoing.wake_granted(&mut state);
         match ahead {
             // Something may have come while the lock was free.
-            Ahead::Idle | Ahead::Queued(_) if others_went => {}
+            Ahead::Nothing(_) if others_went => {}
             Ahead::Step(step) => return ControlFlow::Continue(Work::Step(step)),
-            Ahead::Idle => outgoing.wake.wait(&mut state),
-            Ahead::Queued(at) => drop(outgoing.wake.wait_for(&mut state, at.since(now))),
+            Ahead::Nothing(None) => outgoing.wake.wait(&mut state),
+            Ahead::Nothing(Some(at)) => drop(outgoing.wake.wait_for(&mut state, at.since(now))),
         }
     }
 }
