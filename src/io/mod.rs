@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod descriptors;
 pub mod disk;
+pub mod doctor;
 pub mod failpoint;
 pub mod generate;
 pub mod index;

@@ -5,6 +5,7 @@ pub mod catalogue;
 pub mod claims;
 #[cfg(test)]
 mod dice;
+pub mod doctor;
 pub mod haves;
 pub mod items;
 pub mod ledger;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::called_back::CalledBack;
 use super::counters::Counters;
 use super::fetch::fetching::Fetching;
 use super::fetch::hand::Spare;
@@ -50,6 +51,8 @@ pub(super) struct Context {
     pub(super) up: Throttle,
     /// All downloads together.
     pub(super) down: Throttle,
+    /// Which trackers could reach us.
+    pub(super) called_back: CalledBack,
     /// For `stats`, where bytes move.
     pub(super) counters: Counters,
     /// For `stats`, all else.

@@ -25,6 +25,7 @@ use super::view::{DownloadReport, From, TransferRow};
 use crate::base::{Fault, FaultKind, Name, NodeId, PeerInfo, Rate, Root};
 use crate::logic::batch::set_key;
 use crate::logic::ledger::SetKey;
+use crate::logic::statistics;
 use crate::wire::Text;
 use crate::wire::message::knock::{Knock, Knocked};
 use crate::wire::message::transfer::{Content, Set};
@@ -113,6 +114,7 @@ impl Downloads {
 
     /// No thread of it runs any more: tidies up, and tells.
     fn end(self: &Arc<Self>, job: &Arc<Job>, ended: Ended) {
+        self.ctx.statistics.note(|s| count(&ended, &mut s.downloads));
         let outcome = match ended {
             Ended::NodeStops => return job.interrupt(Err(unfinished(job, "stopped"))),
             Ended::ByItself(outcome) => {
@@ -143,21 +145,10 @@ impl Downloads {
     }
 
     fn tell(&self, job: &Job, outcome: &Outcome) {
-        let (statistics, notices) = (&self.ctx.statistics, &self.ctx.notices);
-        match outcome {
-            Ok(reports) => {
-                let (bytes, seconds) = measure(reports);
-                statistics.note(|s| s.downloads.ended(bytes, seconds));
-                notices.tell(format!("download {} {}", job.id, summary(&job.name, reports)));
-            }
-            Err(fault) => {
-                statistics.note(|s| match fault.kind {
-                    FaultKind::Unfinished => s.downloads.cancelled += 1,
-                    _ => s.downloads.failed += 1,
-                });
-                notices.tell(format!("download {}: {fault}", job.id));
-            }
-        }
+        self.ctx.notices.tell(match outcome {
+            Ok(reports) => format!("download {} {}", job.id, summary(&job.name, reports)),
+            Err(fault) => format!("download {}: {fault}", job.id),
+        });
     }
 
     fn job(&self, id: u64) -> Result<Arc<Job>, Fault> {
@@ -329,6 +320,20 @@ impl Downloads {
     }
 }
 
+/// How a download ended, for `stats`; one that goes on at the next start has not. Some faults leave what
+/// arrived, as a person's word does: only that is a cancel.
+fn count(ended: &Ended, downloads: &mut statistics::Downloads) {
+    match ended {
+        Ended::ByItself(Ok(reports)) => {
+            let (bytes, seconds) = measure(reports);
+            downloads.ended(bytes, seconds);
+        }
+        Ended::ByItself(Err(_)) => downloads.failed += 1,
+        Ended::Cancelled => downloads.cancelled += 1,
+        Ended::NodeStops => {}
+    }
+}
+
 /// Bytes that came from others, and seconds to the last of them.
 fn measure(reports: &[DownloadReport]) -> (u64, f64) {
     let bytes = reports.iter().flat_map(|r| &r.sources).map(|s| s.bytes).sum();
@@ -365,4 +370,28 @@ fn is_same(job: &Job, name: &Name, from: &From) -> bool {
         From::All | From::One(_) => None,
     };
     job.name == *name && chosen(&job.from) == chosen(from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_person_gives_up_counts_as_cancelled() {
+        let fault = |kind| Ended::ByItself(Err(Fault::new(kind, "why")));
+        let done = Ended::ByItself(Ok(Arc::new(Vec::new())));
+        let table = [
+            (done, (1, 0, 0)),
+            (fault(FaultKind::NotFound), (0, 1, 0)),
+            (fault(FaultKind::Unfinished), (0, 1, 0)),
+            (Ended::Cancelled, (0, 0, 1)),
+            (Ended::NodeStops, (0, 0, 0)),
+        ];
+        for (case, (ended, wanted)) in table.into_iter().enumerate() {
+            let mut counted = statistics::Downloads::default();
+            count(&ended, &mut counted);
+            let told = (counted.done, counted.failed, counted.cancelled);
+            assert_eq!(told, wanted, "case {case}");
+        }
+    }
 }

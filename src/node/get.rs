@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::called_back::CalledBack;
 use super::config::GetConfig;
 use super::context::{Context, chunk_link};
 use super::counters::Counters;
@@ -118,6 +119,7 @@ fn context(config: GetConfig) -> Result<Arc<Context>, Fault> {
         patience: config.ack_timeout,
         up: Throttle::new(None, stop.clone()),
         down: Throttle::new(config.down, stop.clone()),
+        called_back: CalledBack::default(),
         counters: Counters::default(),
         statistics: Recorder::default(),
         notices: Notices::new("node"),

@@ -13,11 +13,13 @@
 //! ```
 
 mod browse;
+mod called_back;
 mod claims;
 mod config;
 mod context;
 mod counters;
 mod dial;
+mod doctor;
 mod downloads;
 #[cfg(feature = "failpoints")]
 mod failing_log;
@@ -64,9 +66,10 @@ use view::{
     TransferRow,
 };
 
-use crate::base::{Fault, FaultKind, FileEntry, Name, NodeLabel, Rate, Time};
+use crate::base::{Fault, FaultKind, FileEntry, Name, NodeLabel, Rate};
 use crate::io::clock;
 use crate::io::disk::DataDir;
+use crate::io::doctor::{Calls, Started};
 use crate::io::index::{Index, IndexError, Shelf};
 
 /// Every thread has so long to end.
@@ -91,7 +94,11 @@ pub struct Node {
     registrations: Vec<Arc<Registration>>,
     ready: Ready,
     label: NodeLabel,
-    started: Time,
+    /// `--listen` and `--advertise`.
+    listen: (IpAddr, Option<IpAddr>),
+    /// Those that the doctor makes.
+    calls: Calls,
+    started: Started,
     seen: Mutex<std::collections::VecDeque<Name>>,
     statistics: Arc<statistics::Keeper>,
 }
@@ -173,7 +180,7 @@ impl Node {
     pub fn stats(&self) -> Stats {
         let status = self.index.status();
         Stats {
-            uptime_s: clock::now().since(self.started).as_secs(),
+            uptime_s: self.started.ago().as_secs(),
             files: status.files,
             file_bytes: status.bytes,
             hashing: status.hashing,

@@ -20,10 +20,11 @@ use super::context::Context;
 use super::dial::dial_tracker;
 use super::view::TrackerRow;
 use crate::base::backoff::Backoff;
-use crate::base::{NodeLabel, Ports};
+use crate::base::{NodeLabel, Ports, Time};
 use crate::io::clock;
 use crate::io::index::Index;
 use crate::io::link::{Closer, Link, LinkError};
+use crate::logic::doctor::Registered;
 use crate::logic::registry::HEARTBEAT;
 use crate::wire::Message;
 use crate::wire::message::tracker::{Exit, Heartbeat, Register, Stamp, Why};
@@ -99,6 +100,8 @@ pub(super) struct Registration {
 #[derive(Default)]
 struct State {
     connected: bool,
+    /// When that began.
+    since: Time,
     reason: String,
     seen_as: Option<IpAddr>,
     refusal: Refusal,
@@ -131,6 +134,16 @@ impl Registration {
             addr: self.tracker.clone(),
             connected: state.connected,
             reason: state.reason.clone(),
+        }
+    }
+
+    /// How it stands, for the doctor.
+    pub(super) fn registered(&self, ctx: &Context) -> Registered {
+        let state = self.state.lock();
+        Registered {
+            since: state.connected.then(|| clock::now().since(state.since)),
+            reason: state.reason.clone(),
+            called_back: ctx.called_back.is_met(self.number),
         }
     }
 
@@ -178,6 +191,7 @@ impl Registration {
     ) -> Result<(), LinkError> {
         let mut link = dial_tracker(ctx, &self.tracker)?;
         self.state.lock().closer = Some(link.closer());
+        ctx.called_back.listen_for(self.number, link.peer);
         let theirs = self.register(&mut link, card, index)?;
         backoff.succeed();
         self.state.lock().refusal.forget_session();
@@ -196,7 +210,7 @@ impl Registration {
 
     fn connected(&self, ctx: &Context) {
         let mut state = self.state.lock();
-        state.connected = true;
+        (state.connected, state.since) = (true, clock::now());
         state.reason.clear();
         drop(state);
         ctx.notices.tell(format!("tracker {}: registered", self.tracker));

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
 
+use super::called_back::CalledBack;
 use super::claims::Claims;
 use super::config::NodeConfig;
 use super::context::{Context, chunk_link};
@@ -29,6 +30,7 @@ use super::view::Ready;
 use super::{Node, statistics};
 use crate::base::{Fault, NodeId, NodeLabel, Ports};
 use crate::io::disk::{Beneath, DataDir, PartStore};
+use crate::io::doctor::{Calls, Started};
 use crate::io::index::{Index, IndexConfig};
 use crate::io::link::{LinkConfig, StaticKey};
 use crate::io::listen::{self, Handler, Listener};
@@ -83,6 +85,8 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
         calls: Mutex::default(),
         open: Mutex::default(),
     });
+    let calls = Calls::new(config.listen, config.swarm_key.clone(), ctx.group.clone());
+    let calls = calls.map_err(|e| Fault::other(e.to_string()))?;
     let keeper = statistics.clone();
     ctx.group
         .spawn("knock", move || caller.run())
@@ -106,7 +110,9 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
         registrations,
         ready,
         label,
-        started: clock::now(),
+        listen: (config.listen, config.advertise),
+        calls,
+        started: Started::now(),
         seen: Mutex::default(),
         statistics,
     }))
@@ -157,7 +163,10 @@ impl Listeners {
             serve::search::serve(link, &search_index, &search_ctx);
         });
         let size: Handler = Arc::new(move |link| serve::size::serve(link, &size_owner));
-        let chunk: Handler = Arc::new(move |link| serve::chunk::serve(link, &owner));
+        let chunk: Handler = Arc::new(move |link| {
+            owner.ctx.called_back.met(link.peer);
+            serve::chunk::serve(link, &owner);
+        });
         start(self.search, "search", QUESTIONS, usual, search)?;
         start(self.size, "size", QUESTIONS, usual, size)?;
         start(self.chunk, "chunk", TRANSFERS, usual, chunk)
@@ -186,6 +195,7 @@ pub(super) fn context(
         patience: config.ack_timeout,
         up: Throttle::new(config.up, stop.clone()),
         down: Throttle::new(config.down, stop.clone()),
+        called_back: CalledBack::default(),
         counters: Counters::default(),
         statistics: Recorder::default(),
         notices: Notices::new("node"),

@@ -22,6 +22,7 @@
 
 mod accept;
 mod dialler;
+mod doctor;
 mod pool;
 mod service;
 mod sessions;
@@ -40,6 +41,7 @@ pub use view::{FileRow, PeerRow, TrackerStats};
 use crate::base::{Fault, Name, NodeId};
 use crate::io::clock;
 use crate::io::disk::DataDir;
+use crate::io::doctor::{Calls, Started};
 use crate::io::link::{Bulk, LinkConfig, StaticKey, SwarmKey};
 use crate::io::listen::Listener;
 use crate::io::threads::{Group, StopToken};
@@ -76,6 +78,13 @@ pub struct Tracker {
     stop: StopToken,
     group: Group,
     data: Mutex<Option<DataDir>>,
+    /// Its data directory.
+    path: PathBuf,
+    /// Whether a swarm key is used.
+    closed: bool,
+    /// Those that the doctor makes.
+    calls: Calls,
+    started: Started,
 }
 
 impl Tracker {
@@ -95,7 +104,12 @@ impl Tracker {
         let registry = Registry::new(clock::random_u64(), Limits::default());
         let service = Arc::new(Service::new(registry, Arc::new(sessions), dial));
         let (stop, group) = (StopToken::new(), Group::new("tracker"));
+        let calls = Calls::new(listen.ip(), link.swarm.clone(), group.clone());
         let tracker = Tracker {
+            path: data.path().to_owned(),
+            closed: link.swarm.is_some(),
+            calls: calls.map_err(|e| Fault::other(e.to_string()))?,
+            started: Started::now(),
             id,
             addr,
             service: Arc::clone(&service),

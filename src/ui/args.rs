@@ -49,6 +49,10 @@ pub enum Task {
     Generate(GenerateArgs),
     /// Exit 0 when the tracker or node on a data directory answers (for container health checks).
     Health(HealthArgs),
+    /// Say what is wrong with a node, its machine and its swarm, and what to do about it.
+    Doctor(DoctorArgs),
+    /// Print a systemd unit for a node or tracker, and how to install it.
+    Service(ServiceArgs),
     /// Print a new swarm key.
     Key,
     /// Make ready what containers mount: folders, first files, a swarm key.
@@ -223,6 +227,50 @@ pub struct DemoArgs {
     #[arg(long, value_name = "MIB", allow_negative_numbers = true, default_value_t = 64,
         value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub size: u32,
+}
+
+/// `parvi doctor`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Takes the flags that the node is started with. Where a node or tracker runs on the \
+data directory, that one is asked and answers for itself.\nExit code: 0 when there is no problem, 1 otherwise."
+)]
+pub struct DoctorArgs {
+    /// One JSON document on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// As of `parvi node`.
+    #[command(flatten)]
+    pub node: NodeArgs,
+}
+
+/// `parvi service`.
+#[derive(Debug, Args)]
+pub struct ServiceArgs {
+    /// For your own systemd: it runs as you, from your home.
+    #[arg(long, conflicts_with = "system")]
+    pub user: bool,
+    /// For the machine's systemd, which is the default.
+    #[arg(long)]
+    pub system: bool,
+    /// The user it runs as [default: one that systemd makes, or parvi when --data is given].
+    #[arg(long, value_name = "USER", value_parser = values::account)]
+    pub account: Option<String>,
+    /// What to run.
+    #[arg(value_enum, default_value = "node")]
+    pub role: ServiceRole,
+    /// Its flags, as after `parvi node` or `parvi tracker`.
+    #[arg(value_name = "FLAGS", last = true)]
+    pub flags: Vec<String>,
+}
+
+/// What a service runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ServiceRole {
+    /// A node.
+    Node,
+    /// A tracker.
+    Tracker,
 }
 
 /// `parvi generate`.

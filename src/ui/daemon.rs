@@ -115,7 +115,15 @@ impl Shell {
             }
             command => self.daemon.run(command, reply)?,
         };
-        render(&outcome, line.json)
+        let text = render(&outcome, line.json)?;
+        match outcome.fault() {
+            None => Ok(text),
+            // The answer is told, and then why it is a bad one.
+            Some(fault) => {
+                reply.out(&text);
+                Err(fault)
+            }
+        }
     }
 
     fn help(&self, of: Option<&str>) -> Result<String, Fault> {

@@ -84,6 +84,7 @@ const NODE: &[Spec] = &[
         &[],
         "what this node has done, over restarts; or counts from zero",
     ),
+    spec("doctor", "doctor", &[], "what is wrong here or around, and what to do about it"),
     spec(
         "exit",
         "exit [--now]",
@@ -102,6 +103,7 @@ const TRACKER: &[Spec] = &[
         "the files they have: all, with a text in the name, like *.txt, or @ROOT; -i: any case",
     ),
     spec("stats", "stats [reset]", &[], "counters since the start; or counts from zero"),
+    spec("doctor", "doctor", &[], "what is wrong here or around, and what to do about it"),
     spec("exit", "exit [--now]", &["--now"], "stop the tracker; running transfers are not touched"),
 ];
 

@@ -11,6 +11,7 @@ pub mod ctl;
 pub mod daemon;
 mod demo;
 mod demo_process;
+mod doctor;
 mod editor;
 mod fetch;
 pub mod help;
@@ -26,6 +27,7 @@ mod prompt;
 pub mod render;
 mod run;
 mod serve;
+mod service;
 mod terminal;
 mod tools;
 mod tracker_commands;
@@ -66,6 +68,8 @@ fn run_task(task: Task) -> Result<u8, Fault> {
         Task::Get(args) => fetch::get(args, env).map(|()| 0),
         Task::Demo(args) => demo::demo(&args).map(|()| 0),
         Task::Generate(args) => tools::generate(&args).map(|()| 0),
+        Task::Doctor(args) => doctor::doctor(args, env),
+        Task::Service(args) => service::service(args).map(|()| 0),
         Task::Health(args) => ask::health(args, env).map(|()| 0),
         Task::Wal { task } => wal::wal(task).map(|()| 0),
         Task::Key => tools::key().map(|()| 0),

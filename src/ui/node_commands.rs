@@ -75,6 +75,7 @@ impl Daemon for NodeDaemon {
             Command::Peers => Outcome::Peers(node.peers()),
             Command::Transfers => Outcome::Transfers(node.transfers()),
             Command::Stats => Outcome::Stats(Box::new(node.stats())),
+            Command::Doctor => Outcome::Doctor(node.doctor()?),
             Command::ResetStats => node.reset_stats().map(|()| Outcome::StatsReset)?,
             Command::Help(_) | Command::Exit { .. } => {
                 return Err(Fault::new(FaultKind::Usage, "a node has no such command"));

@@ -5,7 +5,8 @@
 
 use std::net::IpAddr;
 
-use crate::base::{Name, Rate};
+use crate::base::{Fault, Name, Rate};
+use crate::logic::doctor::Report;
 use crate::node::view::{
     DownloadReport, FileRow, IndexedFile, LookupHit, NodeStatus, PeerRow, Stats, TransferRow,
 };
@@ -79,8 +80,22 @@ pub enum Outcome {
     TrackerStats(tracker::TrackerStats),
     /// `stats reset`.
     StatsReset,
+    /// `doctor`.
+    Doctor(Report),
     /// `exit`, done.
     Left,
     /// Nothing to say: the user chose to do nothing.
     Nothing,
+}
+
+impl Outcome {
+    /// What makes an answer a failure, although there is one.
+    pub fn fault(&self) -> Option<Fault> {
+        match self {
+            Outcome::Doctor(report) if report.problems > 0 => {
+                Some(Fault::other("something does not work; what to do stands behind each problem"))
+            }
+            _ => None,
+        }
+    }
 }

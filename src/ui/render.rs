@@ -3,6 +3,7 @@
 //! Invariant: text never carries a raw control character of a name (`base::name::printable`);
 //! JSON carries names as they are, escaped by JSON's own rules. Every text ends with a newline.
 
+mod doctor;
 mod stats;
 
 use bytesize::ByteSize;
@@ -10,6 +11,7 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 use serde_json::json;
 
+use self::doctor::doctor_text;
 use self::stats::stats_text;
 use super::outcome::Outcome;
 use crate::base::name::printable;
@@ -52,6 +54,7 @@ fn render_json(outcome: &Outcome) -> Result<String, Fault> {
         Outcome::TrackerFiles(rows) => document(rows),
         Outcome::TrackerStats(stats) => document(stats),
         Outcome::StatsReset => document(&json!({ "reset": true })),
+        Outcome::Doctor(report) => document(report),
         Outcome::Left => document(&json!({ "exit": 0 })),
         Outcome::Nothing => document(&json!({})),
     }
@@ -94,6 +97,7 @@ fn render_text(outcome: &Outcome) -> String {
         Outcome::TrackerFiles(rows) => tracker_files_text(rows),
         Outcome::TrackerStats(stats) => tracker_stats_text(stats),
         Outcome::StatsReset => "counts from zero\n".into(),
+        Outcome::Doctor(report) => doctor_text(report),
         Outcome::Left | Outcome::Nothing => String::new(),
     }
 }

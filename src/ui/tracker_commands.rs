@@ -29,6 +29,7 @@ impl Daemon for TrackerDaemon {
             Command::Peers => Ok(Outcome::TrackerPeers(self.0.peers())),
             Command::Files(pattern) => Ok(Outcome::TrackerFiles(all_files(&self.0, &pattern)?)),
             Command::Stats => Ok(Outcome::TrackerStats(self.0.stats())),
+            Command::Doctor => Ok(Outcome::Doctor(self.0.doctor()?)),
             Command::ResetStats => {
                 self.0.reset_stats();
                 Ok(Outcome::StatsReset)

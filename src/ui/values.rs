@@ -36,6 +36,16 @@ pub(super) fn dialable_ip(text: &str) -> Result<IpAddr, String> {
     }
 }
 
+/// The name of a user of the machine, as every system takes it.
+pub(super) fn account(text: &str) -> Result<String, String> {
+    let first = |c: char| c.is_ascii_lowercase() || c == '_';
+    let later = |c: char| first(c) || c.is_ascii_digit() || c == '-';
+    match text.starts_with(first) && text.len() <= 32 && text.chars().all(later) {
+        true => Ok(text.to_owned()),
+        false => Err("expected the name of a user, like parvi".into()),
+    }
+}
+
 /// `--tracker`: a host, a colon, a port. The name is resolved at each attempt, not here.
 pub(super) fn host_port(text: &str) -> Result<String, String> {
     let wanted = || "expected HOST:PORT, like 192.168.1.5:12345".to_string();

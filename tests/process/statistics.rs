@@ -110,6 +110,40 @@ fn an_owner_counts_uploads_by_their_ends_and_what_its_log_has_done() {
 }
 
 #[test]
+fn what_is_fetched_anew_after_it_was_over_is_not_counted_as_opened_again() {
+    let swarm = Swarm::new();
+    let [_tracker, alice, _carol, bob] = fetched(&swarm, &["--from", "alice"]);
+    alice.transfer_gone("bob has said that he has it");
+    fs::remove_file(swarm.downloaded("bob", "film")).unwrap();
+    until("bob has seen that it is gone", || {
+        bob.json(&["list", "downloaded"]).as_array()?.is_empty().then_some(())
+    });
+    bob.json(&["download", "film", "--wait", "--from", "alice"]);
+    let rows = bob.json(&["transfers"]);
+    assert_eq!(rows[1]["attempt"], 2, "the owner counts on: {rows}");
+    says(&bob.json(&["stats"]), &[("/downloads_done", 2), ("/retries/downloads_reopened", 0)]);
+}
+
+#[test]
+fn numbers_that_cannot_be_read_stay_and_are_told() {
+    let swarm = Swarm::new();
+    let [tracker, _alice, _carol, bob] = fetched(&swarm, &["--all"]);
+    bob.exit();
+    let (kept, away) = (swarm.data("bob").join(".parvi/stats"), swarm.data("kept"));
+    fs::rename(&kept, &away).unwrap();
+    // Not to be read, and replaced as easily as any file.
+    std::os::unix::fs::symlink(&kept, &kept).unwrap();
+    let bob = swarm.node("bob", &tracker);
+    bob.tells("stats: Too many levels of symbolic links");
+    bob.exit();
+    assert!(kept.is_symlink(), "it was replaced");
+    fs::remove_file(&kept).unwrap();
+    fs::rename(&away, &kept).unwrap();
+    let bob = swarm.node("bob", &tracker);
+    says(&bob.json(&["stats"]), &[("/downloads_done", 1), ("/starts", 2)]);
+}
+
+#[test]
 fn numbers_that_are_damaged_are_told_and_set_aside_and_the_node_starts() {
     let swarm = Swarm::new();
     let [tracker, _alice, _carol, bob] = fetched(&swarm, &["--all"]);

@@ -37,6 +37,31 @@ impl Phase {
     }
 }
 
+/// How two swarm keys do not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyMismatch {
+    /// Both have one, and not the same.
+    Differ,
+    /// This side has one, the other has none.
+    OnlyHere,
+    /// The other side has one, this one has none.
+    OnlyThere,
+}
+
+impl KeyMismatch {
+    const fn words(self) -> &'static str {
+        match self {
+            KeyMismatch::Differ => "use the same --swarm-key-file on both sides, or none on both",
+            KeyMismatch::OnlyHere => {
+                "the other side has none: give it the same --swarm-key-file, or leave it away here"
+            }
+            KeyMismatch::OnlyThere => {
+                "the other side has one, and here there is none: give the same --swarm-key-file here"
+            }
+        }
+    }
+}
+
 /// Why a link could not be made, or ended. Only `Timeout(Header)` and `Refused` leave it usable.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
@@ -61,8 +86,8 @@ pub enum LinkError {
     #[error("the other side does not speak parvi: check address and port")]
     NotParvi,
     /// The swarm keys differ, or only one side has one.
-    #[error("the swarm keys differ: use the same --swarm-key-file on both sides, or none on both")]
-    WrongKey,
+    #[error("the swarm keys differ: {}", .0.words())]
+    WrongKey(KeyMismatch),
     /// The versions differ.
     #[error("{}", version_words(*.ours, *.theirs))]
     Version {
@@ -143,7 +168,7 @@ impl LinkError {
             LinkError::Timeout(Phase::Send) => "slow reader",
             LinkError::Io(_) => "broken",
             LinkError::NotParvi => "not parvi",
-            LinkError::WrongKey => "wrong key",
+            LinkError::WrongKey(_) => "wrong key",
             LinkError::Version { .. } => "version",
             LinkError::Identity { .. } => "identity",
             LinkError::Busy => "busy",

@@ -24,7 +24,7 @@ use snow::{Builder, HandshakeState, StatelessTransportState};
 use crate::base::NodeId;
 use crate::io::clock;
 
-use super::error::{LinkError, Phase};
+use super::error::{KeyMismatch, LinkError, Phase};
 use super::pace::Limit;
 use super::pipe::{Pipe, read_exact, read_some, write_all};
 use super::preamble::{PREAMBLE_LEN, Preamble, Status};
@@ -90,7 +90,7 @@ pub(super) fn accept(pipe: &dyn Pipe, config: &LinkConfig) -> Result<Agreed, Lin
     match talk.receive(&mut noise, &mut []) {
         Err(LinkError::Crypto) => {
             talk.write(&[&answer[..], &[0, 0]].concat())?;
-            return Err(LinkError::WrongKey);
+            return Err(LinkError::WrongKey(KeyMismatch::Differ));
         }
         read => read?,
     };
@@ -201,7 +201,7 @@ impl<'a> Talk<'a> {
         self.read(&mut len)?;
         let len = usize::from(u16::from_le_bytes(len));
         if len == 0 {
-            return Err(LinkError::WrongKey);
+            return Err(LinkError::WrongKey(KeyMismatch::Differ));
         }
         let mut message = [0; MESSAGE_MAX];
         let message = message.get_mut(..len).ok_or(LinkError::NotParvi)?;

@@ -33,7 +33,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::base::NodeId;
 use crate::wire::Message;
 
-pub use error::{LinkError, Phase};
+pub use error::{KeyMismatch, LinkError, Phase};
 pub use keys::{KeyError, StaticKey, SwarmKey};
 pub use pace::Timeouts;
 pub use pipe::Pipe;

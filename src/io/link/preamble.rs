@@ -12,7 +12,7 @@
 //! Both are part of what the Noise handshake proves, so neither can be changed on the way without the
 //! handshake failing. A forged refusal is possible; so is a forged reset.
 
-use super::error::LinkError;
+use super::error::{KeyMismatch, LinkError};
 
 /// Version of everything behind the preamble: handshake, records, messages.
 pub const PROTOCOL_VERSION: u16 = 2;
@@ -89,7 +89,13 @@ impl Preamble {
             (Status::Version, _) | (_, Status::Version) => {
                 Err(LinkError::Version { ours: self.version, theirs: theirs.version })
             }
-            (Status::Key, _) | (_, Status::Key) => Err(LinkError::WrongKey),
+            (Status::Key, _) | (_, Status::Key) => {
+                Err(LinkError::WrongKey(match (self.swarm_key, theirs.swarm_key) {
+                    (true, false) => KeyMismatch::OnlyHere,
+                    (false, true) => KeyMismatch::OnlyThere,
+                    _ => KeyMismatch::Differ,
+                }))
+            }
             (Status::Fine, _) => Ok(()),
         }
     }

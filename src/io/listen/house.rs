@@ -140,7 +140,7 @@ impl House {
 
     fn complain_of(&self, remote: SocketAddr, e: &LinkError) {
         let level = match e {
-            LinkError::WrongKey | LinkError::Version { .. } => log::Level::Info,
+            LinkError::WrongKey(_) | LinkError::Version { .. } => log::Level::Info,
             _ => log::Level::Debug,
         };
         self.complain(e.tag(), level, format_args!("{remote}: {e}"));

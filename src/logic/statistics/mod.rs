@@ -73,7 +73,7 @@ pub struct Searches {
 pub struct Downloads {
     /// Complete.
     pub done: u64,
-    /// Given up for a fault.
+    /// Given up for a fault, also where what arrived is kept.
     pub failed: u64,
     /// Given up by a person.
     pub cancelled: u64,
@@ -137,7 +137,7 @@ pub struct Retries {
     pub knocks_answered: u64,
     /// Uploads that a requester opened again before they were over.
     pub uploads_reopened: u64,
-    /// Sets that this node opened again at an owner.
+    /// Sets that this node opened again at an owner where the same download had opened them before.
     pub downloads_reopened: u64,
 }
 

@@ -20,7 +20,7 @@ use super::hand::Hand;
 use super::keep::Keeper;
 use super::set::Fetch;
 use crate::base::limits::{HEADER_TIME_MAX, WORKING_EVERY};
-use crate::base::{PeerInfo, Range};
+use crate::base::{NodeId, PeerInfo, Range};
 use crate::io::clock;
 use crate::io::failpoint::fail_point;
 use crate::io::link::{Link, LinkError, LinkReader, LinkWriter, Phase};
@@ -72,7 +72,7 @@ fn connect_and_fetch(
     if !fetch.is_going_on() {
         return Ok(());
     }
-    let Opened { have, grows, .. } = open(fetch, &mut link)?;
+    let Opened { have, grows, .. } = open(fetch, &mut link, peer.id)?;
     let closer = link.closer();
     if !fetch.lane_connected(key, closer.clone()) {
         return Ok(());
@@ -110,14 +110,15 @@ fn connect_and_fetch(
     })
 }
 
-fn open(fetch: &Fetch, link: &mut Link) -> Result<Opened, LinkError> {
+fn open(fetch: &Fetch, link: &mut Link, owner: NodeId) -> Result<Opened, LinkError> {
     fail_point!("fetch.open").map_err(LinkError::Io)?;
     match link.ask(Open { set: fetch.set.clone(), resumable: fetch.resumable })? {
         Message::Opened(opened) => {
             fail_point!("fetch.opened").map_err(LinkError::Io)?;
             fetch.progress.opened(opened.attempt);
-            let again = u64::from(opened.attempt > 1);
-            fetch.ctx.statistics.note(|s| s.retries.downloads_reopened += again);
+            if fetch.state.lock().openings.is_again(owner, opened.attempt) {
+                fetch.ctx.statistics.note(|s| s.retries.downloads_reopened += 1);
+            }
             Ok(opened)
         }
         // It is too busy, and says who else may be asked.

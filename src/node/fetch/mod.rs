@@ -25,6 +25,7 @@ pub(super) mod job;
 mod keep;
 mod lane;
 mod manifest;
+mod openings;
 pub(super) mod place;
 pub(super) mod progress;
 pub(super) mod resolve;

@@ -25,6 +25,7 @@ use super::early::Early;
 use super::finder::Sources;
 use super::given::{Lent, items_of};
 use super::hope::Hope;
+use super::openings::Openings;
 use super::progress::Progress;
 use super::resolve::Wanted;
 use super::run::Run;
@@ -87,6 +88,8 @@ pub(super) struct State {
     /// Who sent each item that is verified.
     pub(super) origins: Vec<Option<NodeLabel>>,
     pub(super) lanes: BTreeMap<OwnerKey, Handle>,
+    /// At whom it was opened.
+    pub(super) openings: Openings,
     next_key: u64,
     /// A search for more owners is going on.
     pub(super) finding: bool,
@@ -142,6 +145,7 @@ impl Fetch {
             shares: Shares::new(items.clone(), have).patient_for(ctx.patience),
             owners,
             lanes: BTreeMap::new(),
+            openings: Openings::new(job.patient),
             next_key: 0,
             finding: false,
             disk_error: None,

@@ -1,7 +1,8 @@
 //! The numbers on the disk: `.parvi/stats`.
 //!
 //! Invariant: it is replaced whole, and read whole or not at all. One that is damaged, or of a later
-//! version, is set aside as `stats.bad`, in the place of an earlier one, and the numbers begin anew.
+//! version, is set aside as `stats.bad`, in the place of an earlier one, and the numbers begin anew. One that
+//! the disk does not give now (its mode, a failing disk) may be whole: it stays as it is.
 //!
 //! ```text
 //! parvi statistics 1 CRC32\n    of all that follows, eight hex digits
@@ -17,20 +18,35 @@ use crate::logic::statistics::Statistics;
 /// What the first line begins with; the number is the version.
 const HEAD: &str = "parvi statistics 1 ";
 
+/// Why the numbers of earlier runs are not to be had.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unread {
+    /// It was set aside: there is nothing at its path any more.
+    #[error("{0}")]
+    Damaged(String),
+    /// It is where it was, and may be whole.
+    #[error(
+        "cannot read the numbers of `stats` in {path}: {source}; it stays as it is, and what is counted \
+         from now on is added once it can be read: check its owner and mode"
+    )]
+    Kept {
+        /// The file.
+        path: String,
+        /// What the disk said.
+        source: io::Error,
+    },
+}
+
 /// What was kept at `path`; nothing yet where there is no file.
 ///
 /// # Errors
-/// In words: it cannot be read, or is not what was written.
-pub(super) fn load(path: &Path) -> Result<Statistics, String> {
+/// It cannot be read, or is not what was written.
+pub(super) fn load(path: &Path) -> Result<Statistics, Unread> {
     let shown = path.display();
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Statistics::default()),
-        Err(e) => {
-            return Err(format!(
-                "cannot read the numbers of `stats` in {shown}: {e}; they begin anew"
-            ));
-        }
+        Err(source) => return Err(Unread::Kept { path: shown.to_string(), source }),
     };
     let Some(statistics) = decode(&bytes) else {
         let aside = PathBuf::from(format!("{shown}.bad"));
@@ -38,9 +54,9 @@ pub(super) fn load(path: &Path) -> Result<Statistics, String> {
             Ok(()) => format!("kept as {}", aside.display()),
             Err(e) => format!("it cannot be set aside: {e}"),
         };
-        return Err(format!(
+        return Err(Unread::Damaged(format!(
             "{shown} is damaged or of a later version ({kept}); the numbers of `stats` begin anew"
-        ));
+        )));
     };
     Ok(statistics)
 }
@@ -109,7 +125,7 @@ mod tests {
         assert!(decode(&whole).is_some() && cases.iter().all(|bad| decode(bad).is_none()));
         for bad in cases.into_iter().step_by(whole.len() / 2) {
             std::fs::write(&path, &bad).unwrap();
-            let words = load(&path).unwrap_err();
+            let words = load(&path).unwrap_err().to_string();
             assert!(words.contains("stats.bad") && words.contains("begin anew"), "{words}");
             assert_eq!(std::fs::read(home.path().join("stats.bad")).unwrap(), bad);
             assert_eq!(load(&path).unwrap(), Statistics::default());
@@ -135,8 +151,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("stats");
         std::fs::create_dir(&path).unwrap();
-        let words = load(&path).unwrap_err();
-        assert!(words.starts_with("cannot read") && path.is_dir(), "{words}");
+        let unread = load(&path).unwrap_err();
+        assert!(matches!(unread, Unread::Kept { .. }) && path.is_dir(), "{unread}");
         assert!(save(&path, &some()).is_err());
     }
 }

@@ -18,6 +18,7 @@ use super::uploads::Uploads;
 use crate::base::{Fault, Time};
 use crate::io::clock;
 use crate::logic::statistics::Statistics;
+use file::Unread;
 
 /// Between two looks at whether something is to be written.
 const WRITE_EVERY: Duration = Duration::from_secs(5);
@@ -49,11 +50,14 @@ impl Recorder {
         write_down(&mut self.0.lock().fresh);
     }
 
-    /// A start of the node, whose earlier runs have left `kept`.
-    fn begin(&self, kept: Statistics) {
-        let mut sums = self.0.lock();
-        sums.kept = kept;
-        sums.fresh.starts += 1;
+    /// A start of the node.
+    fn begin(&self) {
+        self.note(|s| s.starts += 1);
+    }
+
+    /// Earlier runs have left `kept`.
+    fn go_on_from(&self, kept: &Statistics) {
+        self.0.lock().kept.merge(kept);
     }
 
     /// All until now.
@@ -102,6 +106,8 @@ pub(super) struct Keeper {
 
 struct File {
     path: PathBuf,
+    /// What is there is not known: the disk did not give it. Nothing takes its place.
+    unread: bool,
     /// It does not have what the recorder has taken for kept.
     behind: bool,
     /// A person knows that it cannot be written.
@@ -111,14 +117,35 @@ struct File {
 impl Keeper {
     /// Goes on from what earlier runs have left at `path`; what cannot be read is told.
     pub(super) fn open(ctx: Arc<Context>, uploads: Arc<Uploads>, path: PathBuf) -> Keeper {
-        let kept = file::load(&path).unwrap_or_else(|words| {
-            log::error!(target: "node", "{words}");
-            ctx.notices.tell(words);
-            Statistics::default()
-        });
-        ctx.statistics.begin(kept);
-        let file = File { path, behind: false, told: false };
+        let unread = match file::load(&path) {
+            Ok(kept) => {
+                ctx.statistics.go_on_from(&kept);
+                false
+            }
+            Err(why) => {
+                log::error!(target: "node", "{why}");
+                ctx.notices.tell(why.to_string());
+                matches!(why, Unread::Kept { .. })
+            }
+        };
+        ctx.statistics.begin();
+        let file = File { path, unread, behind: false, told: false };
         Keeper { ctx, uploads, file: Mutex::new(file) }
+    }
+
+    /// Whether the file may be replaced: what could not be read of it at the start is taken in once it can
+    /// be.
+    fn is_read(&self, file: &mut File) -> bool {
+        if !file.unread {
+            return true;
+        }
+        match file::load(&file.path) {
+            Ok(kept) => self.ctx.statistics.go_on_from(&kept),
+            Err(Unread::Kept { .. }) => return false,
+            Err(Unread::Damaged(words)) => self.ctx.notices.tell(words),
+        }
+        (file.unread, file.behind) = (false, true);
+        true
     }
 
     /// The thread: writes now and then.
@@ -138,6 +165,9 @@ impl Keeper {
     pub(super) fn write(&self) {
         self.uploads.count_log();
         let mut file = self.file.lock();
+        if !self.is_read(&mut file) {
+            return;
+        }
         let (now, ctx) = (clock::now(), &self.ctx);
         let all = ctx.statistics.changed(now, &ctx.counters);
         let Some(all) = all.or_else(|| file.behind.then(|| self.all())) else { return };
@@ -163,7 +193,7 @@ impl Keeper {
         self.uploads.count_log();
         self.ctx.statistics.reset(clock::now(), &self.ctx.counters);
         let written = file::save(&file.path, &Statistics::default());
-        file.behind = written.is_err();
+        (file.unread, file.behind) = (false, written.is_err());
         written.map_err(|e| {
             let path = file.path.display();
             Fault::other(format!(
@@ -187,7 +217,8 @@ mod tests {
     fn each_event_counts_once_whether_it_was_written_or_not() {
         let (recorder, counters) = (Recorder::default(), Counters::default());
         recorder.0.lock().counted = at(0);
-        recorder.begin(Statistics { starts: 2, ran_ms: 7, ..Statistics::default() });
+        recorder.go_on_from(&Statistics { starts: 2, ran_ms: 7, ..Statistics::default() });
+        recorder.begin();
         counters.lookups.one();
         let told = |s: Statistics| (s.starts, s.searches.asked, s.ran_ms);
         for _ in 0..2 {
@@ -222,5 +253,33 @@ mod tests {
         ctx.notices.close();
         let told: Vec<String> = std::iter::from_fn(|| ctx.notices.next()).collect();
         assert_eq!(told.len(), 1, "{told:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_stays_until_it_can_be_and_is_then_added_to() {
+        let home = tempfile::tempdir().unwrap();
+        let (ctx, uploads) = samples::uploads();
+        let (path, away) = (home.path().join("stats"), home.path().join("away"));
+        file::save(&path, &Statistics { starts: 4, ..Statistics::default() }).unwrap();
+        // What a mode or a failing disk does, also to root: it cannot be read, and could be replaced.
+        std::fs::rename(&path, &away).unwrap();
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        let keeper = Keeper::open(ctx.clone(), uploads, path.clone());
+        ctx.counters.lookups.one();
+        keeper.write();
+        keeper.write();
+        assert!(path.is_symlink(), "it was replaced");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::rename(&away, &path).unwrap();
+        keeper.write();
+        let kept = file::load(&path).unwrap();
+        assert_eq!((kept.starts, kept.searches.asked), (5, 1));
+        ctx.counters.lookups.one();
+        keeper.write();
+        let kept = file::load(&path).unwrap();
+        assert_eq!((kept.starts, kept.searches.asked), (5, 2), "taken in once");
+        ctx.notices.close();
+        let told: Vec<String> = std::iter::from_fn(|| ctx.notices.next()).collect();
+        assert!(told.len() == 1 && told[0].contains("check its owner and mode"), "{told:?}");
     }
 }

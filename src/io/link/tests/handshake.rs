@@ -26,10 +26,18 @@ fn both_sides_learn_who_the_other_is() {
 #[test]
 fn without_the_same_swarm_key_there_is_no_link_on_either_side() {
     let (one, other) = (SwarmKey::generate().unwrap(), SwarmKey::generate().unwrap());
-    for (a, b) in [(Some(&one), Some(&other)), (Some(&one), None), (None, Some(&one))] {
+    use KeyMismatch::{Differ, OnlyHere, OnlyThere};
+    let mismatch = |end: Result<Link, LinkError>| match end {
+        Err(LinkError::WrongKey(how)) => how,
+        other => panic!("{:?}", other.err()),
+    };
+    for (a, b, told) in [
+        (Some(&one), Some(&other), (Differ, Differ)),
+        (Some(&one), None, (OnlyHere, OnlyThere)),
+        (None, Some(&one), (OnlyThere, OnlyHere)),
+    ] {
         let (alice, bob) = meet(&swarm(a), &swarm(b), None);
-        assert!(matches!(alice, Err(LinkError::WrongKey)), "{:?}", alice.err());
-        assert!(matches!(bob, Err(LinkError::WrongKey)), "{:?}", bob.err());
+        assert_eq!((mismatch(alice), mismatch(bob)), told);
     }
 }
 
@@ -211,9 +219,9 @@ fn handshake_messages_that_are_cut_too_long_or_garbage_are_refused() {
     assert!(matches!(with(&[32, 0, 1, 2, 3]), LinkError::Closed));
     assert!(matches!(with(&[1, 1]), LinkError::NotParvi), "257 bytes are too many");
     assert!(matches!(with(&[0xff, 0xff]), LinkError::NotParvi));
-    assert!(matches!(with(&[0, 0]), LinkError::WrongKey));
+    assert!(matches!(with(&[0, 0]), LinkError::WrongKey(_)));
     let short = with(&[5, 0, 1, 2, 3, 4, 5]);
-    assert!(matches!(short, LinkError::WrongKey | LinkError::Crypto), "{short}");
+    assert!(matches!(short, LinkError::WrongKey(_) | LinkError::Crypto), "{short}");
     assert!(matches!(with(&[40; 42]), LinkError::NotParvi), "a payload where none belongs");
 }
 
