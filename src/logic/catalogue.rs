@@ -16,10 +16,10 @@ use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use crate::base::limits::{PAGE_BYTES_MAX, PAGE_FILES_MAX};
-use crate::base::{FileEntry, Modified, Name, Root};
+use crate::base::{FileEntry, Kept, Modified, Name, Root};
 use crate::logic::pattern::Matcher;
 use crate::wire::bounded::List;
-use crate::wire::message::tracker::{CatalogueDelta, Stamp};
+use crate::wire::message::tracker::{CatalogueDelta, Held, Stamp};
 
 /// Names that are gone and remembered at least.
 const TOMBSTONES_MIN: usize = 1_000;
@@ -48,6 +48,7 @@ struct Filed {
     root: Root,
     modified: Modified,
     executable: bool,
+    kept: Kept,
 }
 
 impl Catalogue {
@@ -89,13 +90,14 @@ impl Catalogue {
 
     /// Adds `entry`, or puts it in the place of the file of its name. Tells whether that was a
     /// change.
-    pub fn set(&mut self, entry: FileEntry) -> bool {
-        if self.get(&entry.name).as_ref() == Some(&entry) {
+    pub fn set(&mut self, entry: FileEntry, kept: Kept) -> bool {
+        let old = self.files.get(&entry.name);
+        if old.is_some_and(|old| old.kept == kept && old.entry(&entry.name) == entry) {
             return false;
         }
         let version = self.next_version();
         let FileEntry { name, size, root, modified, executable } = entry;
-        let filed = Filed { version, size, root, modified, executable };
+        let filed = Filed { version, size, root, modified, executable, kept };
         if let Some(old) = self.files.insert(name.clone(), filed) {
             self.changes.remove(&old.version);
             self.bytes -= old.size;
@@ -125,7 +127,7 @@ impl Catalogue {
     /// The files that answer for `wanted`, ascending, behind `after`: at most a page, and whether
     /// there are more.
     pub fn find(&self, wanted: &Name, after: Option<&Name>) -> (Vec<FileEntry>, bool) {
-        let mut page = Page::default();
+        let mut page = Page::new();
         let exact = self.files.get_key_value(wanted).filter(|_| after.is_none_or(|a| a < wanted));
         for (name, filed) in exact.into_iter().chain(self.below(wanted, after)) {
             if !page.takes(name) {
@@ -143,7 +145,7 @@ impl Catalogue {
         matcher: &Matcher,
         after: Option<&Name>,
     ) -> (Vec<FileEntry>, Option<Name>) {
-        let (mut page, mut cost) = (Page::default(), 0);
+        let (mut page, mut cost) = (Page::new(), 0);
         let mut reached = after;
         let behind = self.files.range::<Name, _>((after.map_or(Unbounded, Excluded), Unbounded));
         for (name, filed) in behind {
@@ -176,7 +178,7 @@ impl Catalogue {
     pub fn delta(&self, from: Stamp) -> CatalogueDelta {
         let known = from.epoch == self.stamp.epoch && from.version <= self.stamp.version;
         let from = if known { from.version } else { 0 };
-        let (mut page, mut to) = (Page::default(), self.stamp.version);
+        let (mut page, mut to) = (Page::new(), self.stamp.version);
         let mut last = from;
         for (version, name) in self.changes.range((Excluded(from), Unbounded)) {
             if !page.takes(name) {
@@ -184,7 +186,7 @@ impl Catalogue {
                 break;
             }
             match self.files.get(name) {
-                Some(filed) => page.files.push(filed.entry(name)),
+                Some(filed) => page.files.push(Held { entry: filed.entry(name), kept: filed.kept }),
                 None => page.gone.push(name.clone()),
             }
             last = *version;
@@ -240,14 +242,17 @@ impl Filed {
 }
 
 /// A page as it fills: bounded in number and in bytes of names.
-#[derive(Default)]
-struct Page {
-    files: Vec<FileEntry>,
+struct Page<F> {
+    files: Vec<F>,
     gone: Vec<Name>,
     bytes: usize,
 }
 
-impl Page {
+impl<F> Page<F> {
+    fn new() -> Page<F> {
+        Page { files: Vec::new(), gone: Vec::new(), bytes: 0 }
+    }
+
     /// Whether `name` still fits; its bytes are then counted.
     fn takes(&mut self, name: &Name) -> bool {
         let bytes = self.bytes + name.as_str().len();
@@ -297,8 +302,8 @@ mod tests {
             for name in delta.removed.into_vec() {
                 self.files.remove(&name);
             }
-            for file in delta.added.into_vec() {
-                self.files.insert(file.name.clone(), file);
+            for Held { entry, .. } in delta.added.into_vec() {
+                self.files.insert(entry.name.clone(), entry);
             }
             self.at = Stamp { epoch: delta.epoch, version: delta.to };
         }
@@ -318,11 +323,11 @@ mod tests {
     #[test]
     fn only_a_change_gets_a_version() {
         let mut catalogue = Catalogue::new(7);
-        assert!(catalogue.set(entry("a", 1)));
-        assert!(!catalogue.set(entry("a", 1)));
+        assert!(catalogue.set(entry("a", 1), Kept::Shared));
+        assert!(!catalogue.set(entry("a", 1), Kept::Shared));
         assert!(!catalogue.remove(&name("b")));
         assert_eq!(catalogue.stamp(), Stamp { epoch: 7, version: 1 });
-        assert!(catalogue.set(entry("a", 2)));
+        assert!(catalogue.set(entry("a", 2), Kept::Shared));
         assert!(catalogue.remove(&name("a")));
         assert_eq!(catalogue.stamp().version, 3);
         assert_eq!((catalogue.len(), catalogue.bytes()), (0, 0));
@@ -332,7 +337,7 @@ mod tests {
     fn a_folder_stands_for_what_is_below_it_page_by_page() {
         let mut catalogue = Catalogue::new(1);
         for file in ["a", "a-b", "a/b/c", "a/\u{1}", "a0", "b", "a/z"] {
-            catalogue.set(entry(file, 1));
+            catalogue.set(entry(file, 1), Kept::Shared);
         }
         let found = |wanted, after: Option<&str>| {
             let (files, more) = catalogue.find(&name(wanted), after.map(name).as_ref());
@@ -353,7 +358,7 @@ mod tests {
         for (count, text) in [(5_000, ""), (5_000, long.as_str())] {
             let mut catalogue = Catalogue::new(1);
             for i in 0..count {
-                catalogue.set(entry(&format!("f/{i}{text}"), 1));
+                catalogue.set(entry(&format!("f/{i}{text}"), 1), Kept::Shared);
             }
             let (mut after, mut seen) = (None, 0);
             loop {
@@ -392,7 +397,7 @@ mod tests {
     fn a_page_of_a_search_is_of_bounded_work_whatever_the_pattern() {
         let mut catalogue = Catalogue::new(1);
         for i in 0..1_000 {
-            catalogue.set(entry(&format!("{i:0200}"), 1));
+            catalogue.set(entry(&format!("{i:0200}"), 1), Kept::Shared);
         }
         // Every name is read by a hundred steps at once: 22 MB of work.
         assert_eq!(searched(&catalogue, &format!("{}?", "*".to_owned() + &"?*".repeat(50))).1, 21);
@@ -404,7 +409,7 @@ mod tests {
     #[test]
     fn a_stamp_of_another_life_starts_from_nothing() {
         let mut catalogue = Catalogue::new(5);
-        catalogue.set(entry("a", 1));
+        catalogue.set(entry("a", 1), Kept::Shared);
         for foreign in [Stamp { epoch: 4, version: 1 }, Stamp { epoch: 5, version: 9 }] {
             let delta = catalogue.delta(foreign);
             assert_eq!((delta.from, delta.to, delta.added.len()), (0, 1, 1));
@@ -416,7 +421,7 @@ mod tests {
         let mut catalogue = Catalogue::new(1);
         let mut copy = Copy::default();
         for i in 0..20_000_u32 {
-            catalogue.set(entry(&format!("{i}"), 1));
+            catalogue.set(entry(&format!("{i}"), 1), Kept::Shared);
             if i >= 10 {
                 catalogue.remove(&name(&format!("{}", i - 10)));
             }
@@ -440,7 +445,7 @@ mod tests {
                 let text = format!("file{which}");
                 match content {
                     0 => { catalogue.remove(&name(&text)); }
-                    _ => { catalogue.set(entry(&text, content)); }
+                    _ => { catalogue.set(entry(&text, content), Kept::Shared); }
                 }
                 if catches_up {
                     copy.catch_up(&catalogue);

@@ -6,6 +6,7 @@ use super::dial_back::{DialLimits, DialOutcome};
 use super::node::{Contact, Node};
 use super::{ClosedBy, Effect, Limits, Registry, SessionToken};
 use crate::base::{NodeId, Time};
+use crate::wire::message::copies::Duties;
 use crate::wire::message::tracker::{Refused, Register, Registered, Why};
 
 impl Registry {
@@ -41,7 +42,8 @@ impl Registry {
         self.peers.list(node.info(self.index.files_of(&node.id)));
         self.nodes.insert(id, node);
         let catalogue = self.index.stamp(&id);
-        Ok((Registered { seen_as: remote, catalogue }, effects))
+        let duties = Duties::default();
+        Ok((Registered { seen_as: remote, catalogue, duties }, effects))
     }
 
     fn check_clash(&self, now: Time, id: &NodeId, register: &Register) -> Result<(), Refused> {

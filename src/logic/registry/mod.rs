@@ -33,6 +33,7 @@ pub use node::{HEARTBEAT, RECONNECT_GRACE};
 pub use peers::TOMBSTONES_MAX;
 
 use crate::base::{NodeId, NodeLabel, Time};
+use crate::wire::message::copies::Duties;
 use crate::wire::message::tracker::{
     CatalogueAnswer, CatalogueDelta, Heartbeat, HeartbeatAnswer, LookupAnswer, LookupQuestion,
     PeersAnswer, PeersQuestion, Refused, Why,
@@ -198,7 +199,8 @@ impl Registry {
     ) -> Result<HeartbeatAnswer, Refused> {
         let id = self.heard(now, session)?;
         let peers = self.peers.delta(&id, heartbeat.peers);
-        Ok(HeartbeatAnswer { peers, catalogue: self.index.stamp(&id) })
+        let duties = Duties::default();
+        Ok(HeartbeatAnswer { peers, catalogue: self.index.stamp(&id), duties })
     }
 
     /// Takes a few files of nodes that left out of memory; whether the pass goes on.

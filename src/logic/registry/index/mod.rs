@@ -179,8 +179,8 @@ impl Index {
         for name in page.removed.iter() {
             self.remove_file(key, name.as_str());
         }
-        for entry in page.added.iter() {
-            self.add_file(key, entry);
+        for held in page.added.iter() {
+            self.add_file(key, &held.entry);
         }
         let stamp = Stamp { epoch, version: to };
         if let Some(copy) = self.copies.get_mut(&key) {
@@ -273,7 +273,7 @@ impl Index {
             _ => (0, 0),
         };
         let more = page.added.len();
-        let more_bytes: usize = page.added.iter().map(|entry| entry.name.as_str().len()).sum();
+        let more_bytes: usize = page.added.iter().map(|held| held.entry.name.as_str().len()).sum();
         if count + more > limits.files_per_node || bytes + more_bytes > limits.name_bytes_per_node {
             let (files, name_bytes) = (limits.files_per_node, limits.name_bytes_per_node);
             return Err(IndexError::NodeFull { files, name_bytes });

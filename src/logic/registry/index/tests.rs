@@ -5,7 +5,7 @@ use crate::logic::pattern::{Matcher, part_or_glob};
 use crate::wire::List;
 use crate::wire::message::Message;
 use crate::wire::message::find::{FindAnswer, FindQuestion, Listed, Pattern};
-use crate::wire::message::tracker::{Found, LookupAnswer, LookupQuestion};
+use crate::wire::message::tracker::{Found, Held, LookupAnswer, LookupQuestion};
 use proptest::prelude::*;
 
 fn name(text: &str) -> Name {
@@ -26,7 +26,8 @@ fn file(text: &str, content: u8) -> FileEntry {
 
 fn page(from: u64, to: u64, added: Vec<FileEntry>, removed: &[&str]) -> CatalogueDelta {
     let removed = List::of(removed.iter().map(|n| name(n)).collect());
-    CatalogueDelta { epoch: 1, from, to, added: List::of(added), removed }
+    let added = List::of(added.into_iter().map(Held::shared).collect());
+    CatalogueDelta { epoch: 1, from, to, added, removed }
 }
 
 fn at(version: u64) -> Stamp {
