@@ -44,6 +44,7 @@ fn config(dir: &std::path::Path) -> TrackerConfig {
         data: dir.to_owned(),
         swarm_key: None,
         bulk: Bulk::Private,
+        replicas: Replicas::default(),
     }
 }
 

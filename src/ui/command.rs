@@ -63,6 +63,8 @@ pub enum Command {
     ResetStats,
     /// The files in a tracker's index.
     Files(Pattern),
+    /// Why has it the copies it has?
+    Why(Name, Option<RootPrefix>),
     /// Stop, waiting for what moves unless `now`.
     Exit {
         /// Do not wait.
@@ -129,6 +131,10 @@ fn command(args: &mut Arguments) -> Result<Command, Fault> {
         "transfers" => Command::Transfers,
         "stats" => stats(args)?,
         "files" => Command::Files(files(args)?),
+        "why" => {
+            let (name, root) = args.content()?;
+            Command::Why(name, root)
+        }
         "exit" => Command::Exit { now: args.switch("--now") },
         other => return Err(Fault::other(format!("{other} is listed but not built"))),
     })
@@ -342,6 +348,8 @@ mod tests {
             ("files", Command::Files(Pattern::All)),
             ("files -i a", Command::Files(part("a", true))),
             ("files 'a*'", Command::Files(glob("a*", false))),
+            ("why a/b@0123abcd", Command::Why(name("a/b"), Some(root()))),
+            ("why @0123abcd", Command::Why(name("@0123abcd"), None)),
             ("show bob", Command::Browse("bob".into())),
             ("download x@0123abcd", fetch("x@0123abcd", None, false)),
             ("download x@0123abcd --all", fetch("x@0123abcd", Some(From::All), false)),

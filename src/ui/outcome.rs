@@ -10,6 +10,7 @@ use crate::node::view::{
     DownloadReport, FileRow, IndexedFile, LookupHit, NodeStatus, PeerRow, Stats, TransferRow,
 };
 use crate::tracker;
+use crate::wire::message::copies::WhyFile;
 
 /// The answer to one command.
 #[derive(Debug, Clone)]
@@ -77,6 +78,8 @@ pub enum Outcome {
     TrackerFiles(Vec<tracker::FileRow>),
     /// `stats` of a tracker.
     TrackerStats(tracker::TrackerStats),
+    /// `why`.
+    Why(Vec<WhyFile>),
     /// `stats reset`.
     StatsReset,
     /// `exit`, done.

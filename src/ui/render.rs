@@ -4,6 +4,7 @@
 //! JSON carries names as they are, escaped by JSON's own rules. Every text ends with a newline.
 
 mod stats;
+mod why;
 
 use bytesize::ByteSize;
 use comfy_table::{Table, presets};
@@ -11,6 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use self::stats::stats_text;
+use self::why::{why_json, why_text};
 use super::outcome::Outcome;
 use crate::base::name::printable;
 use crate::base::{Fault, Name, Rate};
@@ -51,6 +53,7 @@ fn render_json(outcome: &Outcome) -> Result<String, Fault> {
         Outcome::TrackerPeers(rows) => document(rows),
         Outcome::TrackerFiles(rows) => document(rows),
         Outcome::TrackerStats(stats) => document(stats),
+        Outcome::Why(files) => document(&why_json(files)),
         Outcome::StatsReset => document(&json!({ "reset": true })),
         Outcome::Left => document(&json!({ "exit": 0 })),
         Outcome::Nothing => document(&json!({})),
@@ -93,6 +96,7 @@ fn render_text(outcome: &Outcome) -> String {
         Outcome::TrackerPeers(rows) => tracker_peers_text(rows),
         Outcome::TrackerFiles(rows) => tracker_files_text(rows),
         Outcome::TrackerStats(stats) => tracker_stats_text(stats),
+        Outcome::Why(files) => files.iter().map(why_text).collect(),
         Outcome::StatsReset => "counts from zero\n".into(),
         Outcome::Left | Outcome::Nothing => String::new(),
     }
@@ -271,6 +275,19 @@ fn state(state: TransferState) -> &'static str {
     }
 }
 
+/// `39 of 40, 1 being made, 0 being removed; 22 made, 1 failed`
+fn copies_text(s: &tracker::TrackerStats) -> String {
+    format!(
+        "{} of {}, {} being made, {} being removed; {} made, {} failed",
+        s.copies_there,
+        s.copies_wanted,
+        s.copies_under_way,
+        s.copies_leaving,
+        s.copies_made,
+        s.copies_failed
+    )
+}
+
 fn tracker_stats_text(s: &tracker::TrackerStats) -> String {
     let rows = [
         ("up for", duration(s.uptime_s)),
@@ -281,6 +298,7 @@ fn tracker_stats_text(s: &tracker::TrackerStats) -> String {
         ("heartbeats", s.heartbeats.to_string()),
         ("lookups", s.lookups.to_string()),
         ("refused", s.refused.to_string()),
+        ("copies", copies_text(s)),
     ];
     table(None, rows.map(|(what, value)| [what.to_owned(), value]))
 }

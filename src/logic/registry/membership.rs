@@ -6,7 +6,6 @@ use super::dial_back::{DialLimits, DialOutcome};
 use super::node::{Contact, Node};
 use super::{ClosedBy, Effect, Limits, Registry, SessionToken};
 use crate::base::{NodeId, Time};
-use crate::wire::message::copies::Duties;
 use crate::wire::message::tracker::{Refused, Register, Registered, Why};
 
 impl Registry {
@@ -41,8 +40,9 @@ impl Registry {
         self.sessions.insert(session, id);
         self.peers.list(node.info(self.index.files_of(&node.id)));
         self.nodes.insert(id, node);
+        let duties = self.keep_on_register(&id);
+        self.relist(&id);
         let catalogue = self.index.stamp(&id);
-        let duties = Duties::default();
         Ok((Registered { seen_as: remote, catalogue, duties }, effects))
     }
 
@@ -114,11 +114,11 @@ impl Registry {
         }
     }
 
-    fn drop_node(&mut self, id: &NodeId) -> Option<Node> {
+    fn drop_node(&mut self, now: Time, id: &NodeId) -> Option<Node> {
         let node = self.nodes.remove(id)?;
         self.release(&node);
         self.peers.remove(*id);
-        self.index.remove(id);
+        self.keep_on_gone(now, &node);
         Some(node)
     }
 
@@ -128,7 +128,7 @@ impl Registry {
     /// Refused when not registered.
     pub fn on_exit(&mut self, now: Time, session: SessionToken) -> Result<Vec<Effect>, Refused> {
         let id = self.heard(now, session)?;
-        let gone = self.drop_node(&id).map(|node| Effect::Left {
+        let gone = self.drop_node(now, &id).map(|node| Effect::Left {
             label: node.label,
             intentionally: true,
             why: String::new(),
@@ -150,7 +150,7 @@ impl Registry {
         let gone: Vec<(NodeId, String)> =
             self.nodes.values().filter_map(|node| Some((node.id, node.is_gone(now)?))).collect();
         for (id, why) in gone {
-            let Some(node) = self.drop_node(&id) else { continue };
+            let Some(node) = self.drop_node(now, &id) else { continue };
             effects.push(Effect::Left { label: node.label, intentionally: false, why });
             if let Contact::Open(session) = node.contact {
                 effects.push(Effect::Close(session));
@@ -159,6 +159,7 @@ impl Registry {
         for node in self.nodes.values_mut() {
             effects.extend(dial(&mut self.dials, now, node));
         }
+        self.keep_on_tick(now);
         effects
     }
 

@@ -15,23 +15,31 @@
 //! every answer, and `sweep` goes through the records and takes it out of them in small steps between
 //! which others are served; all copies that have retired by then in one pass.
 //!
+//! A copy whose node has gone, or tells all its files anew, is kept as its former one for a while: it is
+//! in no answer, but known to who counts copies (`former.rs`, `holders.rs`).
+//!
 //! Memory, measured by `memory_per_file_is_as_documented` and `bench/index.sh`: about 120 bytes a
 //! file beside its name, one owner or two; from the third on about 20 for three, then 4 each.
 
 mod contents;
 mod find;
+mod former;
+mod holders;
 mod lookup;
 mod names;
 mod owners;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use self::contents::{ContentId, Contents};
 pub use self::find::Finding;
+use self::former::End;
+pub(super) use self::holders::{Content, names_of};
 pub use self::lookup::CONTENTS_MAX;
 use self::names::Names;
-use crate::base::{FileEntry, NodeId};
-use crate::wire::message::tracker::{CatalogueDelta, Stamp};
+use self::owners::Holding;
+use crate::base::{Kept, NodeId, Root};
+use crate::wire::message::tracker::{CatalogueDelta, Held, Stamp};
 
 /// Work in one step of `sweep`, in records and owners looked at: well below a millisecond.
 const SWEEP_STEP: usize = 8_192;
@@ -103,12 +111,16 @@ struct Copy {
     stamp: Stamp,
     files: usize,
     name_bytes: usize,
+    /// It has been all that its node had to tell.
+    is_whole: bool,
+    /// It is in no answer any more.
+    is_former: bool,
 }
 
 /// One way through all records, to take retired copies out.
 #[derive(Debug, Default)]
 struct Pass {
-    keys: BTreeSet<CopyKey>,
+    keys: BTreeMap<CopyKey, End>,
     /// The next record to be looked at.
     at: u32,
 }
@@ -122,8 +134,9 @@ pub(super) struct Index {
     others: BTreeMap<ContentId, Vec<ContentId>>,
     copies: BTreeMap<CopyKey, Copy>,
     copy_of: BTreeMap<NodeId, CopyKey>,
+    former_of: BTreeMap<NodeId, CopyKey>,
     /// Retired since the pass began.
-    retired: BTreeSet<CopyKey>,
+    retired: BTreeMap<CopyKey, End>,
     pass: Pass,
     keys_used: u32,
     free_keys: Vec<CopyKey>,
@@ -131,6 +144,8 @@ pub(super) struct Index {
     held: usize,
     name_bytes: usize,
     bytes: u64,
+    /// Roots that a node which is there has no more as a file of its person.
+    dropped: Vec<Root>,
 }
 
 impl Index {
@@ -171,32 +186,28 @@ impl Index {
         if !replace && self.stamp(&owner) != (Stamp { epoch, version: from }) {
             return Ok(self.stamp(&owner));
         }
-        self.check_room(&owner, page, replace)?;
+        let room = self.check_room(&owner, page, replace);
+        if matches!(room, Err(IndexError::Full { .. })) {
+            self.expire_all();
+        }
+        room?;
         if replace {
-            self.remove(&owner);
+            self.supersede(&owner);
         }
         let key = self.key(owner);
         for name in page.removed.iter() {
-            self.remove_file(key, name.as_str());
+            let was = self.remove_file(key, name.as_str());
+            self.dropped
+                .extend(was.filter(|(_, kept)| *kept != Kept::Replica).map(|(root, _)| root));
         }
         for held in page.added.iter() {
-            self.add_file(key, &held.entry);
+            self.add_file(key, held);
         }
         let stamp = Stamp { epoch, version: to };
         if let Some(copy) = self.copies.get_mut(&key) {
             copy.stamp = stamp;
         }
         Ok(stamp)
-    }
-
-    /// Retires the copy of `owner`: it is in no answer any more.
-    pub(super) fn remove(&mut self, owner: &NodeId) {
-        let Some(key) = self.copy_of.remove(owner) else { return };
-        // Of an empty copy nothing has to be taken out.
-        match self.copies.remove(&key) {
-            Some(copy) if copy.files > 0 => _ = self.retired.insert(key),
-            _ => self.free_keys.push(key),
-        }
     }
 
     /// Takes copies that had retired when the pass began out of a few records; whether the pass
@@ -211,7 +222,7 @@ impl Index {
         let mut work = 0;
         while work < SWEEP_STEP {
             let Some(id) = self.contents.id(self.pass.at) else {
-                self.free_keys.extend(std::mem::take(&mut self.pass.keys));
+                self.free_keys.extend(std::mem::take(&mut self.pass.keys).into_keys());
                 return false;
             };
             work += 1 + self.contents.owners(id).len();
@@ -228,18 +239,33 @@ impl Index {
     /// Takes the pass's copies out of one record, as many as a step may; says how many.
     fn sweep_record(&mut self, id: ContentId) -> usize {
         let owners = self.contents.owners(id).iter();
-        let gone = owners.filter(|owner| self.pass.keys.contains(owner)).copied();
-        let gone: Vec<CopyKey> = gone.take(SWEEP_STEP / TAKE_OUT_COST).collect();
+        let gone = owners.filter_map(|held| self.pass.keys.get_key_value(&held.key()));
+        let gone = gone.map(|(key, end)| (*key, *end)).take(SWEEP_STEP / TAKE_OUT_COST);
+        let gone: Vec<(CopyKey, End)> = gone.collect();
         if gone.is_empty() {
             return 0;
         }
         let Some(name) = self.name_of(id).map(str::to_owned) else { return 0 };
-        gone.into_iter().filter(|key| self.disown(*key, &name)).count()
+        let mut taken = 0;
+        for (key, end) in gone {
+            let Some((root, kept)) = self.disown(key, &name) else { continue };
+            taken += 1;
+            if end == End::Replaced && kept != Kept::Replica {
+                self.dropped.push(root);
+            }
+        }
+        taken
     }
 
-    /// The owner behind a copy; none when the copy is retired.
+    /// The owner behind a copy; none when the copy is retired, or a former one.
     pub(super) fn owner(&self, key: CopyKey) -> Option<NodeId> {
-        self.copies.get(&key).map(|copy| copy.owner)
+        self.copies.get(&key).filter(|copy| !copy.is_former).map(|copy| copy.owner)
+    }
+
+    /// Roots that nodes which are there had as files of their persons, and have no more under some
+    /// name. Perhaps under another; to be taken after each page and each step of `sweep`.
+    pub(super) fn take_dropped(&mut self) -> Vec<Root> {
+        std::mem::take(&mut self.dropped)
     }
 
     fn copy(&self, owner: &NodeId) -> Option<&Copy> {
@@ -254,7 +280,7 @@ impl Index {
             self.keys_used += 1;
             CopyKey(self.keys_used)
         });
-        let copy = Copy { owner, stamp: Stamp::default(), files: 0, name_bytes: 0 };
+        let copy = Copy::empty(owner);
         self.copies.insert(key, copy);
         self.copy_of.insert(owner, key);
         key
@@ -284,9 +310,12 @@ impl Index {
         Ok(())
     }
 
-    fn add_file(&mut self, key: CopyKey, entry: &FileEntry) {
-        let name = entry.name.as_str();
-        self.remove_file(key, name);
+    fn add_file(&mut self, key: CopyKey, held: &Held) {
+        let Held { entry, kept } = held;
+        let (name, holding) = (entry.name.as_str(), Holding::new(key, *kept));
+        // A file that is as it was, but for its times, is not dropped.
+        let was = self.remove_file(key, name).filter(|(_, kept)| *kept != Kept::Replica);
+        self.dropped.extend(was.map(|(root, _)| root).filter(|root| *root != entry.root));
         let Some(copy) = self.copies.get_mut(&key) else { return };
         copy.files += 1;
         copy.name_bytes += name.len();
@@ -295,10 +324,10 @@ impl Index {
         let head = self.names.get(name);
         let same = head.and_then(|head| self.under(head).find(|id| self.contents.is(*id, entry)));
         if let Some(same) = same {
-            return self.contents.add_owner(same, entry, key);
+            return self.contents.add_owner(same, entry, holding);
         }
         self.bytes += entry.size;
-        let id = self.contents.insert(entry, key);
+        let id = self.contents.insert(entry, holding);
         if let Some(head) = head {
             self.contents.set_block(id, self.contents.block(head));
             self.others.entry(head).or_default().push(id);
@@ -308,30 +337,30 @@ impl Index {
         self.names.insert(name, id, |head, block| tell(contents, others, head, block));
     }
 
-    fn remove_file(&mut self, key: CopyKey, name: &str) {
-        if self.disown(key, name)
-            && let Some(copy) = self.copies.get_mut(&key)
-        {
+    fn remove_file(&mut self, key: CopyKey, name: &str) -> Option<(Root, Kept)> {
+        let was = self.disown(key, name)?;
+        if let Some(copy) = self.copies.get_mut(&key) {
             copy.files -= 1;
             copy.name_bytes -= name.len();
         }
+        Some(was)
     }
 
     /// Takes the copy out of the owners of `name`, and what has no owner then out of the index.
-    /// Whether it was one.
-    fn disown(&mut self, key: CopyKey, name: &str) -> bool {
-        let Some(head) = self.names.get(name) else { return false };
+    /// What it had, and as what, if it was one.
+    fn disown(&mut self, key: CopyKey, name: &str) -> Option<(Root, Kept)> {
+        let head = self.names.get(name)?;
         let ids: Vec<ContentId> = self.under(head).collect();
-        let Some(id) = ids.iter().copied().find(|id| self.contents.remove_owner(*id, key)) else {
-            return false;
-        };
+        let remove = |id: &ContentId| Some((*id, self.contents.remove_owner(*id, key)?));
+        let (id, kept) = ids.iter().find_map(remove)?;
+        let was = (*self.contents.root(id), kept);
         self.held -= 1;
         self.name_bytes -= name.len();
         if self.contents.owners(id).is_empty() {
             self.bytes -= self.contents.remove(id);
             self.unlist(name, head, ids.into_iter().filter(|other| *other != id).collect());
         }
-        true
+        Some(was)
     }
 
     /// Of what stands under `name`, `left` is left.
