@@ -66,7 +66,7 @@ fn tracker_samples() -> Vec<Message> {
         Heartbeat {
             peers: STAMP,
             catalogue: Stamp::default(),
-            offer: Offer { keeps: true, room: 5_000_000_000 },
+            offer: Offer { keeps: true, room: 5_000_000_000, settled: true },
             outcomes: List::of(outcomes()),
         }
         .into(),
@@ -241,7 +241,7 @@ fn largest_of_tracker() -> Vec<Message> {
         Heartbeat {
             peers: STAMP_MAX,
             catalogue: STAMP_MAX,
-            offer: Offer { keeps: true, room: u64::MAX },
+            offer: Offer { keeps: true, room: u64::MAX, settled: true },
             outcomes: List::of(vec![worst_outcome(); OUTCOMES_MAX]),
         }
         .into(),
@@ -394,7 +394,7 @@ fn register(label: &str, advertise: Option<IpAddr>) -> Register {
         advertise,
         heartbeat_s: 10,
         catalogue: STAMP,
-        offer: Offer { keeps: true, room: 300 },
+        offer: Offer { keeps: true, room: 300, settled: true },
     }
 }
 

@@ -30,8 +30,10 @@ pub const WHY_COPIES_MAX: usize = 64;
 pub struct Offer {
     /// Whether it keeps copies.
     pub keeps: bool,
-    /// Bytes that it still takes, copies under way taken off already.
+    /// Bytes that it still takes.
     pub room: u64,
+    /// Whether it has looked through all its folders: what its catalogue has not, it has not.
+    pub settled: bool,
 }
 
 /// A copy that the receiver is to make and keep.

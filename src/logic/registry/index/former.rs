@@ -3,7 +3,8 @@
 //! Invariant: a node has at most one copy that answers and one former copy. A former one was all that
 //! the node had to tell; it is in no answer and still says which files the node probably has, so that a
 //! restart is not taken for the loss of all of them: a node that has just started may still be looking
-//! through its folders. It ends when its time is over, and gives way where the index has no more room.
+//! through its folders. It ends when the new copy is whole or its time is over, and gives way where the
+//! index has no more room.
 //!
 //! ```text
 //!          park, supersede               expire: the node stayed away
@@ -51,7 +52,8 @@ impl Index {
         }
     }
 
-    /// The node says how far its catalogue is. A copy that is as far is whole.
+    /// The node, which has looked through its folders, says how far its catalogue is. A copy that is as
+    /// far is whole.
     pub(in crate::logic::registry) fn told(&mut self, owner: &NodeId, catalogue: Stamp) {
         let key = self.copy_of.get(owner);
         if let Some(copy) = key.and_then(|key| self.copies.get_mut(key)) {
@@ -64,7 +66,7 @@ impl Index {
         self.copy(owner).is_some_and(|copy| copy.is_whole)
     }
 
-    /// The time of the former copy is over.
+    /// The time of the former copy is over, or the new one is whole.
     pub(in crate::logic::registry) fn expire(&mut self, owner: &NodeId) {
         let end = if self.is_whole(owner) { End::Replaced } else { End::Left };
         if let Some(former) = self.former_of.remove(owner) {

@@ -48,6 +48,8 @@ const TRIM_TIME_MAX: Duration = Duration::from_secs(600);
 const LIST_TIME_MAX: Duration = Duration::from_secs(60);
 /// How long after its start a tracker waits at most for catalogues that do not come to an end.
 const OPEN_TIME_MAX: Duration = Duration::from_secs(600);
+/// How long a node that has come back may take to look through its folders and to tell its files.
+const SETTLE_TIME_MAX: Duration = Duration::from_secs(3_600);
 /// Files whose calm is watched at once.
 const CALM_MAX: usize = 65_536;
 /// Roots that were taken back and are remembered.
@@ -60,10 +62,6 @@ struct Ordered {
     sources: Vec<NodeId>,
     since: Time,
     until: Time,
-    /// The node has heard of it.
-    told: bool,
-    /// What the node says of its room has it taken off.
-    counted: bool,
 }
 
 /// A node that has gone and is waited for.
@@ -144,14 +142,13 @@ impl Keeper {
         }
     }
 
-    /// What is wanted of a node now; it has heard of it then.
-    fn duties(&mut self, id: &NodeId) -> Duties {
-        let mut copies = Vec::new();
-        for (_, order) in self.orders.of_node_mut(id).take(COPIES_MAX) {
-            order.told = true;
+    /// What is wanted of a node now.
+    fn duties(&self, id: &NodeId) -> Duties {
+        let copy = |(_, order): (_, &Ordered)| {
             let sources = List::of(order.sources.clone());
-            copies.push(CopyOrder { entry: order.entry.clone(), sources });
-        }
+            CopyOrder { entry: order.entry.clone(), sources }
+        };
+        let copies = self.orders.of_node(id).take(COPIES_MAX).map(copy).collect();
         let trims = self.trims.of_node(id).take(TRIMS_MAX).map(|(root, _)| *root).collect();
         Duties { copies: List::of(copies), trims: List::of(trims) }
     }
@@ -199,8 +196,8 @@ impl Registry {
         self.keeper.gone.remove(id);
         if let Some(node) = self.nodes.get(id) {
             self.index.unpark(id, node.announced.epoch);
-            self.index.told(id, node.announced);
         }
+        self.told(id);
         self.keeper.duties(id)
     }
 
@@ -220,14 +217,16 @@ impl Registry {
         id: &NodeId,
         outcomes: &[Outcome],
     ) -> Duties {
-        if let Some(node) = self.nodes.get(id) {
-            self.index.told(id, node.announced);
-        }
-        for (_, order) in self.keeper.orders.of_node_mut(id) {
-            order.counted = order.told;
-        }
+        self.told(id);
         outcomes.iter().for_each(|outcome| self.keeper.on_outcome(now, *id, outcome));
         self.keeper.duties(id)
+    }
+
+    /// The node's copy may be whole now.
+    fn told(&mut self, id: &NodeId) {
+        if let Some(node) = self.nodes.get(id).filter(|node| node.offer.settled) {
+            self.index.told(id, node.announced);
+        }
     }
 
     /// A page of a node's catalogue was taken in.
@@ -242,9 +241,7 @@ impl Registry {
                 self.keeper.publish(&root);
             }
         }
-        if let Some(node) = self.nodes.get(id) {
-            self.index.told(id, node.announced);
-        }
+        self.told(id);
         let trims: Vec<Root> = self.keeper.trims.of_node(id).map(|(root, _)| *root).collect();
         for root in trims {
             let content = self.index.content(&root);
@@ -278,7 +275,7 @@ impl Registry {
             self.keeper.forget(&id);
         }
         let is_waited_for = |id: &NodeId| match self.nodes.get(id) {
-            Some(node) => now.since(node.registered) < grace,
+            Some(node) => !self.index.is_whole(id) && now.since(node.registered) < SETTLE_TIME_MAX,
             None => self.keeper.gone.contains_key(id),
         };
         let former = self.index.formers().filter(|id| !is_waited_for(id)).copied();

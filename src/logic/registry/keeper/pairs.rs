@@ -65,11 +65,6 @@ impl<V> Pairs<V> {
         range.map(|((_, root), value)| (root, value))
     }
 
-    pub(super) fn of_node_mut(&mut self, node: &NodeId) -> impl Iterator<Item = (&Root, &mut V)> {
-        let range = self.by_node.range_mut((*node, FIRST_ROOT)..=(*node, LAST_ROOT));
-        range.map(|((_, root), value)| (root, value))
-    }
-
     pub(super) fn of_root(&self, root: &Root) -> impl Iterator<Item = (&NodeId, &V)> {
         let range = self.by_root.range((*root, FIRST_NODE)..=(*root, LAST_NODE));
         range.filter_map(|(root, node)| Some((node, self.by_node.get(&(*node, *root))?)))

@@ -102,13 +102,12 @@ impl Registry {
             .iter()
             .map(|(id, gone)| (*id, Node { gone_since: Some(gone.since), ..Node::default() }));
         let mut nodes: BTreeMap<NodeId, Node> = gone.chain(here).collect();
-        for (id, _, Ordered { entry, counted, .. }) in self.keeper.orders.iter() {
+        // A node may have taken some of it off its room itself: too little is promised then, for a while.
+        for (id, _, Ordered { entry, .. }) in self.keeper.orders.iter() {
             let Some(node) = nodes.get_mut(id) else { continue };
             node.copies += 1;
             node.ahead = node.ahead.saturating_add(entry.size);
-            if !counted {
-                node.room = node.room.saturating_sub(entry.size);
-            }
+            node.room = node.room.saturating_sub(entry.size);
         }
         let (is_complete, patience) = (self.keeper.is_open, self.keeper.policy.patience);
         View { is_complete, patience, nodes, files: BTreeMap::new() }
@@ -177,8 +176,7 @@ impl Registry {
         let Some(entry) = self.index.entry_of(&root) else { return };
         if is_there && of_node < COPIES_MAX && !self.keeper.orders.contains(&target, &root) {
             let until = now + copy_time_max(entry.size);
-            let (told, counted) = (false, false);
-            let ordered = Ordered { entry, sources, since: now, until, told, counted };
+            let ordered = Ordered { entry, sources, since: now, until };
             self.keeper.orders.insert(target, root, ordered);
         }
     }
