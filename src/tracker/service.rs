@@ -214,7 +214,7 @@ impl Service {
             self.registry.read().survey(clock::now(), &mut survey);
         }
         let plan = survey.plan(clock::now());
-        self.registry.write().adopt(clock::now(), survey, plan);
+        self.registry.write().adopt(clock::now(), &survey, plan);
     }
 
     /// Why a file has the copies it has.

@@ -28,6 +28,7 @@ mod holders;
 mod lookup;
 mod names;
 mod owners;
+mod sweep;
 
 use std::collections::BTreeMap;
 
@@ -38,13 +39,9 @@ pub(super) use self::holders::{Content, names_of};
 pub use self::lookup::CONTENTS_MAX;
 use self::names::Names;
 use self::owners::Holding;
+use self::sweep::Pass;
 use crate::base::{Kept, NodeId, Root};
 use crate::wire::message::tracker::{CatalogueDelta, Held, Stamp};
-
-/// Work in one step of `sweep`, in records and owners looked at: well below a millisecond.
-const SWEEP_STEP: usize = 8_192;
-/// What taking an owner out costs, in that work.
-const TAKE_OUT_COST: usize = 16;
 
 /// How much the index takes in.
 #[derive(Debug, Clone, Copy)]
@@ -115,14 +112,6 @@ struct Copy {
     is_whole: bool,
     /// It is in no answer any more.
     is_former: bool,
-}
-
-/// One way through all records, to take retired copies out.
-#[derive(Debug, Default)]
-struct Pass {
-    keys: BTreeMap<CopyKey, End>,
-    /// The next record to be looked at.
-    at: u32,
 }
 
 /// See the module.
@@ -208,53 +197,6 @@ impl Index {
             copy.stamp = stamp;
         }
         Ok(stamp)
-    }
-
-    /// Takes copies that had retired when the pass began out of a few records; whether the pass
-    /// goes on. It ends however many retire meanwhile: those are for the next one.
-    pub(super) fn sweep(&mut self) -> bool {
-        if self.pass.keys.is_empty() {
-            self.pass = Pass { keys: std::mem::take(&mut self.retired), at: 0 };
-        }
-        if self.pass.keys.is_empty() {
-            return false;
-        }
-        let mut work = 0;
-        while work < SWEEP_STEP {
-            let Some(id) = self.contents.id(self.pass.at) else {
-                self.free_keys.extend(std::mem::take(&mut self.pass.keys).into_keys());
-                return false;
-            };
-            work += 1 + self.contents.owners(id).len();
-            let taken = self.sweep_record(id);
-            work += taken * TAKE_OUT_COST;
-            // Of many owners some may be left for the next step.
-            if taken * TAKE_OUT_COST < SWEEP_STEP {
-                self.pass.at += 1;
-            }
-        }
-        true
-    }
-
-    /// Takes the pass's copies out of one record, as many as a step may; says how many.
-    fn sweep_record(&mut self, id: ContentId) -> usize {
-        let owners = self.contents.owners(id).iter();
-        let gone = owners.filter_map(|held| self.pass.keys.get_key_value(&held.key()));
-        let gone = gone.map(|(key, end)| (*key, *end)).take(SWEEP_STEP / TAKE_OUT_COST);
-        let gone: Vec<(CopyKey, End)> = gone.collect();
-        if gone.is_empty() {
-            return 0;
-        }
-        let Some(name) = self.name_of(id).map(str::to_owned) else { return 0 };
-        let mut taken = 0;
-        for (key, end) in gone {
-            let Some((root, kept)) = self.disown(key, &name) else { continue };
-            taken += 1;
-            if end == End::Replaced && kept != Kept::Replica {
-                self.dropped.push(root);
-            }
-        }
-        taken
     }
 
     /// The owner behind a copy; none when the copy is retired, or a former one.

@@ -150,7 +150,7 @@ impl Registry {
     }
 
     /// Does what a plan wants, as far as it still can be.
-    pub fn adopt(&mut self, now: Time, survey: Survey, plan: Plan) {
+    pub fn adopt(&mut self, now: Time, survey: &Survey, plan: Plan) {
         for (root, target) in plan.cancelled {
             self.keeper.orders.remove(&target, &root);
         }
@@ -166,7 +166,7 @@ impl Registry {
                 self.keeper.trims.insert(trim.holder, trim.root, now + TRIM_TIME_MAX);
             }
         }
-        self.remember(now, &survey);
+        self.remember(now, survey);
     }
 
     fn order(&mut self, now: Time, order: Order) {

@@ -181,7 +181,7 @@ impl World {
                     registry.survey(now, &mut survey);
                 }
                 let plan = survey.plan(now);
-                registry.adopt(now, survey, plan);
+                registry.adopt(now, &survey, plan);
             }
         }
     }
