@@ -4,9 +4,10 @@ use std::hint::black_box;
 use std::net::Ipv4Addr;
 
 use criterion::{BatchSize, Criterion, Throughput};
-use parvi::base::{FileEntry, Modified, Name, NodeId, NodeLabel, Ports, Root, Time};
+use parvi::base::{FileEntry, Kept, Modified, Name, NodeId, NodeLabel, Ports, Root, Time};
 use parvi::logic::catalogue::Catalogue;
 use parvi::logic::registry::{Limits, Registry, SessionToken};
+use parvi::wire::message::copies::Offer;
 use parvi::wire::message::tracker::{LookupQuestion, Register, Stamp};
 
 /// Names that are known.
@@ -16,7 +17,7 @@ const NOWHERE: Stamp = Stamp { epoch: 0, version: 0 };
 pub(super) fn all(criterion: &mut Criterion) {
     let mut catalogue = Catalogue::new(1);
     for number in 0..NAMES {
-        catalogue.set(entry(number));
+        catalogue.set(entry(number), Kept::Shared);
     }
     in_a_catalogue(criterion, &catalogue);
     let mut registry = registered(&catalogue);
@@ -71,6 +72,7 @@ fn registered(catalogue: &Catalogue) -> Registry {
         advertise: None,
         heartbeat_s: 10,
         catalogue: catalogue.stamp(),
+        offer: Offer::default(),
     };
     let (id, from) = (NodeId::from_bytes([1; 32]), Ipv4Addr::LOCALHOST.into());
     // SAFETY: the first node is never refused.

@@ -18,8 +18,11 @@ use parvi::io::clock;
 use parvi::logic::pattern::part_or_glob;
 use parvi::logic::registry::{Finding, Limits, Registry, SessionToken};
 use parvi::wire::List;
+use parvi::wire::message::copies::Offer;
 use parvi::wire::message::find::FindQuestion;
-use parvi::wire::message::tracker::{CatalogueDelta, Heartbeat, LookupQuestion, Register, Stamp};
+use parvi::wire::message::tracker::{
+    CatalogueDelta, Heartbeat, Held, LookupQuestion, Register, Stamp,
+};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -88,6 +91,7 @@ fn fill(nodes: u32, names: u32) -> Result<Registry, Failure> {
             advertise: None,
             heartbeat_s: 300,
             catalogue: Stamp { epoch: 1, version: 0 },
+            offer: Offer::default(),
         };
         registry
             .on_register(Time::ZERO, session, node_id(node), from, &register)
@@ -96,7 +100,8 @@ fn fill(nodes: u32, names: u32) -> Result<Registry, Failure> {
         let shared = (0..names).step_by(10).map(|n| file((node + 1) % nodes, n));
         let files: Vec<FileEntry> = own.chain(shared).collect::<Result<_, _>>()?;
         for (at, page) in (0..).zip(files.chunks(1_000)) {
-            let (from, added) = (at * 1_000, List::of(page.to_vec()));
+            let added = List::of(page.iter().cloned().map(Held::shared).collect());
+            let from = at * 1_000;
             let page = CatalogueDelta {
                 epoch: 1,
                 from,
@@ -171,7 +176,7 @@ fn heartbeats(registry: &RwLock<Registry>, nodes: u32) -> Result<(), Failure> {
         &node_id(0),
         &parvi::wire::message::tracker::PeersQuestion { peers: Stamp::default() },
     );
-    let heartbeat = Heartbeat { peers: here.peers.stamp, catalogue: Stamp::default() };
+    let heartbeat = Heartbeat { peers: here.peers.stamp, ..Heartbeat::default() };
     for n in 0..100_000 {
         let began = clock::now();
         let answer =

@@ -33,6 +33,20 @@ pub struct FileEntry {
     pub executable: bool,
 }
 
+/// As what a node has a file.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub enum Kept {
+    /// Its person shares it.
+    #[default]
+    Shared,
+    /// Its person fetched it.
+    Downloaded,
+    /// A copy for others, made because a tracker asked for it, and removed when one does.
+    Replica,
+}
+
 /// A size as a peer claims it, refused above the largest file taken.
 ///
 /// # Errors

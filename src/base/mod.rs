@@ -22,7 +22,7 @@ pub mod time;
 
 pub use bitmap::Bitmap;
 pub use endpoint::{NodeLabel, PeerInfo, Ports};
-pub use entry::{FileEntry, Modified};
+pub use entry::{FileEntry, Kept, Modified};
 pub use fault::{Fault, FaultKind};
 pub use id::NodeId;
 pub use manifest::Manifest;

@@ -16,10 +16,10 @@ use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use crate::base::limits::{PAGE_BYTES_MAX, PAGE_FILES_MAX};
-use crate::base::{FileEntry, Modified, Name, Root};
+use crate::base::{FileEntry, Kept, Modified, Name, Root};
 use crate::logic::pattern::Matcher;
 use crate::wire::bounded::List;
-use crate::wire::message::tracker::{CatalogueDelta, Stamp};
+use crate::wire::message::tracker::{CatalogueDelta, Held, Stamp};
 
 /// Names that are gone and remembered at least.
 const TOMBSTONES_MIN: usize = 1_000;
@@ -48,6 +48,7 @@ struct Filed {
     root: Root,
     modified: Modified,
     executable: bool,
+    kept: Kept,
 }
 
 impl Catalogue {
@@ -89,13 +90,14 @@ impl Catalogue {
 
     /// Adds `entry`, or puts it in the place of the file of its name. Tells whether that was a
     /// change.
-    pub fn set(&mut self, entry: FileEntry) -> bool {
-        if self.get(&entry.name).as_ref() == Some(&entry) {
+    pub fn set(&mut self, entry: FileEntry, kept: Kept) -> bool {
+        let old = self.files.get(&entry.name);
+        if old.is_some_and(|old| old.kept == kept && old.entry(&entry.name) == entry) {
             return false;
         }
         let version = self.next_version();
         let FileEntry { name, size, root, modified, executable } = entry;
-        let filed = Filed { version, size, root, modified, executable };
+        let filed = Filed { version, size, root, modified, executable, kept };
         if let Some(old) = self.files.insert(name.clone(), filed) {
             self.changes.remove(&old.version);
             self.bytes -= old.size;
@@ -125,7 +127,7 @@ impl Catalogue {
     /// The files that answer for `wanted`, ascending, behind `after`: at most a page, and whether
     /// there are more.
     pub fn find(&self, wanted: &Name, after: Option<&Name>) -> (Vec<FileEntry>, bool) {
-        let mut page = Page::default();
+        let mut page = Page::new();
         let exact = self.files.get_key_value(wanted).filter(|_| after.is_none_or(|a| a < wanted));
         for (name, filed) in exact.into_iter().chain(self.below(wanted, after)) {
             if !page.takes(name) {
@@ -143,7 +145,7 @@ impl Catalogue {
         matcher: &Matcher,
         after: Option<&Name>,
     ) -> (Vec<FileEntry>, Option<Name>) {
-        let (mut page, mut cost) = (Page::default(), 0);
+        let (mut page, mut cost) = (Page::new(), 0);
         let mut reached = after;
         let behind = self.files.range::<Name, _>((after.map_or(Unbounded, Excluded), Unbounded));
         for (name, filed) in behind {
@@ -176,7 +178,7 @@ impl Catalogue {
     pub fn delta(&self, from: Stamp) -> CatalogueDelta {
         let known = from.epoch == self.stamp.epoch && from.version <= self.stamp.version;
         let from = if known { from.version } else { 0 };
-        let (mut page, mut to) = (Page::default(), self.stamp.version);
+        let (mut page, mut to) = (Page::new(), self.stamp.version);
         let mut last = from;
         for (version, name) in self.changes.range((Excluded(from), Unbounded)) {
             if !page.takes(name) {
@@ -184,7 +186,7 @@ impl Catalogue {
                 break;
             }
             match self.files.get(name) {
-                Some(filed) => page.files.push(filed.entry(name)),
+                Some(filed) => page.files.push(Held { entry: filed.entry(name), kept: filed.kept }),
                 None => page.gone.push(name.clone()),
             }
             last = *version;
@@ -240,14 +242,17 @@ impl Filed {
 }
 
 /// A page as it fills: bounded in number and in bytes of names.
-#[derive(Default)]
-struct Page {
-    files: Vec<FileEntry>,
+struct Page<F> {
+    files: Vec<F>,
     gone: Vec<Name>,
     bytes: usize,
 }
 
-impl Page {
+impl<F> Page<F> {
+    fn new() -> Page<F> {
+        Page { files: Vec::new(), gone: Vec::new(), bytes: 0 }
+    }
+
     /// Whether `name` still fits; its bytes are then counted.
     fn takes(&mut self, name: &Name) -> bool {
         let bytes = self.bytes + name.as_str().len();

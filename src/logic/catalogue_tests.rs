@@ -36,8 +36,8 @@ impl Copy {
         for name in delta.removed.into_vec() {
             self.files.remove(&name);
         }
-        for file in delta.added.into_vec() {
-            self.files.insert(file.name.clone(), file);
+        for Held { entry, .. } in delta.added.into_vec() {
+            self.files.insert(entry.name.clone(), entry);
         }
         self.at = Stamp { epoch: delta.epoch, version: delta.to };
     }
@@ -57,11 +57,11 @@ impl Copy {
 #[test]
 fn only_a_change_gets_a_version() {
     let mut catalogue = Catalogue::new(7);
-    assert!(catalogue.set(entry("a", 1)));
-    assert!(!catalogue.set(entry("a", 1)));
+    assert!(catalogue.set(entry("a", 1), Kept::Shared));
+    assert!(!catalogue.set(entry("a", 1), Kept::Shared));
     assert!(!catalogue.remove(&name("b")));
     assert_eq!(catalogue.stamp(), Stamp { epoch: 7, version: 1 });
-    assert!(catalogue.set(entry("a", 2)));
+    assert!(catalogue.set(entry("a", 2), Kept::Shared));
     assert!(catalogue.remove(&name("a")));
     assert_eq!(catalogue.stamp().version, 3);
     assert_eq!((catalogue.len(), catalogue.bytes()), (0, 0));
@@ -71,7 +71,7 @@ fn only_a_change_gets_a_version() {
 fn a_folder_stands_for_what_is_below_it_page_by_page() {
     let mut catalogue = Catalogue::new(1);
     for file in ["a", "a-b", "a/b/c", "a/\u{1}", "a0", "b", "a/z"] {
-        catalogue.set(entry(file, 1));
+        catalogue.set(entry(file, 1), Kept::Shared);
     }
     let found = |wanted, after: Option<&str>| {
         let (files, more) = catalogue.find(&name(wanted), after.map(name).as_ref());
@@ -92,7 +92,7 @@ fn pages_are_bounded_in_files_and_in_bytes() {
     for (count, text) in [(5_000, ""), (5_000, long.as_str())] {
         let mut catalogue = Catalogue::new(1);
         for i in 0..count {
-            catalogue.set(entry(&format!("f/{i}{text}"), 1));
+            catalogue.set(entry(&format!("f/{i}{text}"), 1), Kept::Shared);
         }
         let (mut after, mut seen) = (None, 0);
         loop {
@@ -129,7 +129,7 @@ fn searched(catalogue: &Catalogue, pattern: &str) -> (usize, usize) {
 fn a_page_of_a_search_is_of_bounded_work_whatever_the_pattern() {
     let mut catalogue = Catalogue::new(1);
     for i in 0..1_000 {
-        catalogue.set(entry(&format!("{i:0200}"), 1));
+        catalogue.set(entry(&format!("{i:0200}"), 1), Kept::Shared);
     }
     // Every name is read by a hundred steps at once: 22 MB of work.
     assert_eq!(searched(&catalogue, &format!("{}?", "*".to_owned() + &"?*".repeat(50))).1, 21);
@@ -141,7 +141,7 @@ fn a_page_of_a_search_is_of_bounded_work_whatever_the_pattern() {
 #[test]
 fn a_stamp_of_another_life_starts_from_nothing() {
     let mut catalogue = Catalogue::new(5);
-    catalogue.set(entry("a", 1));
+    catalogue.set(entry("a", 1), Kept::Shared);
     for foreign in [Stamp { epoch: 4, version: 1 }, Stamp { epoch: 5, version: 9 }] {
         let delta = catalogue.delta(foreign);
         assert_eq!((delta.from, delta.to, delta.added.len()), (0, 1, 1));
@@ -153,7 +153,7 @@ fn tombstones_do_not_pile_up() {
     let mut catalogue = Catalogue::new(1);
     let mut copy = Copy::default();
     for i in 0..20_000_u32 {
-        catalogue.set(entry(&format!("{i}"), 1));
+        catalogue.set(entry(&format!("{i}"), 1), Kept::Shared);
         if i >= 10 {
             catalogue.remove(&name(&format!("{}", i - 10)));
         }
@@ -177,7 +177,7 @@ proptest! {
             let text = format!("file{which}");
             match content {
                 0 => { catalogue.remove(&name(&text)); }
-                _ => { catalogue.set(entry(&text, content)); }
+                _ => { catalogue.set(entry(&text, content), Kept::Shared); }
             }
             if catches_up {
                 copy.catch_up(&catalogue);

@@ -42,6 +42,7 @@ mod swarm;
 mod throttle;
 mod uploads;
 pub mod view;
+mod why;
 
 use std::net::IpAddr;
 use std::path::Path;

@@ -26,8 +26,9 @@ use crate::io::index::Index;
 use crate::io::link::{Closer, Link, LinkError};
 use crate::logic::doctor::Registered;
 use crate::logic::registry::HEARTBEAT;
-use crate::wire::Message;
+use crate::wire::message::copies::Offer;
 use crate::wire::message::tracker::{Exit, Heartbeat, Register, Stamp, Why};
+use crate::wire::{List, Message};
 
 /// First and longest wait before a tracker is tried again.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
@@ -224,6 +225,7 @@ impl Registration {
             advertise: card.advertise,
             heartbeat_s: card.interval().as_secs().max(HEARTBEAT.0.into()) as u16,
             catalogue: index.stamp(),
+            offer: Offer::default(),
         };
         match link.ask(register)? {
             Message::Registered(welcome) => {
@@ -239,7 +241,13 @@ impl Registration {
         loop {
             pages += 1;
             let peers = ctx.peers.lock().stamp(self.number);
-            match link.ask(Heartbeat { peers, catalogue: index.stamp() })? {
+            let heartbeat = Heartbeat {
+                peers,
+                catalogue: index.stamp(),
+                offer: Offer::default(),
+                outcomes: List::default(),
+            };
+            match link.ask(heartbeat)? {
                 Message::HeartbeatAnswer(answer) => {
                     let more = answer.peers.more;
                     ctx.peers.lock().apply(clock::now(), self.number, answer.peers);

@@ -38,16 +38,18 @@ use parking_lot::Mutex;
 
 pub use view::{FileRow, PeerRow, TrackerStats};
 
-use crate::base::{Fault, Name, NodeId};
+use crate::base::{Fault, FaultKind, Name, NodeId};
 use crate::io::clock;
 use crate::io::disk::DataDir;
 use crate::io::doctor::{Calls, Started};
 use crate::io::link::{Bulk, LinkConfig, StaticKey, SwarmKey};
 use crate::io::listen::Listener;
 use crate::io::threads::{Group, StopToken};
-use crate::logic::pattern::PatternError;
-use crate::logic::registry::{Limits, Registry};
-use crate::wire::message::find::FindQuestion;
+use crate::logic::pattern::{Matcher, PatternError};
+use crate::logic::registry::{Limits, Policy, Registry, Rule};
+use crate::logic::replication::{Patience, WANTED};
+use crate::wire::message::copies::{WhyAnswer, WhyQuestion};
+use crate::wire::message::find::{FindQuestion, Pattern};
 use pool::Pool;
 use service::Service;
 use sessions::Sessions;
@@ -68,6 +70,38 @@ pub struct TrackerConfig {
     pub swarm_key: Option<SwarmKey>,
     /// As for nodes; a tracker moves no chunks.
     pub bulk: Bulk,
+    /// How many copies of files there are to be.
+    pub replicas: Replicas,
+}
+
+/// How many copies of files there are to be, and how patiently they are made and removed.
+#[derive(Debug, Clone)]
+pub struct Replicas {
+    /// Copies of a file of which nothing else is said, its publisher's counted; 1: no others.
+    pub copies: u32,
+    /// Files like these have so many; the first that fits counts.
+    pub rules: Vec<(Pattern, u32)>,
+    /// See `logic::replication`.
+    pub patience: Patience,
+}
+
+impl Default for Replicas {
+    fn default() -> Replicas {
+        Replicas { copies: WANTED, rules: Vec::new(), patience: Patience::default() }
+    }
+}
+
+impl Replicas {
+    fn policy(self) -> Result<Policy, Fault> {
+        let Replicas { copies, rules, patience } = self;
+        let rule = |(pattern, copies): (Pattern, u32)| {
+            let matcher = Matcher::new(&pattern);
+            let usage = |e: PatternError| Fault::new(FaultKind::Usage, e.to_string());
+            Ok(Rule { matcher: matcher.map_err(usage)?, copies })
+        };
+        let rules = rules.into_iter().map(rule).collect::<Result<Vec<Rule>, Fault>>()?;
+        Ok(Policy { copies, rules, patience })
+    }
 }
 
 /// A running tracker. Dropping it does not stop it; `stop` does.
@@ -93,7 +127,8 @@ impl Tracker {
     /// # Errors
     /// The data directory is in use or cannot be used, a key cannot be read, the address is taken.
     pub fn start(config: TrackerConfig) -> Result<Arc<Tracker>, Fault> {
-        let TrackerConfig { listen, data, swarm_key, bulk } = config;
+        let TrackerConfig { listen, data, swarm_key, bulk, replicas } = config;
+        let policy = replicas.policy()?;
         let data = DataDir::open_private(&data)?;
         let link = link_config(&data, swarm_key, bulk)?;
         let listener = Listener::bind(listen).map_err(|e| Fault::other(e.to_string()))?;
@@ -101,7 +136,7 @@ impl Tracker {
         let sessions = Sessions::new()
             .map_err(|e| Fault::other(format!("could not wait for connections: {e}")))?;
         let (dial, dials) = bounded(dialler::QUEUE_MAX);
-        let registry = Registry::new(clock::random_u64(), Limits::default());
+        let registry = Registry::with_policy(clock::random_u64(), Limits::default(), policy);
         let service = Arc::new(Service::new(registry, Arc::new(sessions), dial));
         let (stop, group) = (StopToken::new(), Group::new("tracker"));
         let calls = Calls::new(listen.ip(), link.swarm.clone(), group.clone());
@@ -160,6 +195,11 @@ impl Tracker {
         question: &FindQuestion,
     ) -> Result<(Vec<FileRow>, Option<Name>), PatternError> {
         self.service.files(question)
+    }
+
+    /// Why a file has the copies it has.
+    pub fn why(&self, question: &WhyQuestion) -> WhyAnswer {
+        self.service.why(question)
     }
 
     /// Counters.

@@ -19,6 +19,7 @@ use crate::io::threads::StopToken;
 use crate::logic::pattern::PatternError;
 use crate::logic::registry::{ClosedBy, DialOutcome, Effect, Finding, Registry, SessionToken};
 use crate::wire::Message;
+use crate::wire::message::copies::{WhyAnswer, WhyQuestion};
 use crate::wire::message::find::{FindAnswer, FindQuestion};
 use crate::wire::message::tracker::{Bye, Refused, Register, Why};
 
@@ -137,6 +138,10 @@ impl Service {
                 self.counters.lookups.fetch_add(1, Relaxed);
                 self.find(&question)?.into()
             }
+            Message::WhyQuestion(question) => {
+                self.counters.lookups.fetch_add(1, Relaxed);
+                self.why(&question).into()
+            }
             Message::Exit(_) => {
                 let effects = self.registry.write().on_exit(now, session)?;
                 self.perform(effects);
@@ -198,6 +203,23 @@ impl Service {
                 break;
             }
         }
+        self.keep_copies(stop);
+    }
+
+    /// Looks at some of the files, and orders copies and their removal where that is due. What is to
+    /// be done is thought out while others are served.
+    fn keep_copies(&self, stop: &StopToken) {
+        let mut survey = self.registry.read().begin_survey(clock::now());
+        while survey.goes_on() && !stop.is_stopped() {
+            self.registry.read().survey(clock::now(), &mut survey);
+        }
+        let plan = survey.plan(clock::now());
+        self.registry.write().adopt(clock::now(), &survey, plan);
+    }
+
+    /// Why a file has the copies it has.
+    pub(super) fn why(&self, question: &WhyQuestion) -> WhyAnswer {
+        self.registry.read().why(clock::now(), question)
     }
 
     /// A dial-back has ended.
@@ -271,7 +293,10 @@ impl Service {
     }
 
     pub(super) fn stats(&self) -> TrackerStats {
-        let (peers, files, bytes) = self.registry.read().totals();
+        let ((peers, files, bytes), copies) = {
+            let registry = self.registry.read();
+            (registry.totals(), registry.copies())
+        };
         let (pending, unregistered, registered) = self.sessions.counts();
         let Counters { registrations, heartbeats, lookups, refused } = &self.counters;
         TrackerStats {
@@ -283,6 +308,12 @@ impl Service {
             heartbeats: heartbeats.load(Relaxed),
             lookups: lookups.load(Relaxed),
             refused: refused.load(Relaxed),
+            copies_wanted: copies.wanted,
+            copies_there: copies.there,
+            copies_under_way: copies.under_way,
+            copies_leaving: copies.leaving,
+            copies_made: copies.made,
+            copies_failed: copies.failed,
             uptime_s: clock::now().since(self.started).as_secs(),
         }
     }

@@ -7,10 +7,11 @@ use super::*;
 use crate::base::{FileEntry, Modified, Ports, Root};
 use crate::io::link::{Link, LinkError, Pipe, TcpPipe, dial, dial_over};
 use crate::io::listen::{ServeLimits, serve};
+use crate::wire::message::copies::{Duties, Offer};
 use crate::wire::message::find::Pattern;
 use crate::wire::message::search::SearchQuestion;
 use crate::wire::message::tracker::{
-    CatalogueDelta, Exit, Found, Heartbeat, HeartbeatAnswer, LookupQuestion, PeersQuestion,
+    CatalogueDelta, Exit, Found, Heartbeat, HeartbeatAnswer, Held, LookupQuestion, PeersQuestion,
     Register, Registered, Stamp, Why,
 };
 use crate::wire::{List, Message, Text};
@@ -43,6 +44,7 @@ fn config(dir: &std::path::Path) -> TrackerConfig {
         data: dir.to_owned(),
         swarm_key: None,
         bulk: Bulk::Private,
+        replicas: Replicas::default(),
     }
 }
 
@@ -72,6 +74,7 @@ fn register(name: &str, instance: u64, chunk: u16) -> Register {
         advertise: None,
         heartbeat_s: 10,
         catalogue: Stamp::default(),
+        offer: Offer::default(),
     }
 }
 
@@ -83,7 +86,7 @@ fn joined(link: &mut Link, name: &str) -> Registered {
 }
 
 fn beat(link: &mut Link, peers: Stamp) -> HeartbeatAnswer {
-    match link.ask(Heartbeat { peers, catalogue: Stamp::default() }).unwrap() {
+    match link.ask(Heartbeat { peers, ..Heartbeat::default() }).unwrap() {
         Message::HeartbeatAnswer(answer) => answer,
         other => panic!("{other:?}"),
     }
@@ -123,7 +126,7 @@ fn nodes_join_beat_share_find_and_leave() {
     assert_eq!(home.notice(), "alice joined (127.0.0.1:0)");
     assert_eq!(home.notice(), "bob joined (127.0.0.1:0)");
 
-    let (added, removed) = (List::of(vec![file("doc/a.txt")]), List::default());
+    let (added, removed) = (List::of(vec![Held::shared(file("doc/a.txt"))]), List::default());
     alice.ask(CatalogueDelta { epoch: 9, from: 0, to: 1, added, removed }).unwrap();
     let first = beat(&mut bob, Stamp::default());
     assert_eq!(first.peers.changed[0].id, alice_key.key.public());
@@ -203,14 +206,15 @@ fn a_copied_identity_is_refused_while_the_first_is_alive() {
 fn what_is_out_of_turn_is_refused() {
     let home = home();
     let mut eve = home.dial(&person());
-    let early = Heartbeat { peers: Stamp::default(), catalogue: Stamp::default() };
+    let early = Heartbeat::default();
     assert_eq!(refused(eve.ask(early)), Why::NotRegistered);
     joined(&mut eve, "eve");
     let node_only = SearchQuestion { name: "a".parse().unwrap(), after: None };
     assert_eq!(refused(eve.ask(node_only)), Why::Unexpected);
     assert!(eve.recv(LONG).is_err(), "still open after a question for nodes");
     let mut eve = home.dial(&person());
-    let answer = Registered { seen_as: LOOPBACK, catalogue: Stamp::default() };
+    let (catalogue, duties) = (Stamp::default(), Duties::default());
+    let answer = Registered { seen_as: LOOPBACK, catalogue, duties };
     assert_eq!(refused(eve.ask(answer)), Why::Unexpected);
 }
 

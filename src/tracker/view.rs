@@ -59,6 +59,18 @@ pub struct TrackerStats {
     pub lookups: u64,
     /// Questions refused.
     pub refused: u64,
+    /// Copies that there are to be, of all files, the publishers' counted.
+    pub copies_wanted: u64,
+    /// Copies that are there, of no file more than wanted.
+    pub copies_there: u64,
+    /// Copies that are being made.
+    pub copies_under_way: u64,
+    /// Replicas that are being removed.
+    pub copies_leaving: u64,
+    /// Copies made since the start.
+    pub copies_made: u64,
+    /// Copies that failed since the start.
+    pub copies_failed: u64,
     /// Seconds since the start.
     pub uptime_s: u64,
 }

@@ -14,6 +14,7 @@ use super::values;
 use crate::base::{Name, NodeLabel, Rate, RootPrefix};
 use crate::io::link::Bulk;
 use crate::io::prepare::Owner;
+use crate::wire::message::find::Pattern;
 
 const AFTER: &str = "Every flag can also be given as PARVI_<FLAG> in the environment (--ack-timeout: \
 PARVI_ACK_TIMEOUT) and, where --config is taken, as a key of that file (ack-timeout = 20).\n\
@@ -120,6 +121,19 @@ pub struct TrackerArgs {
     /// Data directory [default: ~/.local/state/parvi-tracker].
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Copies of every shared file on different nodes, its owner's counted; 1 makes none.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value = "2", value_parser = values::replicas)]
+    pub replicas: u32,
+    /// Other numbers for some files, like *.tmp=1; the first that fits a name counts. Several with
+    /// commas or by repeating the flag.
+    #[arg(long, value_name = "PATTERN=N", value_delimiter = ',', value_parser = values::replicas_for)]
+    pub replicas_for: Vec<(Pattern, u32)>,
+    /// How long a node may be away before its files are copied elsewhere.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = values::seconds, hide = true)]
+    pub replica_grace: Duration,
+    /// How long copies that are too many are kept after the last change among them.
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = values::seconds, hide = true)]
+    pub replica_calm: Duration,
     /// No prompt: do not read standard input.
     #[arg(long)]
     pub headless: bool,

@@ -65,6 +65,8 @@ pub enum Command {
     Files(Pattern),
     /// What is wrong, and what to do.
     Doctor,
+    /// Why has it the copies it has?
+    Why(Name, Option<RootPrefix>),
     /// Stop, waiting for what moves unless `now`.
     Exit {
         /// Do not wait.
@@ -132,6 +134,10 @@ fn command(args: &mut Arguments) -> Result<Command, Fault> {
         "stats" => stats(args)?,
         "files" => Command::Files(files(args)?),
         "doctor" => Command::Doctor,
+        "why" => {
+            let (name, root) = args.content()?;
+            Command::Why(name, root)
+        }
         "exit" => Command::Exit { now: args.switch("--now") },
         other => return Err(Fault::other(format!("{other} is listed but not built"))),
     })

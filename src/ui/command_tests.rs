@@ -42,6 +42,8 @@ fn every_command_is_read_from_its_words() {
         ("files", Command::Files(Pattern::All)),
         ("files -i a", Command::Files(part("a", true))),
         ("files 'a*'", Command::Files(glob("a*", false))),
+        ("why a/b@0123abcd", Command::Why(name("a/b"), Some(root()))),
+        ("why @0123abcd", Command::Why(name("@0123abcd"), None)),
         ("show bob", Command::Browse("bob".into())),
         ("download x@0123abcd", fetch("x@0123abcd", None, false)),
         ("download x@0123abcd --all", fetch("x@0123abcd", Some(From::All), false)),

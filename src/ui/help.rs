@@ -59,6 +59,12 @@ const NODE: &[Spec] = &[
         "files in the tracker's index: all, with a text in the name, like *.txt, or @ROOT",
     ),
     spec(
+        "why",
+        "why NAME[@ROOT]|@ROOT",
+        &[],
+        "how many copies a file is to have, who has them, and what keeps more from being made",
+    ),
+    spec(
         "download",
         "download NAME[@ROOT] [--from NODE|--all] [--wait]",
         &["--from", "--all", "--wait"],
@@ -101,6 +107,12 @@ const TRACKER: &[Spec] = &[
         "files [PATTERN] [-i]",
         &["-i"],
         "the files they have: all, with a text in the name, like *.txt, or @ROOT; -i: any case",
+    ),
+    spec(
+        "why",
+        "why NAME[@ROOT]|@ROOT",
+        &[],
+        "how many copies a file is to have, who has them, and what keeps more from being made",
     ),
     spec("stats", "stats [reset]", &[], "counters since the start; or counts from zero"),
     spec("doctor", "doctor", &[], "what is wrong here or around, and what to do about it"),

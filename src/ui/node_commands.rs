@@ -58,6 +58,7 @@ impl Daemon for NodeDaemon {
             },
             Command::Find(pattern) => Outcome::Matches(node.find(&pattern)?),
             Command::Files(pattern) => Outcome::Indexed(whole(node.files(&pattern)?, reply)),
+            Command::Why(name, root) => Outcome::Why(node.why(name, root)?),
             Command::Browse(other) => Outcome::Files(whole(node.browse(&other)?, reply)),
             Command::Download(download) => self.download(download, reply)?,
             Command::Cancel(id) => node.cancel(id).map(|()| changed(id, "cancelled"))?,

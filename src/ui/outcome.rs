@@ -11,6 +11,7 @@ use crate::node::view::{
     DownloadReport, FileRow, IndexedFile, LookupHit, NodeStatus, PeerRow, Stats, TransferRow,
 };
 use crate::tracker;
+use crate::wire::message::copies::WhyFile;
 
 /// The answer to one command.
 #[derive(Debug, Clone)]
@@ -78,6 +79,8 @@ pub enum Outcome {
     TrackerFiles(Vec<tracker::FileRow>),
     /// `stats` of a tracker.
     TrackerStats(tracker::TrackerStats),
+    /// `why`.
+    Why(Vec<WhyFile>),
     /// `stats reset`.
     StatsReset,
     /// `doctor`.

@@ -5,6 +5,7 @@
 
 mod doctor;
 mod stats;
+mod why;
 
 use bytesize::ByteSize;
 use comfy_table::{Table, presets};
@@ -13,6 +14,7 @@ use serde_json::json;
 
 use self::doctor::doctor_text;
 use self::stats::stats_text;
+use self::why::{why_json, why_text};
 use super::outcome::Outcome;
 use crate::base::name::printable;
 use crate::base::{Fault, Name, Rate};
@@ -53,6 +55,7 @@ fn render_json(outcome: &Outcome) -> Result<String, Fault> {
         Outcome::TrackerPeers(rows) => document(rows),
         Outcome::TrackerFiles(rows) => document(rows),
         Outcome::TrackerStats(stats) => document(stats),
+        Outcome::Why(files) => document(&why_json(files)),
         Outcome::StatsReset => document(&json!({ "reset": true })),
         Outcome::Doctor(report) => document(report),
         Outcome::Left => document(&json!({ "exit": 0 })),
@@ -96,6 +99,7 @@ fn render_text(outcome: &Outcome) -> String {
         Outcome::TrackerPeers(rows) => tracker_peers_text(rows),
         Outcome::TrackerFiles(rows) => tracker_files_text(rows),
         Outcome::TrackerStats(stats) => tracker_stats_text(stats),
+        Outcome::Why(files) => files.iter().map(why_text).collect(),
         Outcome::StatsReset => "counts from zero\n".into(),
         Outcome::Doctor(report) => doctor_text(report),
         Outcome::Left | Outcome::Nothing => String::new(),
@@ -275,6 +279,19 @@ fn state(state: TransferState) -> &'static str {
     }
 }
 
+/// `39 of 40, 1 being made, 0 being removed; 22 made, 1 failed`
+fn copies_text(s: &tracker::TrackerStats) -> String {
+    format!(
+        "{} of {}, {} being made, {} being removed; {} made, {} failed",
+        s.copies_there,
+        s.copies_wanted,
+        s.copies_under_way,
+        s.copies_leaving,
+        s.copies_made,
+        s.copies_failed
+    )
+}
+
 fn tracker_stats_text(s: &tracker::TrackerStats) -> String {
     let rows = [
         ("up for", duration(s.uptime_s)),
@@ -285,6 +302,7 @@ fn tracker_stats_text(s: &tracker::TrackerStats) -> String {
         ("heartbeats", s.heartbeats.to_string()),
         ("lookups", s.lookups.to_string()),
         ("refused", s.refused.to_string()),
+        ("copies", copies_text(s)),
     ];
     table(None, rows.map(|(what, value)| [what.to_owned(), value]))
 }

@@ -18,8 +18,9 @@ use super::{logging, terminal, tools};
 use crate::base::{Fault, FaultKind};
 use crate::io::link::SwarmKey;
 use crate::io::{descriptors, local};
+use crate::logic::replication::Patience;
 use crate::node::{Node, NodeConfig};
-use crate::tracker::{Tracker, TrackerConfig};
+use crate::tracker::{Replicas, Tracker, TrackerConfig};
 
 /// `parvi node`.
 ///
@@ -72,11 +73,14 @@ pub(super) fn tracker(args: TrackerArgs, env: Environment<'_>) -> Result<(), Fau
     };
     let swarm_key = swarm_key(&args.swarm, env)?;
     let (life, printer) = prepare(&args.swarm, args.headless, env)?;
+    let patience = Patience { grace: args.replica_grace, calm: args.replica_calm };
+    let replicas = Replicas { copies: args.replicas, rules: args.replicas_for, patience };
     let tracker = Tracker::start(TrackerConfig {
         listen: args.listen,
         data: data.clone(),
         swarm_key,
         bulk: args.swarm.bulk,
+        replicas,
     })?;
     let greeting = tracker_greeting(tracker.addr());
     let daemon: Arc<dyn Daemon> = Arc::new(TrackerDaemon(tracker));

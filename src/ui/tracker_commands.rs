@@ -7,9 +7,10 @@ use super::daemon::{Candidates, Daemon, Reply};
 use super::help::Role;
 use super::life::Going;
 use super::outcome::Outcome;
-use crate::base::{Fault, FaultKind};
+use crate::base::{Fault, FaultKind, Name};
 use crate::logic::pattern::PatternError;
 use crate::tracker::{FileRow, Tracker};
+use crate::wire::message::copies::WhyQuestion;
 use crate::wire::message::find::{FindQuestion, Pattern};
 
 /// A tracker behind a prompt.
@@ -28,6 +29,14 @@ impl Daemon for TrackerDaemon {
         match command {
             Command::Peers => Ok(Outcome::TrackerPeers(self.0.peers())),
             Command::Files(pattern) => Ok(Outcome::TrackerFiles(all_files(&self.0, &pattern)?)),
+            Command::Why(name, root) => {
+                let question = WhyQuestion { name, root };
+                let files = self.0.why(&question).files.into_vec();
+                match files.is_empty() {
+                    true => Err(no_copies(&question.name)),
+                    false => Ok(Outcome::Why(files)),
+                }
+            }
             Command::Stats => Ok(Outcome::TrackerStats(self.0.stats())),
             Command::Doctor => Ok(Outcome::Doctor(self.0.doctor()?)),
             Command::ResetStats => {
@@ -54,6 +63,10 @@ impl Daemon for TrackerDaemon {
     fn candidates(&self, _of: Candidates) -> Vec<String> {
         Vec::new()
     }
+}
+
+fn no_copies(name: &Name) -> Fault {
+    Fault::new(FaultKind::NotFound, format!("no node has told this tracker of {name}"))
 }
 
 /// All pages of the files that are meant.

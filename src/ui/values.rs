@@ -8,6 +8,9 @@ use std::time::Duration;
 use crate::base::name::NameError;
 use crate::base::{Name, NodeLabel, Rate, RootPrefix};
 use crate::io::link::Bulk;
+use crate::logic::pattern::part_or_glob;
+use crate::logic::registry::COPIES_WANTED_MAX;
+use crate::wire::message::find::Pattern;
 
 /// Longest time a flag may ask for: a day.
 const SECONDS_MAX: f64 = 86_400.0;
@@ -81,6 +84,25 @@ pub(super) fn label(text: &str) -> Result<NodeLabel, String> {
     text.parse().map_err(|e: crate::base::endpoint::LabelError| e.to_string())
 }
 
+/// `--replicas`.
+pub(super) fn replicas(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(copies @ 1..=COPIES_WANTED_MAX) => Ok(copies),
+        _ => Err(format!(
+            "expected how many copies of a file there are to be, its owner's counted, from 1 to \
+             {COPIES_WANTED_MAX}; 1 makes no others"
+        )),
+    }
+}
+
+/// `--replicas-for`: a pattern as `files` takes it, and a number.
+pub(super) fn replicas_for(text: &str) -> Result<(Pattern, u32), String> {
+    let wanted = || "expected PATTERN=N, like *.tmp=1".to_owned();
+    let (pattern, copies) = text.rsplit_once('=').ok_or_else(wanted)?;
+    let pattern = part_or_glob(pattern, false).map_err(|e| e.to_string())?;
+    Ok((pattern, replicas(copies)?))
+}
+
 /// `--up`, `--down`.
 pub(super) fn rate(text: &str) -> Result<Rate, String> {
     text.parse().map_err(|e: crate::base::rate::RateError| e.to_string())
@@ -120,6 +142,7 @@ pub(super) fn content(text: &str) -> Result<(Name, Option<RootPrefix>), String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Text;
 
     #[test]
     fn trackers_are_a_host_and_a_port() {
@@ -138,6 +161,19 @@ mod tests {
         assert_eq!(seconds("500ms"), Ok(Duration::from_millis(500)));
         for bad in ["", "0", "-1", "NaN", "inf", "1e9", "soon", "90000"] {
             assert!(seconds(bad).is_err(), "{bad:?} was taken for a time");
+        }
+    }
+
+    #[test]
+    fn a_number_of_copies_is_at_least_one_and_a_pattern_may_have_its_own() {
+        assert_eq!(replicas("1"), Ok(1));
+        for bad in ["0", "-1", "65", "two", "", "1.5", "99999999999"] {
+            assert!(replicas(bad).is_err_and(|text| text.contains("from 1 to 64")), "{bad:?}");
+        }
+        let glob = |text: &str| Pattern::Glob { text: Text::of(text), ignore_case: false };
+        assert_eq!(replicas_for("a=b*=3"), Ok((glob("a=b*"), 3)));
+        for bad in ["*.tmp", "=2", "*.tmp=0", "a[=2", "*.tmp="] {
+            assert!(replicas_for(bad).is_err(), "{bad:?} was taken for PATTERN=N");
         }
     }
 

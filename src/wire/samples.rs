@@ -11,7 +11,12 @@ use parvi::base::limits::{
     BATCH_FILES_MAX, CHUNK_COUNT_MAX, FILE_SIZE_MAX, PAGE_BYTES_MAX, PAGE_FILES_MAX, PAGE_PEERS_MAX,
 };
 use parvi::base::name::{COMPONENT_BYTES_MAX, NAME_BYTES_MAX};
-use parvi::base::{Bitmap, FileEntry, Modified, Name, NodeId, PeerInfo, Ports, Range, Root};
+use parvi::base::{Bitmap, FileEntry, Kept, Modified, Name, NodeId, PeerInfo, Ports, Range, Root};
+use parvi::wire::message::copies::{
+    COPIES_MAX, CopyEnd, CopyFault, CopyOrder, CopyState, Duties, OUTCOMES_MAX, Offer, Outcome,
+    SOURCES_MAX, TRIMS_MAX, WHY_COPIES_MAX, WHY_FILES_MAX, WhyAnswer, WhyComing, WhyCopy, WhyFile,
+    WhyQuestion,
+};
 use parvi::wire::message::find::{
     FindAnswer, FindQuestion, LISTED_OWNERS_MAX, Listed, PATTERN_BYTES_MAX, Pattern,
 };
@@ -21,9 +26,9 @@ use parvi::wire::message::search::{
 };
 use parvi::wire::message::size::{SizeAnswer, SizeQuestion};
 use parvi::wire::message::tracker::{
-    Bye, CatalogueAnswer, CatalogueDelta, Exit, Found, Heartbeat, HeartbeatAnswer, LookupAnswer,
-    LookupQuestion, OWNERS_MAX, PeersAnswer, PeersDelta, PeersQuestion, Refused, Register,
-    Registered, Stamp, Why,
+    Bye, CatalogueAnswer, CatalogueDelta, Exit, Found, Heartbeat, HeartbeatAnswer, Held,
+    LookupAnswer, LookupQuestion, OWNERS_MAX, PeersAnswer, PeersDelta, PeersQuestion, Refused,
+    Register, Registered, Stamp, Why,
 };
 use parvi::wire::message::transfer::{
     Ack, Cancel, Chunk, Content, Done, FETCHERS_MAX, Fetchers, Have, Next, Open, Opened,
@@ -33,8 +38,16 @@ use parvi::wire::{List, Message, Text};
 
 /// At least one message of every kind, with every variant and option both ways.
 pub(crate) fn samples() -> Vec<Message> {
-    [tracker_samples(), find_samples(), owner_samples(), transfer_samples(), refusals(), knocks()]
-        .concat()
+    [
+        tracker_samples(),
+        copies_samples(),
+        find_samples(),
+        owner_samples(),
+        transfer_samples(),
+        refusals(),
+        knocks(),
+    ]
+    .concat()
 }
 
 fn tracker_samples() -> Vec<Message> {
@@ -49,14 +62,24 @@ fn tracker_samples() -> Vec<Message> {
     vec![
         register("alice", None).into(),
         register("bob", Some(V6)).into(),
-        Registered { seen_as: V4, catalogue: STAMP }.into(),
-        Heartbeat { peers: STAMP, catalogue: Stamp::default() }.into(),
-        HeartbeatAnswer { peers: delta.clone(), catalogue: STAMP }.into(),
+        Registered { seen_as: V4, catalogue: STAMP, duties: Duties::default() }.into(),
+        Heartbeat {
+            peers: STAMP,
+            catalogue: Stamp::default(),
+            offer: Offer { keeps: true, room: 5_000_000_000, settled: true },
+            outcomes: List::of(outcomes()),
+        }
+        .into(),
+        HeartbeatAnswer { peers: delta.clone(), catalogue: STAMP, duties: duties() }.into(),
         CatalogueDelta {
             epoch: 9,
             from: 0,
             to: 2,
-            added: List::of(vec![entry("notes.txt"), entry("a/b/ü.bin")]),
+            added: List::of(vec![
+                Held::shared(entry("notes.txt")),
+                Held { entry: entry("a/b/ü.bin"), kept: Kept::Downloaded },
+                Held { entry: entry("c"), kept: Kept::Replica },
+            ]),
             removed: List::of(vec![name("old")]),
         }
         .into(),
@@ -68,6 +91,44 @@ fn tracker_samples() -> Vec<Message> {
         LookupQuestion { name: name("a"), after: None }.into(),
         LookupQuestion { name: name("a"), after: Some(name("a/b")) }.into(),
         LookupAnswer { found: List::of(vec![found]), more: true }.into(),
+    ]
+}
+
+fn duties() -> Duties {
+    let order = CopyOrder { entry: entry("notes.txt"), sources: List::of(vec![id(1), id(2)]) };
+    Duties { copies: List::of(vec![order]), trims: List::of(vec![root(9)]) }
+}
+
+fn outcomes() -> Vec<Outcome> {
+    let failed = |why| CopyEnd::Failed { why, blamed: List::of(vec![id(4)]) };
+    let faults = [CopyFault::NoRoom, CopyFault::NoSource, CopyFault::Refused, CopyFault::Broken];
+    let ends = std::iter::once(CopyEnd::Kept).chain(faults.map(failed));
+    ends.map(|end| Outcome { root: root(7), end }).collect()
+}
+
+fn copies_samples() -> Vec<Message> {
+    let copy =
+        |kept, state| WhyCopy { node: id(1), label: Text::of("alice"), kept, state, seen_s: 300 };
+    let coming = WhyComing { node: id(2), label: "bob".parse().unwrap(), since_s: 3 };
+    let file = WhyFile {
+        name: name("notes.txt"),
+        size: 70_000,
+        root: root(7),
+        wanted: 2,
+        there: 1,
+        copies: List::of(vec![
+            copy(Kept::Shared, CopyState::There),
+            copy(Kept::Downloaded, CopyState::Away),
+            copy(Kept::Replica, CopyState::Doubted),
+            copy(Kept::Replica, CopyState::Leaving),
+        ]),
+        coming: List::of(vec![coming]),
+        text: Text::of("2 wanted, 1 there, 1 on the way"),
+    };
+    vec![
+        WhyQuestion { name: name("a"), root: None }.into(),
+        WhyQuestion { name: name("a"), root: Some("00ff00ff".parse().unwrap()) }.into(),
+        WhyAnswer { files: List::of(vec![file]) }.into(),
     ]
 }
 
@@ -162,7 +223,7 @@ fn knocks() -> Vec<Message> {
 
 /// For every kind with a list, a text or a bitmap, the most a sender that keeps the limits sends.
 pub(crate) fn largest() -> Vec<Message> {
-    [largest_of_tracker(), largest_pages(), largest_of_transfers()].concat()
+    [largest_of_tracker(), largest_of_copies(), largest_pages(), largest_of_transfers()].concat()
 }
 
 fn largest_of_tracker() -> Vec<Message> {
@@ -176,9 +237,57 @@ fn largest_of_tracker() -> Vec<Message> {
     let at = SocketAddr::new(V6, u16::MAX);
     vec![
         register(&"x".repeat(64), Some(V6)).into(),
-        HeartbeatAnswer { peers: peers.clone(), catalogue: STAMP_MAX }.into(),
+        Registered { seen_as: V6, catalogue: STAMP_MAX, duties: most_duties() }.into(),
+        Heartbeat {
+            peers: STAMP_MAX,
+            catalogue: STAMP_MAX,
+            offer: Offer { keeps: true, room: u64::MAX, settled: true },
+            outcomes: List::of(vec![worst_outcome(); OUTCOMES_MAX]),
+        }
+        .into(),
+        HeartbeatAnswer { peers: peers.clone(), catalogue: STAMP_MAX, duties: most_duties() }
+            .into(),
         PeersAnswer { peers }.into(),
         Refused::new(Why::IdentityInUse { at, heard_s: u32::MAX }, "x".repeat(512)).into(),
+    ]
+}
+
+fn most_duties() -> Duties {
+    let sources = List::of(vec![id(255); SOURCES_MAX]);
+    let order = CopyOrder { entry: heaviest_entry(longest_name()), sources };
+    let trims = List::of(vec![root(255); TRIMS_MAX]);
+    Duties { copies: List::of(vec![order; COPIES_MAX]), trims }
+}
+
+fn worst_outcome() -> Outcome {
+    let blamed = List::of(vec![id(255); SOURCES_MAX]);
+    Outcome { root: root(255), end: CopyEnd::Failed { why: CopyFault::Broken, blamed } }
+}
+
+fn largest_of_copies() -> Vec<Message> {
+    let (label, state) = ("x".repeat(64), CopyState::Doubted);
+    let copy = WhyCopy {
+        node: id(255),
+        label: Text::of(label.clone()),
+        kept: Kept::Replica,
+        state,
+        seen_s: u32::MAX,
+    };
+    let coming = WhyComing { node: id(255), label: label.parse().unwrap(), since_s: u32::MAX };
+    let file = WhyFile {
+        name: longest_name(),
+        size: FILE_SIZE_MAX,
+        root: root(255),
+        wanted: u32::MAX,
+        there: u32::MAX,
+        copies: List::of(vec![copy; WHY_COPIES_MAX]),
+        coming: List::of(vec![coming; WHY_COPIES_MAX]),
+        text: Text::of("x".repeat(512)),
+    };
+    let root = Some("f".repeat(64).parse().unwrap());
+    vec![
+        WhyQuestion { name: longest_name(), root }.into(),
+        WhyAnswer { files: List::of(vec![file; WHY_FILES_MAX]) }.into(),
     ]
 }
 
@@ -188,11 +297,12 @@ fn largest_pages() -> Vec<Message> {
     let part =
         || Part { entry: heaviest_entry(longest.parse().unwrap()), have: u32::MAX, of: u32::MAX };
     let parts = || List::of((0..PARTS_MAX).map(|_| part()).collect());
+    let held = |name| Held { entry: heaviest_entry(name), kept: Kept::Replica };
     let added = CatalogueDelta {
         epoch: u64::MAX,
         from: u64::MAX,
         to: u64::MAX,
-        added: files(),
+        added: List::of(page().into_iter().map(held).collect()),
         removed: List::default(),
     };
     let removed =
@@ -284,6 +394,7 @@ fn register(label: &str, advertise: Option<IpAddr>) -> Register {
         advertise,
         heartbeat_s: 10,
         catalogue: STAMP,
+        offer: Offer { keeps: true, room: 300, settled: true },
     }
 }
 

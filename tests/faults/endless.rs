@@ -10,6 +10,7 @@ use parvi::io::link::{Link, StaticKey};
 use parvi::io::listen::{Listener, ServeLimits, serve};
 use parvi::io::threads::{Group, StopToken};
 use parvi::node::Node;
+use parvi::wire::message::copies::Duties;
 use parvi::wire::message::search::SearchAnswer;
 use parvi::wire::message::tracker::{
     CatalogueAnswer, Found, HeartbeatAnswer, LookupAnswer, PeersAnswer, PeersDelta, Registered,
@@ -39,9 +40,12 @@ fn always_more(question: &Message, n: u64) -> Message {
     let catalogue = Stamp { epoch: n, version: u64::MAX };
     match question {
         Message::Register(_) => {
-            Registered { seen_as: Ipv4Addr::LOCALHOST.into(), catalogue }.into()
+            let (seen_as, duties) = (Ipv4Addr::LOCALHOST.into(), Duties::default());
+            Registered { seen_as, catalogue, duties }.into()
         }
-        Message::Heartbeat(_) => HeartbeatAnswer { peers: peers(), catalogue }.into(),
+        Message::Heartbeat(_) => {
+            HeartbeatAnswer { peers: peers(), catalogue, duties: Duties::default() }.into()
+        }
         Message::CatalogueDelta(_) => CatalogueAnswer { catalogue }.into(),
         Message::PeersQuestion(_) => PeersAnswer { peers: peers() }.into(),
         _ => {

@@ -14,9 +14,10 @@ use parvi::io::link::{self, Bulk, FileSlice, Link, LinkConfig, LinkError, Phase,
 use parvi::io::listen::{Listener, ServeLimits, serve};
 use parvi::io::threads::{Group, StopToken};
 use parvi::node::Node;
+use parvi::wire::message::copies::Offer;
 use parvi::wire::message::search::SearchAnswer;
 use parvi::wire::message::size::SizeAnswer;
-use parvi::wire::message::tracker::{CatalogueDelta, Register, Stamp};
+use parvi::wire::message::tracker::{CatalogueDelta, Held, Register, Stamp};
 use parvi::wire::message::transfer::{
     Chunk, Content, Have, Next, Open, Opened, Serving, Set, Stale,
 };
@@ -323,8 +324,9 @@ pub fn register(swarm: &Swarm, config: &LinkConfig, info: &PeerInfo, files: &[Fi
         advertise: None,
         heartbeat_s: 300,
         catalogue: Stamp { epoch: 1, version: 1 },
+        offer: Offer::default(),
     };
-    let added = List::of(files.to_vec());
+    let added = List::of(files.iter().cloned().map(Held::shared).collect());
     assert!(matches!(link.ask(register), Ok(Message::Registered(_))));
     let page = CatalogueDelta { epoch: 1, from: 0, to: 1, added, removed: List::default() };
     assert!(matches!(link.ask(page), Ok(Message::CatalogueAnswer(_))));

@@ -13,7 +13,7 @@ use parvi::io::link::{Bulk, SwarmKey};
 use parvi::io::threads::StopToken;
 use parvi::node::view::{DownloadReport, From};
 use parvi::node::{GetConfig, Node, NodeConfig};
-use parvi::tracker::{Tracker, TrackerConfig};
+use parvi::tracker::{Replicas, Tracker, TrackerConfig};
 
 /// Longer than anything here may take; only a hang is as long.
 pub const LONG: Duration = Duration::from_secs(60);
@@ -82,6 +82,7 @@ impl Swarm {
             data: dir.path().join("tracker"),
             swarm_key: key.clone(),
             bulk: Bulk::Private,
+            replicas: Replicas::default(),
         });
         Swarm { dir, tracker: tracker.unwrap(), key, nodes: Mutex::default() }
     }

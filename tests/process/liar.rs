@@ -12,6 +12,7 @@ use parvi::base::{Bitmap, FileEntry, Manifest, Modified, Ports, Range};
 use parvi::io::link::{self, Bulk, FileSlice, Link, LinkConfig, LinkError, StaticKey};
 use parvi::io::listen::{Handler, Listener, ServeLimits, serve};
 use parvi::io::threads::{Group, StopToken};
+use parvi::wire::message::copies::Offer;
 use parvi::wire::message::search::SearchAnswer;
 use parvi::wire::message::size::SizeAnswer;
 use parvi::wire::message::tracker::{Register, Stamp};
@@ -90,6 +91,7 @@ fn eve(swarm: &Swarm, tracker: &Daemon, film: &[u8], other: &[u8]) -> Eve {
         advertise: None,
         heartbeat_s: 60,
         catalogue: Stamp::default(),
+        offer: Offer::default(),
     };
     session.ask(register).unwrap();
     Eve { stop, group, _session: session }

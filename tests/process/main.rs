@@ -11,6 +11,7 @@ mod bad_input;
 mod cancel;
 mod clocks;
 mod commands;
+mod copies;
 mod cuts;
 mod daemon;
 mod destination;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use parvi::base::{NodeId, NodeLabel, Ports, Time};
 use parvi::logic::peers::PeerBook;
 use parvi::logic::registry::{ClosedBy, Limits, Registry, SessionToken};
+use parvi::wire::message::copies::Offer;
 use parvi::wire::message::tracker::{Heartbeat, Register, Stamp};
 
 /// Between two heartbeats of a node.
@@ -88,7 +89,7 @@ impl Tracker {
             return;
         };
         let heartbeat =
-            |book: &PeerBook| Heartbeat { peers: book.stamp(0), catalogue: Stamp::default() };
+            |book: &PeerBook| Heartbeat { peers: book.stamp(0), ..Heartbeat::default() };
         let beat = session.map(|token| registry.on_heartbeat(now, token, &heartbeat(book)));
         if let Some(Ok(answer)) = beat {
             book.apply(local, 0, answer.peers);
@@ -103,6 +104,7 @@ impl Tracker {
             advertise: None,
             heartbeat_s: BEAT_EVERY.as_secs() as u16,
             catalogue: Stamp::default(),
+            offer: Offer::default(),
         };
         *session = match registry.on_register(now, token, id(n), ip(n), &register) {
             Ok(_) => Some(token),

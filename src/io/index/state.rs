@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::source::Source;
 use super::walk::Unread;
 use crate::base::chunk::chunk_count;
-use crate::base::{FileEntry, Manifest, Name, Root};
+use crate::base::{FileEntry, Kept, Manifest, Name, Root};
 use crate::io::disk::{Beneath, Fingerprint};
 use crate::logic::catalogue::Catalogue;
 
@@ -23,6 +23,17 @@ pub(super) enum Kind {
     Share,
     Downloaded,
     Replicated,
+}
+
+impl Kind {
+    /// As what the files of such a folder are listed.
+    fn kept(self) -> Kept {
+        match self {
+            Kind::Shared | Kind::Share => Kept::Shared,
+            Kind::Downloaded => Kept::Downloaded,
+            Kind::Replicated => Kept::Replica,
+        }
+    }
 }
 
 /// Which folder; ordered as names count.
@@ -350,9 +361,11 @@ impl State {
 
     /// Brings the catalogue's entry of `name` up to date with the folders.
     fn refresh(&mut self, name: &Name) {
-        let live = self.folders.values().filter_map(|folder| folder.files.get(name));
-        match live.filter(|record| record.live).map(|record| record.entry(name)).next() {
-            Some(entry) => self.catalogue.set(entry),
+        let all =
+            self.folders.iter().filter_map(|(id, folder)| Some((id, folder.files.get(name)?)));
+        let mut live = all.filter(|(_, record)| record.live);
+        match live.next().map(|(id, record)| (record.entry(name), id.kind.kept())) {
+            Some((entry, kept)) => self.catalogue.set(entry, kept),
             None => self.catalogue.remove(name),
         };
     }

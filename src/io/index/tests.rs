@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileExt, symlink};
 use std::path::Path;
 
 use crate::io::disk::{PartStore, publish};
+use crate::wire::message::tracker::Held;
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -600,7 +601,9 @@ fn a_tracker_that_follows_the_deltas_knows_the_files() {
         while at != world.index().stamp() {
             let delta = world.index().catalogue_delta(at);
             delta.removed.iter().for_each(|gone| _ = copy.remove(gone));
-            copy.extend(delta.added.iter().map(|file| (file.name.clone(), file.root)));
+            copy.extend(
+                delta.added.iter().map(|Held { entry, .. }| (entry.name.clone(), entry.root)),
+            );
             at = Stamp { epoch: delta.epoch, version: delta.to };
         }
         let names: Vec<_> = copy.keys().map(|name| name.as_str().to_owned()).collect();

@@ -15,7 +15,7 @@
 use super::error::{KeyMismatch, LinkError};
 
 /// Version of everything behind the preamble: handshake, records, messages.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
 
 pub(super) const PREAMBLE_LEN: usize = 8;
 const MAGIC: [u8; 4] = *b"PARV";

@@ -40,8 +40,10 @@ impl Registry {
         self.sessions.insert(session, id);
         self.peers.list(node.info(self.index.files_of(&node.id)));
         self.nodes.insert(id, node);
+        let duties = self.keep_on_register(&id);
+        self.relist(&id);
         let catalogue = self.index.stamp(&id);
-        Ok((Registered { seen_as: remote, catalogue }, effects))
+        Ok((Registered { seen_as: remote, catalogue, duties }, effects))
     }
 
     fn check_clash(&self, now: Time, id: &NodeId, register: &Register) -> Result<(), Refused> {
@@ -112,11 +114,11 @@ impl Registry {
         }
     }
 
-    fn drop_node(&mut self, id: &NodeId) -> Option<Node> {
+    fn drop_node(&mut self, now: Time, id: &NodeId) -> Option<Node> {
         let node = self.nodes.remove(id)?;
         self.release(&node);
         self.peers.remove(*id);
-        self.index.remove(id);
+        self.keep_on_gone(now, &node);
         Some(node)
     }
 
@@ -126,7 +128,7 @@ impl Registry {
     /// Refused when not registered.
     pub fn on_exit(&mut self, now: Time, session: SessionToken) -> Result<Vec<Effect>, Refused> {
         let id = self.heard(now, session)?;
-        let gone = self.drop_node(&id).map(|node| Effect::Left {
+        let gone = self.drop_node(now, &id).map(|node| Effect::Left {
             label: node.label,
             intentionally: true,
             why: String::new(),
@@ -148,7 +150,7 @@ impl Registry {
         let gone: Vec<(NodeId, String)> =
             self.nodes.values().filter_map(|node| Some((node.id, node.is_gone(now)?))).collect();
         for (id, why) in gone {
-            let Some(node) = self.drop_node(&id) else { continue };
+            let Some(node) = self.drop_node(now, &id) else { continue };
             effects.push(Effect::Left { label: node.label, intentionally: false, why });
             if let Contact::Open(session) = node.contact {
                 effects.push(Effect::Close(session));
@@ -157,6 +159,7 @@ impl Registry {
         for node in self.nodes.values_mut() {
             effects.extend(dial(&mut self.dials, now, node));
         }
+        self.keep_on_tick(now);
         effects
     }
 

@@ -19,6 +19,7 @@
 
 mod dial_back;
 mod index;
+mod keeper;
 mod membership;
 mod node;
 mod peers;
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 pub use dial_back::{DIALS_PER_MINUTE, DialOutcome, FAILURES_MAX};
 pub use index::{CONTENTS_MAX, Finding, IndexError, IndexLimits};
+pub use keeper::{COPIES_WANTED_MAX, CopyTotals, Policy, Rule, Survey};
 pub use node::{HEARTBEAT, RECONNECT_GRACE};
 pub use peers::TOMBSTONES_MAX;
 
@@ -39,6 +41,7 @@ use crate::wire::message::tracker::{
 };
 use dial_back::DialLimits;
 use index::Index;
+use keeper::Keeper;
 use node::Node;
 use peers::PeerList;
 
@@ -129,11 +132,17 @@ pub struct Registry {
     peers: PeerList,
     index: Index,
     dials: DialLimits,
+    keeper: Keeper,
 }
 
 impl Registry {
     /// An empty registry; `epoch` is random and tells its lists from those of an earlier one.
     pub fn new(epoch: u64, limits: Limits) -> Registry {
+        Registry::with_policy(epoch, limits, Policy::default())
+    }
+
+    /// The same, with so many copies of files.
+    pub fn with_policy(epoch: u64, limits: Limits, policy: Policy) -> Registry {
         Registry {
             limits,
             nodes: BTreeMap::new(),
@@ -142,6 +151,7 @@ impl Registry {
             peers: PeerList::new(epoch),
             index: Index::new(limits.index),
             dials: DialLimits::default(),
+            keeper: Keeper::new(policy),
         }
     }
 
@@ -169,6 +179,7 @@ impl Registry {
         let id = self.heard(now, session)?;
         match self.index.apply(id, page) {
             Ok(catalogue) => {
+                self.keep_on_page(&id, page);
                 self.relist(&id);
                 Ok(CatalogueAnswer { catalogue })
             }
@@ -197,13 +208,19 @@ impl Registry {
         heartbeat: &Heartbeat,
     ) -> Result<HeartbeatAnswer, Refused> {
         let id = self.heard(now, session)?;
+        if let Some(node) = self.nodes.get_mut(&id) {
+            (node.offer, node.announced) = (heartbeat.offer, heartbeat.catalogue);
+        }
+        let duties = self.keep_on_heartbeat(now, &id, &heartbeat.outcomes);
         let peers = self.peers.delta(&id, heartbeat.peers);
-        Ok(HeartbeatAnswer { peers, catalogue: self.index.stamp(&id) })
+        Ok(HeartbeatAnswer { peers, catalogue: self.index.stamp(&id), duties })
     }
 
     /// Takes a few files of nodes that left out of memory; whether the pass goes on.
     pub fn sweep(&mut self) -> bool {
-        self.index.sweep()
+        let goes_on = self.index.sweep();
+        self.keep_on_dropped();
+        goes_on
     }
 
     /// The list of nodes for anybody.

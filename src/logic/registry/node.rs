@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::dial_back::Probes;
 use super::{ClosedBy, SessionToken};
 use crate::base::{NodeId, NodeLabel, PeerInfo, Ports, Time};
-use crate::wire::message::tracker::Register;
+use crate::wire::message::copies::Offer;
+use crate::wire::message::tracker::{Register, Stamp};
 
 /// Bounds of the interval a node may choose, seconds; nodes keep to them themselves.
 pub const HEARTBEAT: (u16, u16) = (1, 300);
@@ -37,6 +38,11 @@ pub(super) struct Node {
     pub(super) last_heard: Time,
     pub(super) contact: Contact,
     pub(super) probes: Probes,
+    /// What it does for others.
+    pub(super) offer: Offer,
+    /// How far its catalogue is, as it says.
+    pub(super) announced: Stamp,
+    pub(super) registered: Time,
 }
 
 impl Node {
@@ -57,6 +63,9 @@ impl Node {
             last_heard: now,
             contact: Contact::Open(session),
             probes: Probes::new(now, source, register.advertise),
+            offer: register.offer,
+            announced: register.catalogue,
+            registered: now,
         }
     }
 
@@ -76,6 +85,16 @@ impl Node {
     pub(super) fn is_surely_alive(&self, now: Time) -> bool {
         matches!(self.contact, Contact::Open(_))
             && now.since(self.last_heard) < self.heartbeat * BEATS_ALIVE
+    }
+
+    /// Since when it should have been heard and was not: it hung up, or half a heartbeat passed over
+    /// the next one.
+    pub(super) fn missed_since(&self, now: Time) -> Option<Time> {
+        if let Contact::Lost { at, .. } = self.contact {
+            return Some(at);
+        }
+        let late = self.last_heard + self.heartbeat * 3 / 2;
+        (now >= late).then_some(late)
     }
 
     /// Why it is to be dropped now, if it is.

@@ -3,7 +3,8 @@
 use super::*;
 use crate::base::{Ports, Root};
 use crate::wire::List;
-use crate::wire::message::tracker::{Register, Registered, Stamp};
+use crate::wire::message::copies::Offer;
+use crate::wire::message::tracker::{Held, Register, Registered, Stamp};
 
 const HEARTBEAT: Duration = Duration::from_secs(10);
 const PORTS: Ports = Ports { search: 1, size: 2, chunk: 3 };
@@ -36,6 +37,7 @@ fn person(name: &str, number: u8) -> Person {
             advertise: None,
             heartbeat_s: 10,
             catalogue: Stamp::default(),
+            offer: Offer::default(),
         },
     }
 }
@@ -62,8 +64,7 @@ impl Town {
     }
 
     fn beat(&mut self, who: &Person) -> Result<HeartbeatAnswer, Refused> {
-        let beat = Heartbeat { peers: Stamp::default(), catalogue: Stamp::default() };
-        self.registry.on_heartbeat(self.now, who.session, &beat)
+        self.registry.on_heartbeat(self.now, who.session, &Heartbeat::default())
     }
 
     fn hang_up(&mut self, who: &Person, by: ClosedBy) {
@@ -357,7 +358,7 @@ fn a_catalogue_survives_a_reconnect_and_goes_with_its_node() {
         epoch: 5,
         from: 0,
         to: 1,
-        added: List::of(vec![entry.clone()]),
+        added: List::of(vec![Held::shared(entry.clone())]),
         removed: List::default(),
     };
     let answer = town.registry.on_catalogue(town.now, alice.session, &page).unwrap();

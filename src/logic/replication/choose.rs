@@ -1,8 +1,8 @@
 //! Chooses targets and trims, file by file, the most endangered first.
 //!
-//! Invariant: no order to a node that has the file, or was told to copy it; none beyond a node's room or
-//! its `COPIES_MAX`, with what is on the way and what this plan has ordered already; no trim of a
-//! person's own file, and none while a copy of that file is on the way.
+//! Invariant: no order to a node that has the file, was told to copy it, or could not; none beyond a
+//! node's room or its `COPIES_MAX`, with what is on the way and what this plan has ordered already; no
+//! trim of a person's own file, and none while a copy of that file is on the way.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use super::stand::Stand;
 use super::why::Obstacle;
 use super::{
-    CALM, COPIES_MAX, File, Node, ORDERS_MAX, Order, Plan, SOURCES_MAX, Standing, TRIMS_MAX, Trim,
-    View,
+    AHEAD_MAX, COPIES_MAX, File, Node, ORDERS_MAX, Order, Plan, SOURCES_MAX, Standing, TRIMS_MAX,
+    Trim, View,
 };
 use crate::base::{NodeId, Root, Time};
 
@@ -26,6 +26,8 @@ pub fn plan(view: &View, now: Time) -> Plan {
     let mut stands: Vec<_> = stands.collect();
     stands.sort_by_key(|(root, _, stand)| (stand.there.len(), **root));
     for (root, file, stand) in &stands {
+        plan.cancelled.extend(cancelled(stand).map(|target| (**root, target)));
+        plan.spared.extend(spared(root, stand).map(|holder| Trim { root: **root, holder }));
         let room = ORDERS_MAX - plan.orders.len();
         let lacking = stand.lacking().min(room);
         // Most files lack nothing, and choosing costs a hash a node.
@@ -35,42 +37,53 @@ pub fn plan(view: &View, now: Time) -> Plan {
         };
         for target in targets.into_iter().take(lacking) {
             load.add(target, file.size);
-            let sources = stand.there.iter().copied().take(SOURCES_MAX).collect();
+            let sources = stand.sources().take(SOURCES_MAX).collect();
             plan.orders.push(Order { root: **root, target, sources });
         }
         let room = TRIMS_MAX - plan.trims.len();
-        let trims = trims(now, (root, file), stand).into_iter().take(room);
+        let trims = trims(view, now, (root, file), stand).into_iter().take(room);
         plan.trims.extend(trims.map(|holder| Trim { root: **root, holder }));
     }
     plan
 }
 
 /// What is on the way to each node: how many copies, and their bytes.
-pub(super) struct Load(BTreeMap<NodeId, (usize, u64)>);
+pub(super) struct Load(BTreeMap<NodeId, Ahead>);
+
+#[derive(Clone, Copy, Default)]
+struct Ahead {
+    copies: usize,
+    bytes: u64,
+    /// Bytes of those that are not taken off the node's room yet.
+    fresh: u64,
+}
 
 impl Load {
     pub(super) fn of(view: &View) -> Load {
-        let mut load = Load(BTreeMap::new());
-        for file in view.files.values() {
-            let targets = file.under_way.keys().filter(|id| !file.holders.contains_key(id));
-            targets.for_each(|id| load.add(*id, file.size));
-        }
-        load
+        let busy = view.nodes.iter().filter(|(_, node)| node.copies > 0);
+        Load(
+            busy.map(|(id, node)| {
+                (*id, Ahead { copies: node.copies, bytes: node.ahead, fresh: 0 })
+            })
+            .collect(),
+        )
     }
 
     fn add(&mut self, node: NodeId, size: u64) {
-        let (copies, bytes) = self.0.entry(node).or_default();
-        *copies += 1;
-        *bytes = bytes.saturating_add(size);
+        let ahead = self.0.entry(node).or_default();
+        ahead.copies += 1;
+        ahead.bytes = ahead.bytes.saturating_add(size);
+        ahead.fresh = ahead.fresh.saturating_add(size);
     }
 
     /// What keeps a node from taking `size` bytes more.
     fn obstacle(&self, id: &NodeId, node: &Node, size: u64) -> Option<Obstacle> {
-        let (copies, bytes) = self.0.get(id).copied().unwrap_or_default();
-        if bytes.saturating_add(size) > node.room {
+        let Ahead { copies, bytes, fresh } = self.0.get(id).copied().unwrap_or_default();
+        if fresh.saturating_add(size) > node.room {
             return Some(Obstacle::NoRoom);
         }
-        (copies >= COPIES_MAX).then_some(Obstacle::Busy)
+        let busy = copies >= COPIES_MAX || (copies >= 2 && bytes >= AHEAD_MAX);
+        busy.then_some(Obstacle::Busy)
     }
 }
 
@@ -84,7 +97,7 @@ pub(super) fn targets(
     (root, file): (&Root, &File),
     stand: &Stand,
 ) -> Result<Vec<NodeId>, Obstacle> {
-    if stand.there.is_empty() {
+    if stand.sources().next().is_none() {
         return Err(Obstacle::NoSource);
     }
     let knows = |id: &NodeId| file.holders.contains_key(id) || file.under_way.contains_key(id);
@@ -94,6 +107,10 @@ pub(super) fn targets(
         .filter(|(id, node)| node.gone_since.is_none() && node.opted_in && !knows(id));
     let (mut chosen, mut obstacle) = (Vec::new(), Obstacle::NoTarget);
     for (id, node) in free {
+        if file.barred.contains(id) {
+            obstacle = obstacle.max(Obstacle::Failed);
+            continue;
+        }
         match load.obstacle(id, node, file.size) {
             None => chosen.push(*id),
             // Who is only busy will have room soon.
@@ -107,9 +124,23 @@ pub(super) fn targets(
     Ok(chosen)
 }
 
+/// Copies on the way that are not wanted any more.
+fn cancelled(stand: &Stand) -> impl Iterator<Item = NodeId> {
+    let enough = stand.there.len() >= stand.wanted;
+    stand.coming.iter().copied().filter(move |_| enough)
+}
+
+/// Of the replicas that were to be removed, those that are missing now, the first choice of targets
+/// first.
+fn spared(root: &Root, stand: &Stand) -> impl Iterator<Item = NodeId> {
+    let mut leaving = stand.leaving.clone();
+    leaving.sort_by_cached_key(|id| Reverse(score(root, id)));
+    leaving.into_iter().take(stand.missing())
+}
+
 /// The replicas that may go now, the last choice of targets first.
-fn trims(now: Time, (root, file): (&Root, &File), stand: &Stand) -> Vec<NodeId> {
-    let is_calm = now.since(file.changed) >= CALM;
+fn trims(view: &View, now: Time, (root, file): (&Root, &File), stand: &Stand) -> Vec<NodeId> {
+    let is_calm = now.since(file.changed) >= view.patience.calm;
     let settled = file.standing == Standing::Withdrawn || stand.coming.is_empty();
     if !is_calm || !settled {
         return Vec::new();

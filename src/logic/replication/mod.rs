@@ -4,19 +4,22 @@
 //! view that needs nothing gives an empty one. What must be remembered is in the view, as moments.
 //!
 //! ```text
-//! copies that count   at a node that is there, or was within GRACE, or on the way there
-//! too few             -> orders: to nodes that opted in and have room, by rendezvous hashing
-//! too many            -> trims: of replicas only, after CALM, never below what is wanted of verified
-//!                        copies at nodes that are there
-//! withdrawn           -> trims: of all replicas, after CALM
+//! copies that count   at a node that is there, or was within the grace, or on the way there; not one
+//!                     that another node could not copy, nor one that is being removed
+//! too few             -> trims are taken back, then orders: to nodes that opted in and have room, by
+//!                        rendezvous hashing
+//! enough without them -> orders are taken back
+//! too many            -> trims: of replicas only, after a calm time, never below what is wanted of
+//!                        verified copies at nodes that are there
+//! withdrawn           -> trims: of all replicas, after the calm time
 //! publisher vanished  -> its files are kept, and repaired, as if it were there
 //! not all seen yet    -> nothing: a tracker that has just started knows of no copy that is missing
 //! ```
 //!
 //! Targets follow from root and node alone (rendezvous hashing: D. G. Thaler, C. V. Ravishankar, 1998), so
 //! that two trackers choose alike, and a node that comes or goes changes little. Nothing is ever moved for
-//! the sake of balance. Bounded: `ORDERS_MAX` and `TRIMS_MAX` a plan, `COPIES_MAX` on the way to a node,
-//! the most endangered files first.
+//! the sake of balance. Bounded: `ORDERS_MAX` and `TRIMS_MAX` a plan, `COPIES_MAX` on the way to a node
+//! and few large ones (`AHEAD_MAX`), the most endangered files first.
 //!
 //! ```
 //! use std::time::Duration;
@@ -26,7 +29,7 @@
 //! let [alice, bob] = [1, 2].map(|n| NodeId::from_bytes([n; 32]));
 //! let (mut view, film) = (View { is_complete: true, ..View::default() }, Root::of(b"film"));
 //! for id in [alice, bob] {
-//!     view.nodes.insert(id, Node { gone_since: None, opted_in: true, room: 1_000 });
+//!     view.nodes.insert(id, Node { opted_in: true, room: 1_000, ..Node::default() });
 //! }
 //! let mut file = File::new(4, 2, Standing::Published, Time::ZERO);
 //! file.holders.insert(alice, Holder::Own);
@@ -42,12 +45,14 @@ mod stand;
 mod tests;
 mod why;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::base::{NodeId, Root, Time};
+pub use crate::wire::message::copies::{COPIES_MAX, SOURCES_MAX};
 
 pub use choose::plan;
+pub use stand::{Tally, tally};
 pub use why::{Obstacle, Why, why};
 
 /// Copies of a file, its publisher's too, where nothing else is said.
@@ -56,16 +61,33 @@ pub const WANTED: u32 = 2;
 pub const GRACE: Duration = Duration::from_secs(60);
 /// Copies that are too many are trimmed when nothing has changed for them for so long.
 pub const CALM: Duration = Duration::from_secs(300);
-/// A copy that is on its way for longer is made elsewhere too.
-pub const COPY_TIME_MAX: Duration = Duration::from_secs(3_600);
-/// Copies on the way to one node at once.
-pub const COPIES_MAX: usize = 2;
+/// Bytes on the way to one node from which on it is given no more than two copies at once.
+pub const AHEAD_MAX: u64 = 64 << 20;
 /// Orders in one plan.
-pub const ORDERS_MAX: usize = 64;
+pub const ORDERS_MAX: usize = 256;
 /// Trims in one plan.
-pub const TRIMS_MAX: usize = 64;
-/// Sources named in an order; the target finds others by itself.
-pub const SOURCES_MAX: usize = 8;
+pub const TRIMS_MAX: usize = 256;
+
+/// How long a copy may be on its way until it is made elsewhere: an hour, and longer for what is large.
+pub fn copy_time_max(size: u64) -> Duration {
+    const SLOWEST: u64 = 1 << 20;
+    Duration::from_secs(3_600 + size / SLOWEST)
+}
+
+/// How patient plans are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// See `GRACE`.
+    pub grace: Duration,
+    /// See `CALM`.
+    pub calm: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { grace: GRACE, calm: CALM }
+    }
+}
 
 /// What a tracker sees.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -73,21 +95,27 @@ pub struct View {
     /// Whether all nodes that there may be had the time to tell what they have. Not soon after a start
     /// of the tracker.
     pub is_complete: bool,
+    /// How patient it is.
+    pub patience: Patience,
     /// All nodes it knows of, those too that have gone not long ago.
     pub nodes: BTreeMap<NodeId, Node>,
-    /// All files that were published, until nobody has a copy of them.
+    /// Files that are looked at. Those with as many copies as they are to have may be left out.
     pub files: BTreeMap<Root, File>,
 }
 
 /// One node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Node {
     /// When it was last heard, if it is not there now.
     pub gone_since: Option<Time>,
     /// Whether it keeps copies for others.
     pub opted_in: bool,
-    /// Bytes that it still takes, copies on the way not counted.
+    /// Bytes that it still takes, copies on the way taken off.
     pub room: u64,
+    /// Copies on the way to it.
+    pub copies: usize,
+    /// Bytes of those.
+    pub ahead: u64,
 }
 
 /// One content.
@@ -101,17 +129,35 @@ pub struct File {
     pub standing: Standing,
     /// Who has all of it, verified.
     pub holders: BTreeMap<NodeId, Holder>,
+    /// Holders that are there again and have not told all their files yet: they count as if away.
+    pub unsure: BTreeSet<NodeId>,
+    /// Holders from whom another node could not copy it.
+    pub doubted: BTreeSet<NodeId>,
+    /// Holders that were told to remove it.
+    pub leaving: BTreeSet<NodeId>,
     /// Who was told to copy it and has not finished, since when.
     pub under_way: BTreeMap<NodeId, Time>,
-    /// When `wanted`, `standing` or `holders` last changed.
+    /// Who could not copy it, not long ago.
+    pub barred: BTreeSet<NodeId>,
+    /// Since when the copies that count have been these, without a break.
     pub changed: Time,
 }
 
 impl File {
     /// One that nobody is known to have yet.
     pub fn new(size: u64, wanted: u32, standing: Standing, changed: Time) -> File {
-        let (holders, under_way) = Default::default();
-        File { size, wanted, standing, holders, under_way, changed }
+        File {
+            size,
+            wanted,
+            standing,
+            holders: BTreeMap::new(),
+            unsure: BTreeSet::new(),
+            doubted: BTreeSet::new(),
+            leaving: BTreeSet::new(),
+            under_way: BTreeMap::new(),
+            barred: BTreeSet::new(),
+            changed,
+        }
     }
 }
 
@@ -141,6 +187,10 @@ pub struct Plan {
     pub orders: Vec<Order>,
     /// Replicas to be removed.
     pub trims: Vec<Trim>,
+    /// Orders, by root and target, that are not wanted any more.
+    pub cancelled: Vec<(Root, NodeId)>,
+    /// Replicas that were to be removed and are to stay.
+    pub spared: Vec<Trim>,
 }
 
 /// A copy to be made.

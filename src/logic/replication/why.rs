@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::choose::{Load, targets};
 use super::stand::Stand;
-use super::{CALM, Standing, View};
+use super::{Standing, View};
 use crate::base::{NodeId, Root, Time};
 
 /// What keeps a copy from being made. The later ones pass sooner.
@@ -19,6 +19,8 @@ pub enum Obstacle {
     NoRoom,
     /// Those that have room are copying other files.
     Busy,
+    /// Those that could take it have failed to, not long ago.
+    Failed,
     /// Nobody who has it is there.
     NoSource,
 }
@@ -29,6 +31,7 @@ impl fmt::Display for Obstacle {
             Obstacle::NoTarget => "no further node is there that keeps copies for others",
             Obstacle::NoRoom => "no further node has room for it",
             Obstacle::Busy => "the nodes with room for it are copying other files",
+            Obstacle::Failed => "those that could take it failed to, and are asked again later",
             Obstacle::NoSource => "nobody who has it is there",
         })
     }
@@ -47,6 +50,10 @@ pub struct Why {
     pub waits: Duration,
     /// Nodes that are copying it.
     pub coming: Vec<NodeId>,
+    /// Nodes that have it, they say, and could not give it.
+    pub doubted: Vec<NodeId>,
+    /// Nodes that were told to remove it.
+    pub leaving: Vec<NodeId>,
     /// How many copies are still to be ordered.
     pub lacking: usize,
     /// What keeps these from being ordered; `None`: nothing.
@@ -71,12 +78,14 @@ pub fn why(view: &View, now: Time, root: &Root) -> Option<Why> {
         waits: stand.waits_until.map_or(Duration::ZERO, |until| until.since(now)),
         lacking,
         obstacle: obstacle.filter(|_| lacking > 0),
-        surplus: (surplus, (file.changed + CALM).since(now)),
+        surplus: (surplus, (file.changed + view.patience.calm).since(now)),
         starting: !view.is_complete,
         withdrawn: file.standing == Standing::Withdrawn,
         there: stand.there,
         away: stand.away,
         coming: stand.coming,
+        doubted: stand.doubted,
+        leaving: stand.leaving,
     })
 }
 
@@ -89,10 +98,19 @@ impl fmt::Display for Why {
         }
         write!(f, ", {} there", self.there.len())?;
         if !self.away.is_empty() {
-            write!(f, ", {} away and waited for {} s", self.away.len(), self.waits.as_secs())?;
+            write!(f, ", {} away and waited for", self.away.len())?;
+            if self.waits > Duration::ZERO {
+                write!(f, " {} s", self.waits.as_secs())?;
+            }
         }
         if !self.coming.is_empty() {
             write!(f, ", {} on the way", self.coming.len())?;
+        }
+        if !self.doubted.is_empty() {
+            write!(f, ", {} that could not be copied from", self.doubted.len())?;
+        }
+        if !self.leaving.is_empty() {
+            write!(f, ", {} being removed", self.leaving.len())?;
         }
         if self.starting {
             return write!(

@@ -4,6 +4,7 @@
 //! that none of the three can be forgotten for a new message. Numbers are never used again for
 //! something else. Golden vectors in `wire/golden.rs` hold the encodings.
 
+pub mod copies;
 pub mod find;
 pub mod knock;
 pub mod search;
@@ -71,9 +72,9 @@ messages! {
     /// I am here: node to tracker.
     Register = 0x10, tracker, cap KIB;
     /// Welcome: what the tracker knows of the node.
-    Registered = 0x11, tracker, cap KIB;
+    Registered = 0x11, tracker, cap 96 * KIB;
     /// Still here.
-    Heartbeat = 0x12, tracker, cap KIB;
+    Heartbeat = 0x12, tracker, cap 32 * KIB;
     /// Heard; what changed.
     HeartbeatAnswer = 0x13, tracker, cap 512 * KIB;
     /// A page of what changed in the node's catalogue.
@@ -97,6 +98,11 @@ messages! {
     FindQuestion = 0x1c, find, cap 8 * KIB;
     /// These.
     FindAnswer = 0x1d, find, cap 1024 * KIB;
+
+    /// Why has it the copies it has? A tracker is asked.
+    WhyQuestion = 0x1e, copies, cap 8 * KIB;
+    /// Because of this.
+    WhyAnswer = 0x1f, copies, cap 512 * KIB;
 
     /// What do you have of this name?
     SearchQuestion = 0x20, search, cap 8 * KIB;

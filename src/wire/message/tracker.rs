@@ -7,7 +7,7 @@
 //! CatalogueDelta …    ->       pages, until the tracker's copy is at the node's version
 //!                     <-       CatalogueAnswer to each
 //! Heartbeat           ->       every 10 s, on the same connection
-//!                     <-       HeartbeatAnswer: what changed among the peers
+//!                     <-       HeartbeatAnswer: what changed among the peers, what to keep for others
 //! Exit                ->  <-   Bye
 //! ```
 //!
@@ -17,8 +17,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::copies::{Duties, OUTCOMES_MAX, Offer, Outcome};
 use crate::base::limits::{PAGE_FILES_MAX, PAGE_PEERS_MAX};
-use crate::base::{FileEntry, Name, NodeId, NodeLabel, PeerInfo, Ports};
+use crate::base::{FileEntry, Kept, Name, NodeId, NodeLabel, PeerInfo, Ports};
 use crate::wire::bounded::{List, Text};
 
 /// How far a catalogue has come: versions count only within one epoch.
@@ -45,6 +46,8 @@ pub struct Register {
     pub heartbeat_s: u16,
     /// Its catalogue.
     pub catalogue: Stamp,
+    /// What it does for others.
+    pub offer: Offer,
 }
 
 /// The node is on the list.
@@ -54,15 +57,21 @@ pub struct Registered {
     pub seen_as: IpAddr,
     /// How far the tracker's copy of the node's catalogue reaches.
     pub catalogue: Stamp,
+    /// What the tracker wants of it.
+    pub duties: Duties,
 }
 
 /// The node is alive.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// How far the node's list of peers reaches.
     pub peers: Stamp,
     /// The node's catalogue.
     pub catalogue: Stamp,
+    /// What it does for others.
+    pub offer: Offer,
+    /// What became of copies that this tracker ordered, until it has answered.
+    pub outcomes: List<Outcome, OUTCOMES_MAX>,
 }
 
 /// What changed among the peers since a stamp.
@@ -87,6 +96,24 @@ pub struct HeartbeatAnswer {
     pub peers: PeersDelta,
     /// How far the tracker's copy of the node's catalogue reaches.
     pub catalogue: Stamp,
+    /// What the tracker wants of it.
+    pub duties: Duties,
+}
+
+/// A file of a catalogue, and as what the node has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The file.
+    pub entry: FileEntry,
+    /// As what.
+    pub kept: Kept,
+}
+
+impl Held {
+    /// One that the person shares.
+    pub fn shared(entry: FileEntry) -> Held {
+        Held { entry, kept: Kept::Shared }
+    }
 }
 
 /// One page of changes of the sender's catalogue.
@@ -99,7 +126,7 @@ pub struct CatalogueDelta {
     /// The version after it.
     pub to: u64,
     /// New or changed files.
-    pub added: List<FileEntry, PAGE_FILES_MAX>,
+    pub added: List<Held, PAGE_FILES_MAX>,
     /// Names no longer shared.
     pub removed: List<Name, PAGE_FILES_MAX>,
 }

@@ -5,6 +5,7 @@ use std::io;
 use parking_lot::Mutex;
 
 use crate::base::{Bitmap, FileEntry, Modified, Name, PeerInfo, Ports, Range, Root};
+use crate::wire::message::copies::{Duties, Offer, WhyAnswer, WhyQuestion};
 use crate::wire::message::find::{FindAnswer, FindQuestion, Pattern};
 use crate::wire::message::knock::{Knock, Knocked};
 use crate::wire::message::search::{SearchAnswer, SearchQuestion};
@@ -261,16 +262,24 @@ pub(super) fn one_of_each() -> Vec<Message> {
             advertise: None,
             heartbeat_s: 10,
             catalogue: stamp,
+            offer: Offer::default(),
         }
         .into(),
-        t::Registered { seen_as: LOOPBACK, catalogue: stamp }.into(),
-        t::Heartbeat { peers: stamp, catalogue: stamp }.into(),
-        t::HeartbeatAnswer { peers: peers.clone(), catalogue: stamp }.into(),
+        t::Registered { seen_as: LOOPBACK, catalogue: stamp, duties: Duties::default() }.into(),
+        t::Heartbeat {
+            peers: stamp,
+            catalogue: stamp,
+            offer: Offer::default(),
+            outcomes: List::default(),
+        }
+        .into(),
+        t::HeartbeatAnswer { peers: peers.clone(), catalogue: stamp, duties: Duties::default() }
+            .into(),
         t::CatalogueDelta {
             epoch: 1,
             from: 0,
             to: 1,
-            added: List::of(entries(3)),
+            added: List::of(entries(3).into_iter().map(t::Held::shared).collect()),
             removed: List::of(vec![name.clone()]),
         }
         .into(),
@@ -283,6 +292,8 @@ pub(super) fn one_of_each() -> Vec<Message> {
         t::LookupAnswer { found: List::of(vec![found]), more: true }.into(),
         FindQuestion { pattern: Pattern::All, after: None }.into(),
         FindAnswer { found: List::default(), next: None }.into(),
+        WhyQuestion { name: name.clone(), root: None }.into(),
+        WhyAnswer { files: List::default() }.into(),
         SearchQuestion { name, after: None }.into(),
         SearchAnswer { files: List::of(entries(1_500)), parts: List::default(), more: true }.into(),
         SizeQuestion { root, manifest: true }.into(),

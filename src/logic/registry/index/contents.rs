@@ -4,11 +4,12 @@
 //! was taken out. Records lie in runs that never move, so that taking one more in never copies all.
 
 use std::collections::BTreeSet;
+use std::ops::Bound::{Excluded, Unbounded};
 
 use super::CopyKey;
 use super::names::BlockId;
-use super::owners::{OwnerLists, Owners};
-use crate::base::{FileEntry, Modified, Name, Root};
+use super::owners::{Holding, OwnerLists, Owners};
+use crate::base::{FileEntry, Kept, Modified, Name, Root};
 
 /// Records in one run: 256 KiB.
 const RUN: usize = 4_096;
@@ -67,7 +68,7 @@ impl Contents {
     }
 
     /// Takes in what `entry` says, as `owner` has it.
-    pub(super) fn insert(&mut self, entry: &FileEntry, owner: CopyKey) -> ContentId {
+    pub(super) fn insert(&mut self, entry: &FileEntry, owner: Holding) -> ContentId {
         let record = Record {
             root: entry.root,
             size: entry.size | if entry.executable { EXECUTABLE } else { 0 },
@@ -127,20 +128,20 @@ impl Contents {
     }
 
     /// Who has it, ascending; nobody: the number is free.
-    pub(super) fn owners(&self, id: ContentId) -> &[CopyKey] {
+    pub(super) fn owners(&self, id: ContentId) -> &[Holding] {
         self.lists.of(&self.record(id).owners)
     }
 
     /// One more has it, and says of it what `entry` says.
-    pub(super) fn add_owner(&mut self, id: ContentId, entry: &FileEntry, owner: CopyKey) {
+    pub(super) fn add_owner(&mut self, id: ContentId, entry: &FileEntry, owner: Holding) {
         let record = &mut self.runs[id.0 as usize / RUN][id.0 as usize % RUN];
         record.size = entry.size | if entry.executable { EXECUTABLE } else { 0 };
         (record.secs, record.nanos) = (entry.modified.secs, entry.modified.nanos);
         self.lists.add(&mut record.owners, owner);
     }
 
-    /// One less has it; whether he had.
-    pub(super) fn remove_owner(&mut self, id: ContentId, owner: CopyKey) -> bool {
+    /// One less has it; as what, if he had.
+    pub(super) fn remove_owner(&mut self, id: ContentId, owner: CopyKey) -> Option<Kept> {
         let record = &mut self.runs[id.0 as usize / RUN][id.0 as usize % RUN];
         self.lists.remove(&mut record.owners, owner)
     }
@@ -153,6 +154,20 @@ impl Contents {
     /// Its name is there now.
     pub(super) fn set_block(&mut self, id: ContentId, block: BlockId) {
         self.record_mut(id).block = block;
+    }
+
+    /// The first bytes of every root behind `after`, and what has such a root, in order.
+    pub(super) fn in_order(
+        &self,
+        after: Option<u64>,
+    ) -> impl Iterator<Item = (u64, ContentId)> + '_ {
+        let start = after.map_or(Unbounded, |after| Excluded((after, ContentId(u32::MAX))));
+        self.roots.range((start, Unbounded)).copied()
+    }
+
+    /// Bytes.
+    pub(super) fn size(&self, id: ContentId) -> u64 {
+        self.record(id).size & !EXECUTABLE
     }
 
     /// The contents whose roots begin as `least` does and do not lie behind `most`, by root.

@@ -6,8 +6,9 @@
 use std::cmp::Reverse;
 use std::ops::Bound::{Excluded, Included};
 
+use super::Index;
 use super::contents::ContentId;
-use super::{CopyKey, Index};
+use super::owners::Holding;
 use crate::base::limits::{PAGE_BYTES_MAX, PAGE_FILES_MAX};
 use crate::base::{Name, NodeId};
 use crate::wire::List;
@@ -80,8 +81,8 @@ impl Index {
     }
 
     /// The nodes behind copies that are not retired.
-    pub(super) fn live(&self, keys: &[CopyKey]) -> impl Iterator<Item = NodeId> {
-        keys.iter().filter_map(|key| self.owner(*key))
+    pub(super) fn live(&self, held: &[Holding]) -> impl Iterator<Item = NodeId> {
+        held.iter().filter_map(|held| self.owner(held.key()))
     }
 }
 

@@ -15,28 +15,33 @@
 //! every answer, and `sweep` goes through the records and takes it out of them in small steps between
 //! which others are served; all copies that have retired by then in one pass.
 //!
+//! A copy whose node has gone, or tells all its files anew, is kept as its former one for a while: it is
+//! in no answer, but known to who counts copies (`former.rs`, `holders.rs`).
+//!
 //! Memory, measured by `memory_per_file_is_as_documented` and `bench/index.sh`: about 120 bytes a
 //! file beside its name, one owner or two; from the third on about 20 for three, then 4 each.
 
 mod contents;
 mod find;
+mod former;
+mod holders;
 mod lookup;
 mod names;
 mod owners;
+mod sweep;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use self::contents::{ContentId, Contents};
 pub use self::find::Finding;
+use self::former::End;
+pub(super) use self::holders::{Content, names_of};
 pub use self::lookup::CONTENTS_MAX;
 use self::names::Names;
-use crate::base::{FileEntry, NodeId};
-use crate::wire::message::tracker::{CatalogueDelta, Stamp};
-
-/// Work in one step of `sweep`, in records and owners looked at: well below a millisecond.
-const SWEEP_STEP: usize = 8_192;
-/// What taking an owner out costs, in that work.
-const TAKE_OUT_COST: usize = 16;
+use self::owners::Holding;
+use self::sweep::Pass;
+use crate::base::{Kept, NodeId, Root};
+use crate::wire::message::tracker::{CatalogueDelta, Held, Stamp};
 
 /// How much the index takes in.
 #[derive(Debug, Clone, Copy)]
@@ -103,14 +108,10 @@ struct Copy {
     stamp: Stamp,
     files: usize,
     name_bytes: usize,
-}
-
-/// One way through all records, to take retired copies out.
-#[derive(Debug, Default)]
-struct Pass {
-    keys: BTreeSet<CopyKey>,
-    /// The next record to be looked at.
-    at: u32,
+    /// It has been all that its node had to tell.
+    is_whole: bool,
+    /// It is in no answer any more.
+    is_former: bool,
 }
 
 /// See the module.
@@ -122,8 +123,9 @@ pub(super) struct Index {
     others: BTreeMap<ContentId, Vec<ContentId>>,
     copies: BTreeMap<CopyKey, Copy>,
     copy_of: BTreeMap<NodeId, CopyKey>,
+    former_of: BTreeMap<NodeId, CopyKey>,
     /// Retired since the pass began.
-    retired: BTreeSet<CopyKey>,
+    retired: BTreeMap<CopyKey, End>,
     pass: Pass,
     keys_used: u32,
     free_keys: Vec<CopyKey>,
@@ -131,6 +133,8 @@ pub(super) struct Index {
     held: usize,
     name_bytes: usize,
     bytes: u64,
+    /// Roots that a node which is there has no more as a file of its person.
+    dropped: Vec<Root>,
 }
 
 impl Index {
@@ -171,16 +175,22 @@ impl Index {
         if !replace && self.stamp(&owner) != (Stamp { epoch, version: from }) {
             return Ok(self.stamp(&owner));
         }
-        self.check_room(&owner, page, replace)?;
+        let room = self.check_room(&owner, page, replace);
+        if matches!(room, Err(IndexError::Full { .. })) {
+            self.expire_all();
+        }
+        room?;
         if replace {
-            self.remove(&owner);
+            self.supersede(&owner);
         }
         let key = self.key(owner);
         for name in page.removed.iter() {
-            self.remove_file(key, name.as_str());
+            let was = self.remove_file(key, name.as_str());
+            self.dropped
+                .extend(was.filter(|(_, kept)| *kept != Kept::Replica).map(|(root, _)| root));
         }
-        for entry in page.added.iter() {
-            self.add_file(key, entry);
+        for held in page.added.iter() {
+            self.add_file(key, held);
         }
         let stamp = Stamp { epoch, version: to };
         if let Some(copy) = self.copies.get_mut(&key) {
@@ -189,57 +199,15 @@ impl Index {
         Ok(stamp)
     }
 
-    /// Retires the copy of `owner`: it is in no answer any more.
-    pub(super) fn remove(&mut self, owner: &NodeId) {
-        let Some(key) = self.copy_of.remove(owner) else { return };
-        // Of an empty copy nothing has to be taken out.
-        match self.copies.remove(&key) {
-            Some(copy) if copy.files > 0 => _ = self.retired.insert(key),
-            _ => self.free_keys.push(key),
-        }
-    }
-
-    /// Takes copies that had retired when the pass began out of a few records; whether the pass
-    /// goes on. It ends however many retire meanwhile: those are for the next one.
-    pub(super) fn sweep(&mut self) -> bool {
-        if self.pass.keys.is_empty() {
-            self.pass = Pass { keys: std::mem::take(&mut self.retired), at: 0 };
-        }
-        if self.pass.keys.is_empty() {
-            return false;
-        }
-        let mut work = 0;
-        while work < SWEEP_STEP {
-            let Some(id) = self.contents.id(self.pass.at) else {
-                self.free_keys.extend(std::mem::take(&mut self.pass.keys));
-                return false;
-            };
-            work += 1 + self.contents.owners(id).len();
-            let taken = self.sweep_record(id);
-            work += taken * TAKE_OUT_COST;
-            // Of many owners some may be left for the next step.
-            if taken * TAKE_OUT_COST < SWEEP_STEP {
-                self.pass.at += 1;
-            }
-        }
-        true
-    }
-
-    /// Takes the pass's copies out of one record, as many as a step may; says how many.
-    fn sweep_record(&mut self, id: ContentId) -> usize {
-        let owners = self.contents.owners(id).iter();
-        let gone = owners.filter(|owner| self.pass.keys.contains(owner)).copied();
-        let gone: Vec<CopyKey> = gone.take(SWEEP_STEP / TAKE_OUT_COST).collect();
-        if gone.is_empty() {
-            return 0;
-        }
-        let Some(name) = self.name_of(id).map(str::to_owned) else { return 0 };
-        gone.into_iter().filter(|key| self.disown(*key, &name)).count()
-    }
-
-    /// The owner behind a copy; none when the copy is retired.
+    /// The owner behind a copy; none when the copy is retired, or a former one.
     pub(super) fn owner(&self, key: CopyKey) -> Option<NodeId> {
-        self.copies.get(&key).map(|copy| copy.owner)
+        self.copies.get(&key).filter(|copy| !copy.is_former).map(|copy| copy.owner)
+    }
+
+    /// Roots that nodes which are there had as files of their persons, and have no more under some
+    /// name. Perhaps under another; to be taken after each page and each step of `sweep`.
+    pub(super) fn take_dropped(&mut self) -> Vec<Root> {
+        std::mem::take(&mut self.dropped)
     }
 
     fn copy(&self, owner: &NodeId) -> Option<&Copy> {
@@ -254,7 +222,7 @@ impl Index {
             self.keys_used += 1;
             CopyKey(self.keys_used)
         });
-        let copy = Copy { owner, stamp: Stamp::default(), files: 0, name_bytes: 0 };
+        let copy = Copy::empty(owner);
         self.copies.insert(key, copy);
         self.copy_of.insert(owner, key);
         key
@@ -273,7 +241,7 @@ impl Index {
             _ => (0, 0),
         };
         let more = page.added.len();
-        let more_bytes: usize = page.added.iter().map(|entry| entry.name.as_str().len()).sum();
+        let more_bytes: usize = page.added.iter().map(|held| held.entry.name.as_str().len()).sum();
         if count + more > limits.files_per_node || bytes + more_bytes > limits.name_bytes_per_node {
             let (files, name_bytes) = (limits.files_per_node, limits.name_bytes_per_node);
             return Err(IndexError::NodeFull { files, name_bytes });
@@ -284,9 +252,12 @@ impl Index {
         Ok(())
     }
 
-    fn add_file(&mut self, key: CopyKey, entry: &FileEntry) {
-        let name = entry.name.as_str();
-        self.remove_file(key, name);
+    fn add_file(&mut self, key: CopyKey, held: &Held) {
+        let Held { entry, kept } = held;
+        let (name, holding) = (entry.name.as_str(), Holding::new(key, *kept));
+        // A file that is as it was, but for its times, is not dropped.
+        let was = self.remove_file(key, name).filter(|(_, kept)| *kept != Kept::Replica);
+        self.dropped.extend(was.map(|(root, _)| root).filter(|root| *root != entry.root));
         let Some(copy) = self.copies.get_mut(&key) else { return };
         copy.files += 1;
         copy.name_bytes += name.len();
@@ -295,10 +266,10 @@ impl Index {
         let head = self.names.get(name);
         let same = head.and_then(|head| self.under(head).find(|id| self.contents.is(*id, entry)));
         if let Some(same) = same {
-            return self.contents.add_owner(same, entry, key);
+            return self.contents.add_owner(same, entry, holding);
         }
         self.bytes += entry.size;
-        let id = self.contents.insert(entry, key);
+        let id = self.contents.insert(entry, holding);
         if let Some(head) = head {
             self.contents.set_block(id, self.contents.block(head));
             self.others.entry(head).or_default().push(id);
@@ -308,30 +279,30 @@ impl Index {
         self.names.insert(name, id, |head, block| tell(contents, others, head, block));
     }
 
-    fn remove_file(&mut self, key: CopyKey, name: &str) {
-        if self.disown(key, name)
-            && let Some(copy) = self.copies.get_mut(&key)
-        {
+    fn remove_file(&mut self, key: CopyKey, name: &str) -> Option<(Root, Kept)> {
+        let was = self.disown(key, name)?;
+        if let Some(copy) = self.copies.get_mut(&key) {
             copy.files -= 1;
             copy.name_bytes -= name.len();
         }
+        Some(was)
     }
 
     /// Takes the copy out of the owners of `name`, and what has no owner then out of the index.
-    /// Whether it was one.
-    fn disown(&mut self, key: CopyKey, name: &str) -> bool {
-        let Some(head) = self.names.get(name) else { return false };
+    /// What it had, and as what, if it was one.
+    fn disown(&mut self, key: CopyKey, name: &str) -> Option<(Root, Kept)> {
+        let head = self.names.get(name)?;
         let ids: Vec<ContentId> = self.under(head).collect();
-        let Some(id) = ids.iter().copied().find(|id| self.contents.remove_owner(*id, key)) else {
-            return false;
-        };
+        let remove = |id: &ContentId| Some((*id, self.contents.remove_owner(*id, key)?));
+        let (id, kept) = ids.iter().find_map(remove)?;
+        let was = (*self.contents.root(id), kept);
         self.held -= 1;
         self.name_bytes -= name.len();
         if self.contents.owners(id).is_empty() {
             self.bytes -= self.contents.remove(id);
             self.unlist(name, head, ids.into_iter().filter(|other| *other != id).collect());
         }
-        true
+        Some(was)
     }
 
     /// Of what stands under `name`, `left` is left.

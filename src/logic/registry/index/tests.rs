@@ -1,11 +1,13 @@
 use super::*;
 use crate::base::limits::PAGE_FILES_MAX;
-use crate::base::{Modified, Name, Root};
+use std::collections::BTreeSet;
+
+use crate::base::{FileEntry, Modified, Name, Root};
 use crate::logic::pattern::{Matcher, part_or_glob};
 use crate::wire::List;
 use crate::wire::message::Message;
 use crate::wire::message::find::{FindAnswer, FindQuestion, Listed, Pattern};
-use crate::wire::message::tracker::{Found, LookupAnswer, LookupQuestion};
+use crate::wire::message::tracker::{Found, Held, LookupAnswer, LookupQuestion};
 use proptest::prelude::*;
 
 fn name(text: &str) -> Name {
@@ -26,7 +28,8 @@ fn file(text: &str, content: u8) -> FileEntry {
 
 fn page(from: u64, to: u64, added: Vec<FileEntry>, removed: &[&str]) -> CatalogueDelta {
     let removed = List::of(removed.iter().map(|n| name(n)).collect());
-    CatalogueDelta { epoch: 1, from, to, added: List::of(added), removed }
+    let added = List::of(added.into_iter().map(Held::shared).collect());
+    CatalogueDelta { epoch: 1, from, to, added, removed }
 }
 
 fn at(version: u64) -> Stamp {
@@ -102,7 +105,7 @@ fn a_pass_ends_while_copies_are_replaced_in_a_loop() {
     let mut index = Index::default();
     let full = || page(0, 1, vec![file("a", 1)], &[]);
     index.apply(node(1), &full()).unwrap();
-    index.remove(&node(1));
+    index.park(&node(1));
     let mut steps = 0;
     loop {
         let goes_on = index.sweep();
@@ -131,7 +134,7 @@ fn a_file_of_very_many_owners_is_swept_in_several_steps() {
         index.apply(node(n), &page(0, 1, vec![file("a", 1)], &[])).unwrap();
     }
     for n in 0..2_000 {
-        index.remove(&node(n));
+        index.park(&node(n));
     }
     let mut steps = 1;
     while index.sweep() {
@@ -223,7 +226,7 @@ fn bounds_refuse_the_page_with_words_and_leave_the_copy_as_it_was() {
     let three = vec![file("a", 1), file("b", 1), file("c", 1)];
     let refused = index.apply(node(2), &page(0, 3, three.clone(), &[]));
     assert!(matches!(refused, Err(IndexError::Full { files: 4 })));
-    index.remove(&node(1));
+    index.park(&node(1));
     assert!(index.apply(node(2), &page(0, 3, three.clone(), &[])).is_err(), "not swept yet");
     while index.sweep() {}
     assert_eq!(index.apply(node(2), &page(0, 3, three, &[])), Ok(at(3)));
@@ -234,7 +237,7 @@ fn a_large_copy_is_hidden_at_once_and_swept_in_steps() {
     let mut index = Index::default();
     let entries = (0..2_000).map(|i| file(&format!("d/{i}"), 1)).collect();
     index.apply(node(1), &page(0, 1, entries, &[])).unwrap();
-    index.remove(&node(1));
+    index.park(&node(1));
     assert!(ask(&index, "d").is_empty());
     assert!(index.sweep(), "2,000 names are more than one step");
     assert!(ask(&index, "d").is_empty());
@@ -281,7 +284,7 @@ fn a_listed_file_has_its_copies_and_who_has_it() {
         let files = vec![file("d/a", 1), file(&format!("only {n}"), 2)];
         index.apply(node(n), &page(0, 1, files, &[])).unwrap();
     }
-    index.remove(&node(0));
+    index.park(&node(0));
     let found = find_all(&index, &Pattern::All);
     let first = &found[0];
     assert_eq!((found.len(), first.copies, first.seen_s, first.owners.len()), (20, 19, 7, 8));
@@ -347,7 +350,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Leave(owner) => {
-                    index.remove(&node(owner));
+                    index.park(&node(owner));
                     naive.forget(node(owner), None);
                 }
                 Step::Sweep => drop(index.sweep()),

@@ -1,0 +1,581 @@
+//! Whole swarms in simulated time: registries, and nodes that die, come back, lie and are full.
+
+use super::super::{ClosedBy, Limits, SessionToken};
+use super::*;
+use crate::base::{Modified, Name, Ports};
+use crate::logic::catalogue::Catalogue;
+use crate::logic::dice::{Dice, rounds};
+use crate::logic::replication::{CALM, GRACE};
+use crate::wire::message::copies::{CopyFault, CopyState, Offer, WhyQuestion};
+use crate::wire::message::tracker::{Heartbeat, Register, Stamp};
+
+const BEAT: u64 = 10;
+const SIZE: u64 = 100;
+
+fn id(n: usize) -> NodeId {
+    NodeId::from_bytes([n as u8 + 1; 32])
+}
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn root(content: u64) -> Root {
+    Root::of(&content.to_le_bytes())
+}
+
+fn entry(text: &str, content: u64) -> FileEntry {
+    let (name, modified) = (name(text), Modified::default());
+    FileEntry { name, size: SIZE, root: root(content), modified, executable: false }
+}
+
+/// One node as it is, whatever trackers believe.
+struct Sim {
+    alive: bool,
+    keeps: bool,
+    room: u64,
+    /// What it lists and does not have.
+    lies: bool,
+    life: u64,
+    /// When it has looked through its folders; before that it tells of none of its files.
+    settles_at: u64,
+    shared: BTreeMap<Name, FileEntry>,
+    replicas: BTreeMap<Root, FileEntry>,
+    catalogue: Catalogue,
+    /// What it was told to copy, and when it will have it.
+    copying: BTreeMap<Root, (CopyOrder, u64)>,
+    trims: BTreeSet<Root>,
+    outcomes: Vec<Outcome>,
+    sessions: Vec<Option<SessionToken>>,
+    next_beat: u64,
+}
+
+struct World {
+    registries: Vec<Registry>,
+    nodes: Vec<Sim>,
+    second: u64,
+    tokens: u64,
+    made: usize,
+    trimmed: usize,
+    /// Seconds.
+    copy_time: u64,
+}
+
+impl World {
+    fn new(trackers: usize, nodes: usize) -> World {
+        let registry = |n| Registry::new(n as u64, Limits::default());
+        let mut world = World {
+            registries: (0..trackers).map(registry).collect(),
+            nodes: Vec::new(),
+            second: 1_000,
+            tokens: 0,
+            made: 0,
+            trimmed: 0,
+            copy_time: 2,
+        };
+        world.nodes.extend((0..nodes).map(|_| Sim {
+            alive: true,
+            keeps: true,
+            room: 1 << 40,
+            lies: false,
+            life: 1,
+            settles_at: 0,
+            shared: BTreeMap::new(),
+            replicas: BTreeMap::new(),
+            catalogue: Catalogue::new(1),
+            copying: BTreeMap::new(),
+            trims: BTreeSet::new(),
+            outcomes: Vec::new(),
+            sessions: vec![None; trackers],
+            next_beat: 0,
+        }));
+        world
+    }
+
+    fn now(&self) -> Time {
+        Time::from_origin(Duration::from_secs(self.second))
+    }
+
+    fn share(&mut self, n: usize, text: &str, content: u64) {
+        let entry = entry(text, content);
+        self.nodes[n].shared.insert(entry.name.clone(), entry.clone());
+        self.nodes[n].catalogue.set(entry, Kept::Shared);
+        self.nodes[n].next_beat = 0;
+    }
+
+    fn unshare(&mut self, n: usize, text: &str) {
+        let node = &mut self.nodes[n];
+        node.next_beat = 0;
+        let Some(was) = node.shared.remove(&name(text)) else { return };
+        match node.replicas.get(&was.root) {
+            Some(replica) => node.catalogue.set(replica.clone(), Kept::Replica),
+            None => node.catalogue.remove(&name(text)),
+        };
+    }
+
+    fn kill(&mut self, n: usize) {
+        let now = self.now();
+        self.nodes[n].alive = false;
+        for (registry, session) in self.registries.iter_mut().zip(&mut self.nodes[n].sessions) {
+            if let Some(session) = session.take() {
+                registry.on_session_closed(now, session, ClosedBy::Peer);
+            }
+        }
+        self.nodes[n].copying.clear();
+    }
+
+    /// A new process with the same files.
+    fn revive(&mut self, n: usize) {
+        self.revive_slowly(n, 0);
+    }
+
+    /// The same, which takes so many seconds to look through its folders.
+    fn revive_slowly(&mut self, n: usize, seconds: u64) {
+        let node = &mut self.nodes[n];
+        (node.alive, node.life, node.next_beat) = (true, node.life + 1, 0);
+        node.catalogue = Catalogue::new(node.life);
+        node.settles_at = self.second + seconds;
+        if seconds == 0 {
+            self.look_through(n);
+        }
+    }
+
+    fn look_through(&mut self, n: usize) {
+        let node = &mut self.nodes[n];
+        node.next_beat = 0;
+        for entry in node.replicas.values() {
+            node.catalogue.set(entry.clone(), Kept::Replica);
+        }
+        for entry in node.shared.values() {
+            node.catalogue.set(entry.clone(), Kept::Shared);
+        }
+    }
+
+    fn restart_tracker(&mut self, nth: usize) {
+        self.registries[nth] = Registry::new(self.second, Limits::default());
+        self.nodes.iter_mut().for_each(|node| node.sessions[nth] = None);
+    }
+
+    fn run(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            self.second += 1;
+            for n in 0..self.nodes.len() {
+                if self.nodes[n].settles_at == self.second {
+                    self.look_through(n);
+                }
+                if self.nodes[n].alive {
+                    self.work(n);
+                }
+                if self.nodes[n].alive && self.nodes[n].next_beat <= self.second {
+                    self.nodes[n].next_beat = self.second + BEAT;
+                    (0..self.registries.len()).for_each(|nth| self.beat(n, nth));
+                    self.nodes[n].outcomes.clear();
+                }
+            }
+            let now = self.now();
+            for registry in &mut self.registries {
+                registry.on_tick(now);
+                while registry.sweep() {}
+                let mut survey = registry.begin_survey(now);
+                while survey.goes_on() {
+                    registry.survey(now, &mut survey);
+                }
+                let plan = survey.plan(now);
+                registry.adopt(now, &survey, plan);
+            }
+        }
+    }
+
+    /// Copies that are due arrive or fail; what is to go goes.
+    fn work(&mut self, n: usize) {
+        let due = |(_, at): &(CopyOrder, u64)| *at <= self.second;
+        let done = self.nodes[n].copying.iter().filter(|(_, copy)| due(copy));
+        let done: Vec<Root> = done.map(|(root, _)| *root).collect();
+        for root in done {
+            let Some((order, _)) = self.nodes[n].copying.remove(&root) else { continue };
+            let owners = self.holders(&root);
+            let end = if self.nodes[n].room < SIZE {
+                CopyEnd::Failed { why: CopyFault::NoRoom, blamed: List::default() }
+            } else if owners.is_empty() {
+                let alive = |node: &&NodeId| {
+                    (0..self.nodes.len()).any(|n| id(n) == **node && self.nodes[n].alive)
+                };
+                let blamed = order.sources.iter().filter(alive).copied().collect();
+                CopyEnd::Failed { why: CopyFault::Broken, blamed: List::of(blamed) }
+            } else {
+                self.made += 1;
+                let node = &mut self.nodes[n];
+                node.room -= SIZE;
+                let mut entry = order.entry;
+                // Another content has that name here.
+                if node.catalogue.get(&entry.name).is_some_and(|other| other.root != root) {
+                    entry.name = name(&format!("{}/{}", root, entry.name));
+                }
+                node.replicas.insert(root, entry.clone());
+                node.catalogue.set(entry, Kept::Replica);
+                CopyEnd::Kept
+            };
+            self.nodes[n].outcomes.push(Outcome { root, end });
+            self.nodes[n].next_beat = 0;
+        }
+        let node = &mut self.nodes[n];
+        for root in std::mem::take(&mut node.trims) {
+            if let Some(entry) = node.replicas.remove(&root) {
+                // Its person may have put it there meanwhile.
+                if !node.shared.contains_key(&entry.name) {
+                    node.catalogue.remove(&entry.name);
+                }
+                node.room += SIZE;
+                node.next_beat = 0;
+                self.trimmed += 1;
+            }
+        }
+    }
+
+    /// Registers where it must, tells its files, its state, and takes what it is told.
+    fn beat(&mut self, n: usize, nth: usize) {
+        let (now, ip) = (self.now(), [10, 0, 0, n as u8].into());
+        let (registry, node) = (&mut self.registries[nth], &mut self.nodes[n]);
+        let ahead = node.copying.len() as u64 * SIZE;
+        let room = node.room.saturating_sub(ahead);
+        let offer = Offer { keeps: node.keeps, room, settled: node.settles_at <= self.second };
+        let mut session = node.sessions[nth];
+        let mut theirs = Stamp::default();
+        if session.is_none() {
+            self.tokens += 1;
+            let token = SessionToken(self.tokens);
+            let register = Register {
+                instance: node.life,
+                label: format!("n{n}").parse().unwrap(),
+                ports: Ports { search: 1, size: 2, chunk: 3 },
+                advertise: None,
+                heartbeat_s: BEAT as u16,
+                catalogue: node.catalogue.stamp(),
+                offer,
+            };
+            let Ok((registered, _)) = registry.on_register(now, token, id(n), ip, &register) else {
+                return;
+            };
+            (theirs, session) = (registered.catalogue, Some(token));
+        }
+        let token = session.unwrap();
+        node.sessions[nth] = session;
+        let heartbeat = Heartbeat {
+            peers: Stamp::default(),
+            catalogue: node.catalogue.stamp(),
+            offer,
+            outcomes: List::of(node.outcomes.clone()),
+        };
+        let Ok(answer) = registry.on_heartbeat(now, token, &heartbeat) else { return };
+        theirs = if answer.catalogue == Stamp::default() { theirs } else { answer.catalogue };
+        while theirs != node.catalogue.stamp() {
+            let page = node.catalogue.delta(theirs);
+            theirs = registry.on_catalogue(now, token, &page).unwrap().catalogue;
+        }
+        let Duties { copies, trims } = answer.duties;
+        if self.registries.len() == 1 {
+            let wanted: BTreeSet<Root> = copies.iter().map(|order| order.entry.root).collect();
+            node.copying.retain(|root, _| wanted.contains(root));
+        }
+        for order in copies.into_vec() {
+            let root = order.entry.root;
+            let has = node.replicas.contains_key(&root);
+            if has || node.shared.values().any(|entry| entry.root == root) {
+                continue;
+            }
+            let at = self.second + self.copy_time;
+            node.copying.entry(root).or_insert((order, at));
+        }
+        node.trims.extend(trims.iter());
+    }
+
+    /// Nodes that are there and have it.
+    fn holders(&self, root: &Root) -> BTreeSet<usize> {
+        let has = |node: &Sim| {
+            node.alive
+                && (node.replicas.contains_key(root)
+                    || (!node.lies && node.shared.values().any(|entry| entry.root == *root)))
+        };
+        (0..self.nodes.len()).filter(|n| has(&self.nodes[*n])).collect()
+    }
+
+    fn words(&self, text: &str) -> String {
+        let question = WhyQuestion { name: name(text), root: None };
+        let answer = self.registries[0].why(self.now(), &question);
+        answer.files.first().map(|file| file.text.as_str().to_owned()).unwrap_or_default()
+    }
+}
+
+/// Nodes with twenty files of the first one, which have their copies.
+fn settled(trackers: usize, nodes: usize) -> World {
+    let mut world = World::new(trackers, nodes);
+    (0..20).for_each(|n| world.share(0, &format!("doc/{n}"), n));
+    world.run(GRACE.as_secs() + 60);
+    for n in 0..20 {
+        assert_eq!(world.holders(&root(n)).len(), 2, "{}", world.words(&format!("doc/{n}")));
+    }
+    assert_eq!((world.made, world.trimmed), (20, 0));
+    world
+}
+
+#[test]
+fn copies_are_made_of_all_that_is_shared_and_again_when_a_node_has_gone_for_good() {
+    let mut world = settled(1, 4);
+    world.kill(0);
+    world.run(GRACE.as_secs() - 5);
+    assert_eq!(world.made, 20, "within the grace nothing is moved");
+    assert!(world.words("doc/3").contains("1 there, 1 away and waited for"));
+    world.run(60);
+    assert_eq!(world.made, 40);
+    assert!((0..20).all(|n| world.holders(&root(n)).len() == 2));
+    let CopyTotals { wanted, there, under_way, .. } = world.registries[0].copies();
+    assert_eq!((wanted, there, under_way), (40, 40, 0));
+    world.revive(0);
+    world.run(CALM.as_secs() - 20);
+    assert_eq!(world.trimmed, 0, "{}", world.words("doc/3"));
+    world.run(60);
+    assert_eq!((world.made, world.trimmed), (40, 20));
+    assert!((0..20).all(|n| world.holders(&root(n)).contains(&0)), "nobody's own file is removed");
+}
+
+#[test]
+fn a_restart_within_the_grace_moves_nothing_whoever_restarts() {
+    rounds(|dice| {
+        let mut world = settled(1, 5);
+        for _ in 0..10 {
+            let n = dice.below(5) as usize;
+            world.kill(n);
+            world.run(1 + dice.below(GRACE.as_secs() - 12));
+            world.revive(n);
+            world.run(2 + dice.below(40));
+        }
+        world.run(CALM.as_secs() * 2);
+        assert_eq!((world.made, world.trimmed), (20, 0));
+    });
+}
+
+#[test]
+fn a_node_that_takes_long_to_look_through_its_folders_after_a_restart_has_not_lost_them() {
+    for n in 0..4 {
+        let mut world = settled(1, 4);
+        world.kill(n);
+        world.run(20);
+        world.revive_slowly(n, 1_800);
+        world.run(1_700);
+        assert_eq!((world.made, world.trimmed), (20, 0), "{}", world.words("doc/3"));
+        world.run(1_000);
+        assert_eq!((world.made, world.trimmed), (20, 0));
+    }
+}
+
+#[test]
+fn a_node_that_comes_and_goes_for_longer_than_the_grace_has_nothing_trimmed_meanwhile() {
+    let mut world = settled(1, 5);
+    for _ in 0..8 {
+        world.kill(1);
+        world.run(GRACE.as_secs() + 30);
+        world.revive(1);
+        world.run(CALM.as_secs() - 60);
+    }
+    assert_eq!(world.trimmed, 0, "calm begins anew whenever it comes back");
+    assert!((0..20).all(|n| world.holders(&root(n)).len() >= 2));
+    world.run(CALM.as_secs());
+    assert!((0..20).all(|n| world.holders(&root(n)).len() == 2));
+}
+
+#[test]
+fn what_is_edited_or_deleted_is_trimmed_and_a_new_name_is_neither() {
+    let mut world = settled(1, 4);
+    world.unshare(0, "doc/1");
+    world.share(0, "doc/2", 200);
+    world.unshare(0, "doc/3");
+    world.share(0, "renamed", 3);
+    world.run(CALM.as_secs() - 30);
+    assert_eq!(
+        world.holders(&root(1)).len(),
+        1,
+        "not before a calm time: {}",
+        world.words("doc/1")
+    );
+    assert!(world.words("doc/1").starts_with("withdrawn, 1 there; 1 too many"));
+    assert_eq!(world.holders(&root(200)).len(), 2);
+    world.run(90);
+    assert_eq!((world.holders(&root(1)).len(), world.holders(&root(2)).len()), (0, 0));
+    assert_eq!(world.holders(&root(3)).len(), 2);
+    assert_eq!((world.made, world.trimmed), (21, 2));
+    // The publisher of the rest vanishes: that is no word of his.
+    world.kill(0);
+    world.run(GRACE.as_secs() + CALM.as_secs() * 3);
+    assert!((4..20).all(|n| world.holders(&root(n)).len() == 2));
+}
+
+#[test]
+fn a_replica_of_what_was_taken_back_while_its_node_was_away_goes_when_it_comes_back() {
+    let mut world = settled(1, 4);
+    let holder = *world.holders(&root(1)).iter().find(|n| **n != 0).unwrap();
+    world.kill(holder);
+    world.run(GRACE.as_secs() + 60);
+    assert_eq!(world.holders(&root(1)).len(), 2, "repaired");
+    world.unshare(0, "doc/1");
+    world.run(CALM.as_secs() + 60);
+    assert_eq!(world.holders(&root(1)).len(), 0);
+    world.revive(holder);
+    world.run(CALM.as_secs() + 60);
+    assert_eq!(world.holders(&root(1)).len(), 0, "{}", world.words("doc/1"));
+}
+
+#[test]
+fn the_copy_of_a_liar_does_not_count_once_somebody_could_not_copy_it() {
+    let mut world = World::new(1, 5);
+    world.nodes[1].lies = true;
+    world.nodes[2].keeps = false;
+    world.nodes[4].keeps = false;
+    world.share(0, "film", 1);
+    world.share(1, "film", 1);
+    world.share(1, "nothing", 2);
+    world.run(GRACE.as_secs() + 60);
+    assert_eq!(world.made, 0, "two say that they have it");
+    assert!(world.registries[0].copies().failed >= 1, "the other one could not be copied");
+    assert!(
+        world.words("nothing").contains("1 that could not be copied from"),
+        "{}",
+        world.words("nothing")
+    );
+    let question = WhyQuestion { name: name("nothing"), root: None };
+    let answer = world.registries[0].why(world.now(), &question);
+    assert_eq!(answer.files[0].copies[0].state, CopyState::Doubted);
+    // Whoever has it goes; who copies it from the liar learns what that is.
+    world.kill(0);
+    world.run(GRACE.as_secs() + 60);
+    assert!(world.holders(&root(1)).is_empty() && world.words("film").contains("0 there"));
+    world.revive(0);
+    world.run(BAR_TIME.as_secs() + 60);
+    assert_eq!(world.holders(&root(1)).len(), 2, "{}", world.words("film"));
+}
+
+#[test]
+fn a_node_without_room_is_left_alone_and_one_that_says_it_has_is_asked_once_in_a_while() {
+    let mut world = World::new(1, 3);
+    world.nodes[1].room = SIZE - 1;
+    world.nodes[2].keeps = false;
+    world.share(0, "film", 1);
+    world.run(GRACE.as_secs() + 60);
+    assert_eq!(world.registries[0].copies().failed, 0, "it was not even asked");
+    assert!(world.words("film").ends_with("but no further node has room for it"));
+    world.nodes[1].keeps = false;
+    world.run(20);
+    assert!(world.words("film").contains("no further node is there that keeps copies"));
+    world.nodes[2].keeps = true;
+    world.run(30);
+    assert_eq!(world.holders(&root(1)), BTreeSet::from([0, 2]));
+}
+
+#[test]
+fn a_tracker_that_has_just_started_orders_and_trims_nothing_until_all_were_heard() {
+    let mut world = settled(1, 4);
+    for _ in 0..5 {
+        world.restart_tracker(0);
+        world.run(GRACE.as_secs() - 2);
+        assert_eq!((world.made, world.trimmed), (20, 0));
+        assert_eq!(world.registries[0].copies().under_way, 0);
+    }
+    assert!(world.words("doc/1").contains("has just started"), "{}", world.words("doc/1"));
+    world.run(CALM.as_secs() * 2);
+    assert_eq!((world.made, world.trimmed), (20, 0));
+}
+
+#[test]
+fn two_trackers_at_once_order_no_copy_twice() {
+    let mut world = settled(2, 5);
+    world.kill(0);
+    world.run(GRACE.as_secs() + 60);
+    assert_eq!((world.made, world.trimmed), (40, 0));
+    world.revive(0);
+    world.run(CALM.as_secs() + 120);
+    assert!((0..20).all(|n| world.holders(&root(n)).len() == 2), "{}", world.trimmed);
+    assert_eq!((world.made, world.trimmed), (40, 20));
+}
+
+#[test]
+fn what_is_enough_again_while_copies_are_made_ends_these() {
+    let mut world = settled(1, 4);
+    world.copy_time = 40;
+    world.kill(0);
+    world.run(GRACE.as_secs() + 20);
+    assert_eq!(world.registries[0].copies().under_way, 20);
+    world.revive(0);
+    world.run(60);
+    assert_eq!(world.made, 20, "copies were made all the same");
+    assert_eq!(world.registries[0].copies().under_way, 0);
+}
+
+/// Whatever happens, once it ends every file has the copies that are possible, and nothing moves.
+#[test]
+fn after_any_mischief_a_swarm_comes_to_rest_with_all_copies_that_are_possible() {
+    rounds(|dice| {
+        let trackers = 1 + dice.below(2) as usize;
+        let mut world = World::new(trackers, 3 + dice.below(5) as usize);
+        for node in &mut world.nodes {
+            node.keeps = dice.below(5) > 0;
+            node.room = if dice.below(4) == 0 { dice.below(500) } else { 1 << 40 };
+        }
+        let mut published = BTreeMap::new();
+        for _ in 0..dice.below(60) {
+            mischief(&mut world, dice, &mut published);
+            world.run(dice.below(100));
+        }
+        (0..world.nodes.len()).filter(|_| dice.below(3) > 0).for_each(|n| {
+            if !world.nodes[n].alive {
+                world.revive(n);
+            }
+        });
+        world.run(3_600);
+        let moved = (world.made, world.trimmed);
+        world.run(CALM.as_secs() + GRACE.as_secs());
+        assert_eq!((world.made, world.trimmed), moved, "it rests");
+        for content in published.keys() {
+            check(&world, *content);
+        }
+    });
+}
+
+fn mischief(world: &mut World, dice: &mut Dice, published: &mut BTreeMap<u64, usize>) {
+    let n = dice.below(world.nodes.len() as u64) as usize;
+    let content = dice.below(12);
+    match dice.below(8) {
+        0..=2 => {
+            if world.nodes[n].alive && !published.contains_key(&content) {
+                world.share(n, &format!("f{content}"), content);
+                published.insert(content, n);
+            }
+        }
+        3 | 4 if world.nodes[n].alive => world.kill(n),
+        5 if !world.nodes[n].alive => world.revive(n),
+        // Of two, one that forgets what was taken back repairs what the other one removes.
+        6 if world.registries.len() == 1 => world.restart_tracker(0),
+        _ => {
+            if let Some(owner) = published.get(&content).copied()
+                && world.nodes[owner].alive
+            {
+                world.unshare(owner, &format!("f{content}"));
+                published.remove(&content);
+            }
+        }
+    }
+}
+
+fn check(world: &World, content: u64) {
+    let holders = world.holders(&root(content));
+    let words = world.words(&format!("f{content}"));
+    let has = |node: &Sim| {
+        node.replicas.contains_key(&root(content))
+            || node.shared.values().any(|e| e.root == root(content))
+    };
+    let could = |node: &&Sim| node.alive && node.keeps && node.room >= SIZE && !has(node);
+    let possible = !holders.is_empty() && world.nodes.iter().filter(could).count() > 0;
+    assert!(holders.len() >= 2 || !possible, "{holders:?}: {words}");
+    let own = holders
+        .iter()
+        .filter(|n| world.nodes[**n].shared.values().any(|e| e.root == root(content)));
+    assert!(holders.len() <= 2.max(own.count()), "{holders:?}: {words}");
+}
