@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 
 pub(super) use self::hits::Hit;
 use self::hits::{Hits, add_hits};
-pub(super) use self::query::Query;
+pub(super) use self::query::{Query, ask_patiently};
 use self::room::{LOOKUP_ROOM, PEER_ROOM, Room};
 pub(super) use self::whole::whole_name;
 use super::context::Context;
@@ -111,7 +111,10 @@ pub(super) fn look_for(ctx: &Arc<Context>, query: &Arc<Query>, stop: &dyn Fn() -
                 add_hits(&mut hits, &peer, listed.files, listed.parts);
                 result.cut_off.extend(listed.is_cut_off.then_some(peer));
             }
-            Err(why) if named.contains(&peer.id) => result.unreachable.push((peer, why)),
+            Err(why) if named.contains(&peer.id) => {
+                let why = with_age(ctx, &peer.id, why);
+                result.unreachable.push((peer, why));
+            }
             Err(why) => log::debug!(target: "lookup", "{}: {why}", peer.shown()),
         }
     }
@@ -120,6 +123,14 @@ pub(super) fn look_for(ctx: &Arc<Context>, query: &Arc<Query>, stop: &dyn Fn() -
         hit.sort();
     }
     result
+}
+
+/// Why a peer cannot be reached; one that no tracker has heard lately may simply be gone.
+pub(super) fn with_age(ctx: &Context, peer: &NodeId, why: String) -> String {
+    match ctx.peers.lock().is_stale(peer) {
+        true => format!("{why}; its tracker has not heard it since the tracker's start"),
+        false => why,
+    }
 }
 
 /// Takes down how long a search has taken, and the first owner in it.
@@ -183,7 +194,7 @@ fn ask_tracker(
     let mut after = None;
     loop {
         in_time(ctx, deadline)?;
-        let (named, next) = query.ask_tracker(&mut link, after.take())?;
+        let (named, next) = query.ask_tracker(ctx, (&mut link, deadline), after.take())?;
         owners.extend(named);
         after = next;
         let all = || ctx.peers.lock().all().iter().all(|p| owners.contains(&p.info.id));

@@ -28,6 +28,7 @@ mod holders;
 mod lookup;
 mod names;
 mod owners;
+mod saved;
 
 use std::collections::BTreeMap;
 
@@ -38,6 +39,7 @@ pub(super) use self::holders::{Content, names_of};
 pub use self::lookup::CONTENTS_MAX;
 use self::names::Names;
 use self::owners::Holding;
+pub(super) use self::saved::Cursor;
 use crate::base::{Kept, NodeId, Root};
 use crate::wire::message::tracker::{CatalogueDelta, Held, Stamp};
 
@@ -105,6 +107,13 @@ pub enum IndexError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct CopyKey(u32);
 
+impl CopyKey {
+    /// The number, for a snapshot.
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
+}
+
 #[derive(Debug)]
 struct Copy {
     owner: NodeId,
@@ -115,6 +124,15 @@ struct Copy {
     is_whole: bool,
     /// It is in no answer any more.
     is_former: bool,
+    /// From a snapshot, and its owner has not confirmed it.
+    stale: bool,
+}
+
+impl Copy {
+    /// How many files, and how many bytes their names have.
+    fn size(&self) -> (usize, usize) {
+        (self.files, self.name_bytes)
+    }
 }
 
 /// One way through all records, to take retired copies out.
@@ -146,6 +164,8 @@ pub(super) struct Index {
     bytes: u64,
     /// Roots that a node which is there has no more as a file of its person.
     dropped: Vec<Root>,
+    /// Copies begun, changed and retired.
+    changes: u64,
 }
 
 impl Index {
@@ -186,7 +206,9 @@ impl Index {
         if !replace && self.stamp(&owner) != (Stamp { epoch, version: from }) {
             return Ok(self.stamp(&owner));
         }
-        let room = self.check_room(&owner, page, replace);
+        let size = self.copy(&owner).filter(|_| !replace).map_or((0, 0), Copy::size);
+        let more: usize = page.added.iter().map(|held| held.entry.name.as_str().len()).sum();
+        let room = self.check_room(size, (page.added.len(), more));
         if matches!(room, Err(IndexError::Full { .. })) {
             self.expire_all();
         }
@@ -207,6 +229,7 @@ impl Index {
         if let Some(copy) = self.copies.get_mut(&key) {
             copy.stamp = stamp;
         }
+        self.changes += 1;
         Ok(stamp)
     }
 
@@ -257,9 +280,9 @@ impl Index {
         taken
     }
 
-    /// The owner behind a copy; none when the copy is retired, or a former one.
-    pub(super) fn owner(&self, key: CopyKey) -> Option<NodeId> {
-        self.copies.get(&key).filter(|copy| !copy.is_former).map(|copy| copy.owner)
+    /// The copy, if it answers: it is not retired, nor a former one.
+    fn answering(&self, key: CopyKey) -> Option<&Copy> {
+        self.copies.get(&key).filter(|copy| !copy.is_former)
     }
 
     /// Roots that nodes which are there had as files of their persons, and have no more under some
@@ -286,25 +309,15 @@ impl Index {
         key
     }
 
-    /// Counts every file of the page as new: near the bound that may refuse a little early.
-    fn check_room(
-        &self,
-        owner: &NodeId,
-        page: &CatalogueDelta,
-        replace: bool,
-    ) -> Result<(), IndexError> {
+    /// Whether there is room for `more` files, and bytes of their names, beside `size` of the same
+    /// node. Every file of a page counts as new: near the bound that may refuse a little early.
+    fn check_room(&self, size: (usize, usize), more: (usize, usize)) -> Result<(), IndexError> {
         let limits = self.limits;
-        let (count, bytes) = match self.copy(owner) {
-            Some(copy) if !replace => (copy.files, copy.name_bytes),
-            _ => (0, 0),
-        };
-        let more = page.added.len();
-        let more_bytes: usize = page.added.iter().map(|held| held.entry.name.as_str().len()).sum();
-        if count + more > limits.files_per_node || bytes + more_bytes > limits.name_bytes_per_node {
+        if size.0 + more.0 > limits.files_per_node || size.1 + more.1 > limits.name_bytes_per_node {
             let (files, name_bytes) = (limits.files_per_node, limits.name_bytes_per_node);
             return Err(IndexError::NodeFull { files, name_bytes });
         }
-        if self.held + more > limits.files || self.name_bytes + more_bytes > limits.name_bytes {
+        if self.held + more.0 > limits.files || self.name_bytes + more.1 > limits.name_bytes {
             return Err(IndexError::Full { files: limits.files });
         }
         Ok(())
