@@ -6,6 +6,7 @@
 //! named has answered, so that one dead machine does not hold up the rest; at once when who asked
 //! does not want to know any more.
 
+mod age;
 pub(super) mod hits;
 mod query;
 pub(super) mod room;
@@ -18,11 +19,13 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 
+pub(super) use self::age::with_age;
 pub(super) use self::hits::Hit;
 use self::hits::{Hits, add_hits};
 pub(super) use self::query::{Query, ask_patiently};
 use self::room::{LOOKUP_ROOM, PEER_ROOM, Room};
 pub(super) use self::whole::whole_name;
+
 use super::context::Context;
 use super::dial::{bind_for, dial_tracker};
 use crate::base::{Fault, FaultKind, FileEntry, Name, NodeId, PeerInfo, Time};
@@ -123,14 +126,6 @@ pub(super) fn look_for(ctx: &Arc<Context>, query: &Arc<Query>, stop: &dyn Fn() -
         hit.sort();
     }
     result
-}
-
-/// Why a peer cannot be reached; one that no tracker has heard lately may simply be gone.
-pub(super) fn with_age(ctx: &Context, peer: &NodeId, why: String) -> String {
-    match ctx.peers.lock().is_stale(peer) {
-        true => format!("{why}; its tracker has not heard it since the tracker's start"),
-        false => why,
-    }
 }
 
 /// Takes down how long a search has taken, and the first owner in it.
