@@ -13,7 +13,7 @@ use parvi::wire::message::find::FindQuestion;
 use parvi::wire::message::tracker::LookupQuestion;
 
 use crate::process::{cpu, resident};
-use crate::swarm::{Node, dial, join, text};
+use crate::swarm::{Node, dial, join, know_each_other, text};
 use crate::{Failure, Tracker};
 
 /// Questions a second, and how many of them are patterns.
@@ -167,10 +167,7 @@ fn ask_pattern(
 /// Beats as fast as the tracker answers.
 pub(crate) fn beats(tracker: Tracker, nodes: u32, time: Duration) -> Result<(), Failure> {
     let mut swarm = join(tracker, nodes)?;
-    // Until each has heard of all the others, which a node that has just come asks for.
-    for node in &mut swarm {
-        while node.beat()? {}
-    }
+    know_each_other(&mut swarm)?;
     let resident = resident(tracker.pid)?;
     let (count, busy) = (AtomicU64::new(0), cpu(tracker.pid)?);
     let (mut took, end) = (Vec::new(), clock::now() + time);

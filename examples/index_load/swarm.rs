@@ -40,6 +40,14 @@ pub(crate) fn join(tracker: Tracker, nodes: u32) -> Result<Vec<Node>, Failure> {
     (0..nodes).map(|number| Node::join(tracker, number)).collect()
 }
 
+/// One hears of all the others; those say that they have, too, which for many takes gigabytes.
+pub(crate) fn know_each_other(swarm: &mut [Node]) -> Result<(), Failure> {
+    let Some((first, others)) = swarm.split_first_mut() else { return Ok(()) };
+    while first.beat()? {}
+    others.iter_mut().for_each(|node| node.peers = first.peers);
+    Ok(())
+}
+
 impl Node {
     fn join(tracker: Tracker, number: u32) -> Result<Node, Failure> {
         let mut link = dial(tracker, number)?;

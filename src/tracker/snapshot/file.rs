@@ -103,14 +103,12 @@ pub(super) fn read(mut from: impl Read, mut into: Restoring) -> Result<Registry,
         }
         _ => return Err(FileError::Foreign),
     }
-    let (mut before, mut is_over) = (check(&[], &head), false);
+    let mut before = check(&[], &head);
     for nth in 0.. {
-        let Some(len) = next_len(&mut from)? else { break };
-        if is_over {
-            return Err(FileError::Trailing);
-        }
-        let mut said = Check::default();
+        let (mut len, mut said) = ([0; 4], Check::default());
+        from.read_exact(&mut len)?;
         from.read_exact(&mut said)?;
+        let len = u32::from_le_bytes(len) as usize;
         if len > FRAME_MAX {
             return Err(FileError::Damaged(nth));
         }
@@ -122,26 +120,17 @@ pub(super) fn read(mut from: impl Read, mut into: Restoring) -> Result<Registry,
         }
         let record: Record =
             codec::decode(&bytes).map_err(|_: CodecError| FileError::Damaged(nth))?;
-        is_over = matches!(record, Record::End { .. });
+        let is_last = matches!(record, Record::End { .. });
         into.take(record)?;
-    }
-    Ok(into.finish()?)
-}
-
-/// The length of the next record; none at the end of the file.
-fn next_len(from: &mut impl Read) -> Result<Option<usize>, FileError> {
-    let mut len = [0; 4];
-    let mut got = 0;
-    while got < len.len() {
-        match from.read(&mut len[got..]) {
-            Ok(0) if got == 0 => return Ok(None),
-            Ok(0) => return Err(FileError::Cut),
-            Ok(n) => got += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(FileError::Io(e)),
+        if is_last {
+            break;
         }
     }
-    Ok(Some(u32::from_le_bytes(len) as usize))
+    match from.read_exact(&mut [0]) {
+        Ok(()) => Err(FileError::Trailing),
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(into.finish()?),
+        Err(e) => Err(FileError::Io(e)),
+    }
 }
 
 fn header(version: u32) -> [u8; MAGIC.len() + 4] {

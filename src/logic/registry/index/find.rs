@@ -5,6 +5,7 @@
 //! is in the answer, so that the next question goes on there. No index of parts of names is kept:
 //! their text lies in order in memory and is read at gigabytes a second.
 
+use std::collections::VecDeque;
 use std::ops::Bound::{Excluded, Unbounded};
 
 use super::Index;
@@ -12,7 +13,7 @@ use super::contents::ContentId;
 use super::lookup::CONTENTS_MAX;
 use super::names::Block;
 use crate::base::limits::{PAGE_BYTES_MAX, PAGE_FILES_MAX};
-use crate::base::{Name, NodeId, RootPrefix};
+use crate::base::{Name, NodeId};
 use crate::logic::pattern::{Matcher, PatternError};
 use crate::wire::List;
 use crate::wire::message::find::{FindAnswer, FindQuestion, LISTED_OWNERS_MAX, Listed};
@@ -36,6 +37,16 @@ const _: () = assert!(
         <= PAGE_BYTES_MAX
 );
 
+/// How a question is answered; the first step finds out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Unknown,
+    /// All names are read.
+    Through,
+    /// The few names of a root are gathered, and looked at.
+    Gathered,
+}
+
 /// A question as it is being answered.
 #[derive(Debug)]
 pub struct Finding {
@@ -47,8 +58,9 @@ pub struct Finding {
     bytes: usize,
     /// What has been looked at, counted as bytes.
     read: usize,
-    /// Of the root there are too many to be gathered.
-    is_everywhere: bool,
+    way: Way,
+    /// Names of the root that is asked for, behind what was reached.
+    gathered: VecDeque<String>,
     is_full: bool,
     is_over: bool,
 }
@@ -66,7 +78,8 @@ impl Finding {
             found: Vec::new(),
             bytes: 0,
             read: 0,
-            is_everywhere: false,
+            way: Way::Unknown,
+            gathered: VecDeque::new(),
             is_full: false,
             is_over: false,
         })
@@ -86,7 +99,7 @@ impl Finding {
     /// Whether the names of its root are too many to be gathered, as a step has found.
     #[cfg(test)]
     pub(super) fn reads_all(&self) -> bool {
-        self.is_everywhere
+        self.way == Way::Through
     }
 
     /// What was found.
@@ -119,13 +132,11 @@ type Seen<'a> = &'a dyn Fn(&NodeId) -> u32;
 impl Index {
     /// One step.
     pub(in crate::logic::registry) fn find(&self, finding: &mut Finding, seen: Seen<'_>) {
-        if !finding.is_everywhere
-            && let Some(root) = finding.matcher.root()
-        {
-            match self.names_of_root(root) {
-                Some(names) => return self.take_names(finding, seen, names),
-                None => finding.is_everywhere = true,
-            }
+        if finding.way == Way::Unknown {
+            finding.way = self.way(finding);
+        }
+        if finding.way == Way::Gathered {
+            return self.take_gathered(finding, seen);
         }
         let after = finding.after.take();
         let mut reached = after.as_ref().map(Name::as_str);
@@ -181,32 +192,39 @@ impl Index {
         None
     }
 
-    /// The names of the files with such a root, behind what was reached, ascending; none when there
-    /// are too many to be gathered.
-    fn names_of_root(&self, root: &RootPrefix) -> Option<Vec<&str>> {
+    /// Gathers the names of the files with the root that is asked for, behind what was reached and
+    /// ascending, when there are not too many.
+    fn way(&self, finding: &mut Finding) -> Way {
+        let Some(root) = finding.matcher.root() else { return Way::Through };
         let (least, most) = root.bounds();
         let ids: Vec<ContentId> =
             self.contents.by_root(&least, &most).take(SAME_ROOT_MAX + 1).collect();
         if ids.len() > SAME_ROOT_MAX {
-            return None;
+            return Way::Through;
         }
-        let mut names: Vec<&str> = ids.iter().filter_map(|id| self.name_of(*id)).collect();
+        let after = finding.after.as_ref().map(Name::as_str);
+        let names = ids.iter().filter_map(|id| self.name_of(*id));
+        let mut names: Vec<&str> = names.filter(|name| after < Some(*name)).collect();
         names.sort_unstable();
         names.dedup();
-        Some(names)
+        finding.gathered = names.into_iter().map(str::to_owned).collect();
+        Way::Gathered
     }
 
-    fn take_names(&self, finding: &mut Finding, seen: Seen<'_>, names: Vec<&str>) {
-        for name in names {
-            if finding.after.as_ref().is_some_and(|after| name <= after.as_str()) {
-                continue;
+    /// Goes on with the names that were gathered. Some may have gone meanwhile.
+    fn take_gathered(&self, finding: &mut Finding, seen: Seen<'_>) {
+        let stop = finding.read + STEP;
+        while let Some(name) = finding.gathered.pop_front() {
+            if let Some(head) = self.names.get(&name) {
+                let meant = self.meant(finding, &name, head, seen);
+                if !finding.take(meant) {
+                    return;
+                }
             }
-            let Some(head) = self.names.get(name) else { continue };
-            let meant = self.meant(finding, name, head, seen);
-            if !finding.take(meant) {
+            finding.reached(&name);
+            if finding.read >= stop {
                 return;
             }
-            finding.reached(name);
         }
         finding.is_over = true;
     }
