@@ -111,7 +111,7 @@ enum Token {
     Deep,
     /// In front of `Folders`, which may be left out.
     Maybe,
-    /// Up to a slash.
+    /// Up to a slash, any number of them.
     Folders,
 }
 
@@ -129,8 +129,9 @@ impl Matcher {
                 (Means::Contains, *ignore_case, folded(text.as_str(), *ignore_case).into_owned())
             }
             Pattern::Glob { text, ignore_case } => {
+                // Classes keep their letters: a range that is folded is another range.
+                let tokens = tokens(text.as_str(), *ignore_case)?;
                 let text = folded(text.as_str(), *ignore_case).into_owned();
-                let tokens = tokens(&text)?;
                 let (mut needle, whole) = (longest_run(&tokens), text.contains('/'));
                 // A name that is the very text, with its backslashes, is meant as well.
                 if !text.contains(&needle) {
@@ -165,7 +166,7 @@ impl Matcher {
                 let name = folded(name, self.fold);
                 let last = name.rsplit('/').next().unwrap_or(&name);
                 let about = if *whole { &*name } else { last };
-                about == text || reads(tokens, about)
+                about == text || reads(tokens, about, self.fold)
             }
         }
     }
@@ -212,17 +213,38 @@ impl Token {
 
 /// Small letters for capital ones, when case is ignored.
 fn folded(text: &str, fold: bool) -> Cow<'_, str> {
-    if fold { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) }
+    if fold { Cow::Owned(text.chars().map(small).collect()) } else { Cow::Borrowed(text) }
 }
 
-fn tokens(glob: &str) -> Result<Vec<Token>, PatternError> {
+/// The small letter, one for one, wherever it stands: a sigma at the end of a word is a sigma.
+fn small(c: char) -> char {
+    match one(c.to_lowercase()) {
+        Some('ς') => 'σ',
+        Some(small) => small,
+        None => c,
+    }
+}
+
+fn one(mut letters: impl Iterator<Item = char>) -> Option<char> {
+    letters.next().filter(|_| letters.next().is_none())
+}
+
+/// Whether a letter, small as `fold` says, is within; capital it may be as well then.
+fn is_within(ranges: &[(char, char)], c: char, fold: bool) -> bool {
+    let has = |c: char| ranges.iter().any(|(from, to)| (*from..=*to).contains(&c));
+    has(c) || fold && (one(c.to_uppercase()).is_some_and(has) || c == 'σ' && has('ς'))
+}
+
+fn tokens(glob: &str, fold: bool) -> Result<Vec<Token>, PatternError> {
     if glob.is_empty() {
         return Err(PatternError::Empty);
     }
     let mut tokens = Vec::new();
     let mut rest = glob;
     while let Some(c) = rest.chars().next() {
-        let starts_part = rest.len() == glob.len() || tokens.last() == Some(&Token::Is('/'));
+        let behind_folders = tokens.last() == Some(&Token::Folders);
+        let starts_part =
+            rest.len() == glob.len() || behind_folders || tokens.last() == Some(&Token::Is('/'));
         rest = &rest[c.len_utf8()..];
         match c {
             '*' if rest.starts_with('*') => {
@@ -230,7 +252,10 @@ fn tokens(glob: &str) -> Result<Vec<Token>, PatternError> {
                 match rest.strip_prefix('/') {
                     Some(behind) if starts_part => {
                         rest = behind;
-                        tokens.extend([Token::Maybe, Token::Folders]);
+                        // Any folders behind any folders are any folders.
+                        if !behind_folders {
+                            tokens.extend([Token::Maybe, Token::Folders]);
+                        }
                     }
                     _ => tokens.push(Token::Deep),
                 }
@@ -244,9 +269,9 @@ fn tokens(glob: &str) -> Result<Vec<Token>, PatternError> {
             '\\' => {
                 let escaped = rest.chars().next().ok_or(PatternError::Backslash)?;
                 rest = &rest[escaped.len_utf8()..];
-                tokens.push(Token::Is(escaped));
+                tokens.push(Token::Is(if fold { small(escaped) } else { escaped }));
             }
-            other => tokens.push(Token::Is(other)),
+            other => tokens.push(Token::Is(if fold { small(other) } else { other })),
         }
     }
     Ok(tokens)
@@ -291,8 +316,8 @@ fn longest_run(tokens: &[Token]) -> String {
     longest
 }
 
-/// Whether the steps lead from the beginning of `text` to its end.
-fn reads(tokens: &[Token], text: &str) -> bool {
+/// Whether the steps lead from the beginning of `text`, folded as `fold` says, to its end.
+fn reads(tokens: &[Token], text: &str, fold: bool) -> bool {
     let mut here = vec![false; tokens.len() + 1];
     let mut there = here.clone();
     here[0] = true;
@@ -304,8 +329,7 @@ fn reads(tokens: &[Token], text: &str) -> bool {
                 Token::Is(x) => (false, c == *x),
                 Token::One => (false, c != '/'),
                 Token::Class { not, ranges } => {
-                    let within = ranges.iter().any(|(from, to)| (*from..=*to).contains(&c));
-                    (false, c != '/' && within != *not)
+                    (false, c != '/' && is_within(ranges, c, fold) != *not)
                 }
                 Token::Star => (c != '/', false),
                 Token::Deep => (true, false),

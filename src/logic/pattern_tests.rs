@@ -28,6 +28,8 @@ fn a_glob_means_what_people_expect() {
         ("a[1].txt", "a1.txt a[1].txt", "a[1]xtxt"),
         ("a\\*b", "a*b", "aab"),
         ("a**b", "ab axb", "a"),
+        ("**/**/a", "a d/a d/e/a", "ba d/ba"),
+        ("d/**/**/**/a", "d/a d/e/a d/e/f/a", "a da d/ea"),
         ("*", "a d/a", ""),
         ("A*", "A", "a"),
     ];
@@ -50,6 +52,37 @@ fn case_is_ignored_on_demand_beyond_ascii_too() {
         (is_meant(&matcher, "d/Straße"), is_meant(&matcher, "D/STRAẞE"))
     };
     assert_eq!((part("d/str", true), part("STRA", false)), ((true, true), (false, true)));
+}
+
+#[test]
+fn case_is_ignored_letter_by_letter_wherever_a_letter_stands_and_in_classes() {
+    // A capital sigma is small in two ways; where it stands in the name says nothing of the pattern.
+    for name in ["ΟΔΥΣΣΕΥΣ", "οδυσσευς", "ΟΔΥΣΣΕΥΣ.txt"] {
+        for part in ["ΕΥΣ", "ευσ", "ευς", "ΔΥΣ", "δυς"] {
+            let pattern = Pattern::Contains { text: Text::of(part), ignore_case: true };
+            assert!(is_meant(&matcher(&pattern), name), "{part} in {name}");
+        }
+        assert!(is_meant(&glob("οδυσσευσ*", true), name), "{name}");
+    }
+    for (class, meant, others) in [
+        ("[a-c]x", "Ax bX", "dx"),
+        ("[A-C]x", "ax BX", "Dx"),
+        ("[!A-C]x", "dx DX", "ax BX"),
+        // From Z to a there are six signs, and both letters.
+        ("[Z-a]x", "zx ZX ax AX _x", "bx YX"),
+        ("[ς]x", "Σx σx ςx", "sx"),
+        ("[Ä-Ö]x", "äx ÖX", "ax"),
+    ] {
+        let glob = glob(class, true);
+        assert!(meant.split(' ').all(|name| is_meant(&glob, name)), "{class} means {meant}");
+        assert!(!others.split(' ').any(|name| is_meant(&glob, name)), "{class}, not {others}");
+    }
+}
+
+#[test]
+fn any_folders_behind_any_folders_cost_no_more_than_one() {
+    let many = format!("{}a", "**/".repeat(80));
+    assert_eq!(glob(&many, false).cost(10), glob("**/a", false).cost(10));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! agree; a tracker that dies leaves its last list behind, which is what lookups then work with. What a
 //! peer says of itself is only shown, and only until a tracker lists it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{NodeId, NodeLabel, PeerInfo, Time};
 use crate::wire::message::tracker::{PeersDelta, Stamp};
@@ -19,6 +19,8 @@ const SAID_MAX: usize = 1_000;
 struct TrackerList {
     stamp: Stamp,
     peers: BTreeMap<NodeId, PeerInfo>,
+    /// Those of them whom the tracker has not heard since its start.
+    stale: BTreeSet<NodeId>,
     heard: Time,
 }
 
@@ -38,6 +40,8 @@ pub struct KnownPeer {
     pub info: PeerInfo,
     /// When a tracker's answer last had it on the list.
     pub heard: Time,
+    /// That tracker only remembers it from before its start.
+    pub stale: bool,
 }
 
 impl PeerBook {
@@ -57,16 +61,20 @@ impl PeerBook {
         let Some(list) = self.lists.get_mut(tracker) else { return };
         if delta.reset {
             list.peers.clear();
+            list.stale.clear();
         }
         for id in delta.gone.iter() {
             list.peers.remove(id);
+            list.stale.remove(id);
         }
         for peer in delta.changed.into_vec() {
             let room = list.peers.len() < PEERS_MAX || list.peers.contains_key(&peer.id);
             if peer.id != self.me && room {
+                list.stale.remove(&peer.id);
                 list.peers.insert(peer.id, peer);
             }
         }
+        list.stale.extend(delta.stale.iter().filter(|id| list.peers.contains_key(id)));
         list.stamp = delta.stamp;
         list.heard = now;
     }
@@ -78,7 +86,8 @@ impl PeerBook {
             for (id, info) in &list.peers {
                 let newer = union.get(id).is_none_or(|known| known.heard < list.heard);
                 if newer {
-                    union.insert(*id, KnownPeer { info: info.clone(), heard: list.heard });
+                    let (info, stale) = (info.clone(), list.stale.contains(id));
+                    union.insert(*id, KnownPeer { info, heard: list.heard, stale });
                 }
             }
         }
@@ -97,6 +106,12 @@ impl PeerBook {
     pub fn label(&self, id: &NodeId) -> Option<NodeLabel> {
         let listed = self.get(id).map(|info| info.label);
         listed.or_else(|| self.said.get(id).cloned())
+    }
+
+    /// Whether no tracker that lists the peer has heard it since its start.
+    pub fn is_stale(&self, id: &NodeId) -> bool {
+        let mut lists = self.lists.iter().filter(|list| list.peers.contains_key(id)).peekable();
+        lists.peek().is_some() && lists.all(|list| list.stale.contains(id))
     }
 
     /// The peer with this identity.
@@ -125,7 +140,8 @@ mod tests {
 
     fn delta(version: u64, reset: bool, changed: Vec<PeerInfo>, gone: Vec<NodeId>) -> PeersDelta {
         let stamp = Stamp { epoch: 1, version };
-        PeersDelta { stamp, reset, more: false, changed: List::of(changed), gone: List::of(gone) }
+        let (changed, gone) = (List::of(changed), List::of(gone));
+        PeersDelta { stamp, reset, more: false, changed, stale: List::default(), gone }
     }
 
     fn at(secs: u64) -> Time {

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::dial::{bind_for, dial_tracker};
 use super::fetch::resolve::is_meant;
 use super::lookup::room::PEER_ROOM;
-use super::lookup::{Query, in_time, look_for, refresh_peers, whole_name};
+use super::lookup::{Query, ask_patiently, in_time, look_for, refresh_peers, whole_name, with_age};
 use super::view::{FileRow, From, IndexedFile, LookupHit};
 use super::{Node, SEEN_NAMES_MAX, hit_view};
 use crate::base::{
@@ -29,12 +29,21 @@ const LIST_TIME_MAX: Duration = Duration::from_secs(30);
 /// A list, and whether it was cut off because it is too long.
 pub type Cut<T> = (Vec<T>, bool);
 
+/// What a lookup has found.
+#[derive(Debug)]
+pub struct Found {
+    /// The files and who has them.
+    pub hits: Vec<LookupHit>,
+    /// The nodes that have more of them than a lookup takes from one.
+    pub cut_off: Vec<String>,
+}
+
 impl Node {
     /// Who has files like this: as `lookup`, for a pattern.
     ///
     /// # Errors
     /// As `lookup`; the pattern is malformed.
-    pub fn find(&self, pattern: &Pattern) -> Result<Vec<LookupHit>, Fault> {
+    pub fn find(&self, pattern: &Pattern) -> Result<Found, Fault> {
         let query = Arc::new(Query::of(pattern)?);
         let mut mine = Vec::new();
         if let Query::Pattern(_, matcher) = &*query {
@@ -53,8 +62,8 @@ impl Node {
     ///
     /// # Errors
     /// As `lookup`; nobody has it with these bytes.
-    pub fn lookup_content(&self, name: &Name, root: &RootPrefix) -> Result<Vec<LookupHit>, Fault> {
-        let mut hits = self.lookup(name)?;
+    pub fn lookup_content(&self, name: &Name, root: &RootPrefix) -> Result<Found, Fault> {
+        let Found { mut hits, cut_off } = self.lookup(name)?;
         let others = hits.len();
         hits.retain(|hit| root.fits(&hit.root));
         if hits.is_empty() {
@@ -63,15 +72,11 @@ impl Node {
             );
             return Err(Fault::new(FaultKind::NotFound, text));
         }
-        Ok(hits)
+        Ok(Found { hits, cut_off })
     }
 
     /// What others have, and what this node has.
-    pub(super) fn hits(
-        &self,
-        query: &Arc<Query>,
-        mine: Vec<FileEntry>,
-    ) -> Result<Vec<LookupHit>, Fault> {
+    pub(super) fn hits(&self, query: &Arc<Query>, mine: Vec<FileEntry>) -> Result<Found, Fault> {
         let found = look_for(&self.ctx, query, &|| self.ctx.stop.is_stopped());
         if found.hits.is_empty() && mine.is_empty() {
             return Err(found.nothing_found(query));
@@ -79,7 +84,8 @@ impl Node {
         let mut hits: Vec<LookupHit> = found.hits.into_iter().map(hit_view).collect();
         self.add_own(&mut hits, mine);
         self.remember(hits.iter().map(|hit| hit.name.clone()).take(SEEN_NAMES_MAX - 1));
-        Ok(hits)
+        let cut_off = found.cut_off.iter().map(PeerInfo::shown).collect();
+        Ok(Found { hits, cut_off })
     }
 
     fn own_like(&self, matcher: &Matcher) -> Vec<FileEntry> {
@@ -129,7 +135,8 @@ impl Node {
         let (mut files, mut room, mut after) = (Vec::new(), PEER_ROOM, None);
         loop {
             in_time(ctx, deadline)?;
-            let page = match link.ask(FindQuestion { pattern: pattern.clone(), after })? {
+            let question: Message = FindQuestion { pattern: pattern.clone(), after }.into();
+            let page = match ask_patiently(ctx, &mut link, &question, deadline)? {
                 Message::FindAnswer(page) => page,
                 other => return Err(LinkError::Unexpected(other.kind())),
             };
@@ -142,6 +149,7 @@ impl Node {
                     root: listed.entry.root,
                     name: listed.entry.name,
                     copies: listed.copies,
+                    stale: listed.stale,
                     last_seen_s: listed.seen_s,
                     owners: listed.owners.iter().map(label).collect(),
                 });
@@ -175,7 +183,8 @@ impl Node {
         let peers: Vec<PeerInfo> = known.filter(|peer| is_meant(peer, &from)).collect();
         let (files, is_cut_off) = match &peers[..] {
             [peer] => list_of(&self.ctx, peer).map_err(|e| {
-                let text = format!("cannot list the files of {}: {e}", peer.shown());
+                let why = with_age(&self.ctx, &peer.id, e.to_string());
+                let text = format!("cannot list the files of {}: {why}", peer.shown());
                 Fault::new(FaultKind::NoOwner, text)
             })?,
             [] if self.is_called(node) => (self.own_like(&Matcher::all()), false),

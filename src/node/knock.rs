@@ -218,6 +218,7 @@ mod tests {
             reset: true,
             more: false,
             changed: List::of(vec![bob.clone()]),
+            stale: List::default(),
             gone: List::default(),
         };
         ctx.peers.lock().apply(clock::now(), 0, listed);

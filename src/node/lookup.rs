@@ -6,6 +6,7 @@
 //! named has answered, so that one dead machine does not hold up the rest; at once when who asked
 //! does not want to know any more.
 
+mod age;
 pub(super) mod hits;
 mod query;
 pub(super) mod room;
@@ -18,11 +19,13 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 
+pub(super) use self::age::with_age;
 pub(super) use self::hits::Hit;
 use self::hits::{Hits, add_hits};
-pub(super) use self::query::Query;
+pub(super) use self::query::{Query, ask_patiently};
 use self::room::{LOOKUP_ROOM, PEER_ROOM, Room};
 pub(super) use self::whole::whole_name;
+
 use super::context::Context;
 use super::dial::{bind_for, dial_tracker};
 use crate::base::{Fault, FaultKind, FileEntry, Name, NodeId, PeerInfo, Time};
@@ -111,7 +114,10 @@ pub(super) fn look_for(ctx: &Arc<Context>, query: &Arc<Query>, stop: &dyn Fn() -
                 add_hits(&mut hits, &peer, listed.files, listed.parts);
                 result.cut_off.extend(listed.is_cut_off.then_some(peer));
             }
-            Err(why) if named.contains(&peer.id) => result.unreachable.push((peer, why)),
+            Err(why) if named.contains(&peer.id) => {
+                let why = with_age(ctx, &peer.id, why);
+                result.unreachable.push((peer, why));
+            }
             Err(why) => log::debug!(target: "lookup", "{}: {why}", peer.shown()),
         }
     }
@@ -183,7 +189,7 @@ fn ask_tracker(
     let mut after = None;
     loop {
         in_time(ctx, deadline)?;
-        let (named, next) = query.ask_tracker(&mut link, after.take())?;
+        let (named, next) = query.ask_tracker(ctx, (&mut link, deadline), after.take())?;
         owners.extend(named);
         after = next;
         let all = || ctx.peers.lock().all().iter().all(|p| owners.contains(&p.info.id));

@@ -51,7 +51,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-pub use browse::Cut;
+pub use browse::{Cut, Found};
 pub use config::{GetConfig, NodeConfig};
 pub use get::get;
 pub use journal::describe_record;
@@ -163,6 +163,7 @@ impl Node {
             addr: peer.info.chunk(),
             files: u64::from(peer.info.files),
             last_seen_s: now.since(peer.heard).as_secs(),
+            stale: peer.stale,
         };
         let mut rows: Vec<PeerRow> = known.into_iter().map(row).collect();
         rows.sort_by(|a, b| (&a.node, a.id).cmp(&(&b.node, b.id)));
@@ -204,10 +205,10 @@ impl Node {
     ///
     /// # Errors
     /// Nobody has it; those who should cannot be reached; nobody could be asked.
-    pub fn lookup(&self, name: &Name) -> Result<Vec<LookupHit>, Fault> {
-        let hits = self.hits(&Arc::new(Query::Name(name.clone())), self.own_files(name))?;
+    pub fn lookup(&self, name: &Name) -> Result<Found, Fault> {
+        let found = self.hits(&Arc::new(Query::Name(name.clone())), self.own_files(name))?;
         self.remember([name.clone()]);
-        Ok(hits)
+        Ok(found)
     }
 
     /// What this node has under a name.

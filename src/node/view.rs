@@ -170,6 +170,8 @@ pub struct PeerRow {
     pub files: u64,
     /// Seconds since it was heard.
     pub last_seen_s: u64,
+    /// Its tracker has not heard it since the tracker's start.
+    pub stale: bool,
 }
 
 /// One line of a node's `files`: what a tracker's index says.
@@ -181,8 +183,10 @@ pub struct IndexedFile {
     pub size: u64,
     /// BLAKE3.
     pub root: Root,
-    /// How many nodes have it.
+    /// How many nodes have it; stale ones are not counted.
     pub copies: u32,
+    /// The tracker has heard none of the owners below since its start.
+    pub stale: bool,
     /// Seconds since the tracker heard one of the owners below.
     pub last_seen_s: u32,
     /// Some of those who have it: labels, or starts of identities.

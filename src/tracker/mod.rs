@@ -1,20 +1,21 @@
 //! The tracker: it knows the live nodes and what they have, and answers those who ask.
 //!
 //! Invariant: a fixed number of threads, whatever the number of nodes: an acceptor, a poller, 16
-//! workers, a ticker, 2 diallers. A session is parked between its questions, so that a heartbeat
-//! costs no handshake and a quiet node costs no thread. Nothing is kept on disk but the identity:
-//! after a restart the nodes register again.
+//! workers, a ticker, 2 diallers, one that writes the index down. A session is parked between its
+//! questions, so that a heartbeat costs no handshake and a quiet node costs no thread. On the disk are
+//! the identity and the index (`snapshot`), which is there at once after a restart, as a hint: the
+//! nodes register again.
 //!
 //! ```text
 //! accept.rs ──> sessions.rs <──> pool.rs ──> service.rs ──> logic::registry
 //!               (the table)      (workers)   (meaning)      (decisions)
 //!                                               ^  └──> io::notices, dialler.rs
-//!                                    ticker ────┘
+//!                          ticker, snapshot ────┘
 //! ```
 //!
 //! Shutdown, in this order: no new connections (the acceptor ends); every connection is shut, which
-//! frees the workers; poller, workers, ticker and diallers are joined; notices end; the data
-//! directory is unlocked. Running transfers between nodes are not touched.
+//! frees the workers; the index is written; poller, workers, ticker, diallers and the writer are joined;
+//! notices end; the data directory is unlocked. Running transfers between nodes are not touched.
 //!
 //! Bounds and what happens at them: 64 connections that have not shaken hands, then the oldest is
 //! closed; 256 that have not registered, likewise; 10,000 nodes, 1,024 from one address, then
@@ -26,6 +27,7 @@ mod doctor;
 mod pool;
 mod service;
 mod sessions;
+mod snapshot;
 mod view;
 
 use std::net::SocketAddr;
@@ -46,13 +48,14 @@ use crate::io::link::{Bulk, LinkConfig, StaticKey, SwarmKey};
 use crate::io::listen::Listener;
 use crate::io::threads::{Group, StopToken};
 use crate::logic::pattern::{Matcher, PatternError};
-use crate::logic::registry::{Limits, Policy, Registry, Rule};
+use crate::logic::registry::{Policy, Rule};
 use crate::logic::replication::{Patience, WANTED};
 use crate::wire::message::copies::{WhyAnswer, WhyQuestion};
 use crate::wire::message::find::{FindQuestion, Pattern};
 use pool::Pool;
 use service::Service;
 use sessions::Sessions;
+use snapshot::Loaded;
 
 /// How often the registry looks at who is gone.
 const TICK: Duration = Duration::from_secs(1);
@@ -136,8 +139,10 @@ impl Tracker {
         let sessions = Sessions::new()
             .map_err(|e| Fault::other(format!("could not wait for connections: {e}")))?;
         let (dial, dials) = bounded(dialler::QUEUE_MAX);
-        let registry = Registry::with_policy(clock::random_u64(), Limits::default(), policy);
+        let index = data.private("index");
+        let Loaded { registry, words } = snapshot::load(&index, clock::now(), policy);
         let service = Arc::new(Service::new(registry, Arc::new(sessions), dial));
+        words.into_iter().for_each(|words| service.notices.tell(words));
         let (stop, group) = (StopToken::new(), Group::new("tracker"));
         let calls = Calls::new(listen.ip(), link.swarm.clone(), group.clone());
         let tracker = Tracker {
@@ -157,6 +162,7 @@ impl Tracker {
             .start(&group)
             .and_then(|()| dialler::start(&pool, &dials, listen.ip(), &group))
             .and_then(|()| start_ticker(&pool, &group))
+            .and_then(|()| snapshot::start(&pool.service, index, &pool.stop, &group))
             .and_then(|()| accept::start(&pool, listener, &group));
         if let Err(e) = started {
             tracker.stop();

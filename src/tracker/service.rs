@@ -3,16 +3,17 @@
 //! Invariant: the registry's lock is held for one decision at a time, and never while anything is
 //! sent, dialled, told or closed. Everything here may be called from any worker.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crossbeam_channel::Sender;
-use parking_lot::{RwLock, RwLockWriteGuard};
+use parking_lot::{Mutex, RwLock, RwLockWriteGuard};
 
 use super::sessions::Sessions;
 use super::view::{FileRow, PeerRow, TrackerStats};
-use crate::base::{Name, NodeId, Time};
+use crate::base::{FileEntry, Name, NodeId, Time};
 use crate::io::clock;
 use crate::io::notices::Notices;
 use crate::io::threads::StopToken;
@@ -21,26 +22,29 @@ use crate::logic::registry::{ClosedBy, DialOutcome, Effect, Finding, Registry, S
 use crate::wire::Message;
 use crate::wire::message::copies::{WhyAnswer, WhyQuestion};
 use crate::wire::message::find::{FindAnswer, FindQuestion};
-use crate::wire::message::tracker::{Bye, Refused, Register, Why};
+use crate::wire::message::tracker::{Bye, OWNERS_MAX, Refused, Register, Why};
 
 /// Questions for many files that are answered at once; there are four times as many workers.
 const FINDING_MAX: usize = 4;
 
+/// Who asks for many files just now, by address: one question each, so that nobody has all places.
+type Finders = Mutex<BTreeSet<IpAddr>>;
+
 /// One of the questions for many files that are being answered, until it is dropped: a panic gives it
 /// back as well.
-struct Slot<'a>(&'a AtomicUsize);
+struct Slot<'a>(&'a Finders, IpAddr);
 
 impl Slot<'_> {
-    fn take(taken: &AtomicUsize) -> Option<Slot<'_>> {
-        let others = taken.fetch_add(1, Relaxed);
-        let slot = Slot(taken);
-        (others < FINDING_MAX).then_some(slot)
+    fn take(finders: &Finders, ip: IpAddr) -> Option<Slot<'_>> {
+        let mut taken = finders.lock();
+        let is_free = taken.len() < FINDING_MAX && taken.insert(ip);
+        is_free.then_some(Slot(finders, ip))
     }
 }
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
+        self.0.lock().remove(&self.1);
     }
 }
 
@@ -80,8 +84,7 @@ pub(super) struct Service {
     pub(super) sessions: Arc<Sessions>,
     pub(super) notices: Notices,
     dials: Sender<DialBack>,
-    /// Questions for many files that are being answered.
-    finding: AtomicUsize,
+    finders: Finders,
     counters: Counters,
     started: Time,
 }
@@ -97,7 +100,7 @@ impl Service {
             sessions,
             notices: Notices::new("tracker"),
             dials,
-            finding: AtomicUsize::new(0),
+            finders: Finders::default(),
             counters: Counters::default(),
             started: clock::now(),
         }
@@ -136,7 +139,7 @@ impl Service {
             }
             Message::FindQuestion(question) => {
                 self.counters.lookups.fetch_add(1, Relaxed);
-                self.find(&question)?.into()
+                self.find(asker.ip, &question)?.into()
             }
             Message::WhyQuestion(question) => {
                 self.counters.lookups.fetch_add(1, Relaxed);
@@ -156,11 +159,13 @@ impl Service {
     }
 
     /// Answers which files there are, a few questions at a time: each keeps a worker busy for long.
-    fn find(&self, question: &FindQuestion) -> Result<FindAnswer, Refused> {
+    fn find(&self, ip: IpAddr, question: &FindQuestion) -> Result<FindAnswer, Refused> {
         let malformed = |e: PatternError| Refused::new(Why::Unexpected, e.to_string());
         let finding = Finding::new(question, clock::random_u64()).map_err(malformed)?;
-        let Some(_slot) = Slot::take(&self.finding) else {
-            let text = format!("{FINDING_MAX} such questions are being answered; ask again later");
+        let Some(_slot) = Slot::take(&self.finders, ip.to_canonical()) else {
+            let text = format!(
+                "{FINDING_MAX} such questions are being answered, or one from {ip}; ask again soon"
+            );
             return Err(Refused::new(Why::Busy, text));
         };
         Ok(self.find_all(finding))
@@ -187,6 +192,11 @@ impl Service {
     /// A connection has ended.
     pub(super) fn on_closed(&self, session: SessionToken, by: ClosedBy) {
         self.registry.write().on_session_closed(clock::now(), session, by);
+    }
+
+    /// What `decide` says of the registry as it is.
+    pub(super) fn read<T>(&self, decide: impl FnOnce(&Registry) -> T) -> T {
+        decide(&self.registry.read())
     }
 
     /// Once a second. One pass of the sweep, so that nobody who replaces his copy all the time holds
@@ -259,6 +269,7 @@ impl Service {
             addr: row.addr,
             files: row.files as u64,
             last_seen_s: row.silence.as_secs(),
+            stale: row.stale,
             reachable: row.reachable,
         });
         let mut rows: Vec<PeerRow> = rows.collect();
@@ -273,14 +284,21 @@ impl Service {
         question: &FindQuestion,
     ) -> Result<(Vec<FileRow>, Option<Name>), PatternError> {
         let answer = self.find_all(Finding::new(question, 0)?);
-        let registry = self.registry.read();
+        // An answer on the wire names a few owners; here there is room for more.
+        let owners = |file: &FileEntry| {
+            self.read(|registry| {
+                let ids = registry.owners(file, OWNERS_MAX).into_iter();
+                ids.filter_map(|id| registry.label(&id).cloned()).collect()
+            })
+        };
         let rows = answer.found.into_vec().into_iter().map(|listed| FileRow {
+            owners: owners(&listed.entry),
             name: listed.entry.name,
             size: listed.entry.size,
             root: listed.entry.root,
             copies: listed.copies,
+            stale: listed.stale,
             last_seen_s: listed.seen_s,
-            owners: listed.owners.iter().filter_map(|id| registry.label(id).cloned()).collect(),
         });
         Ok((rows.collect(), answer.next))
     }
@@ -293,14 +311,13 @@ impl Service {
     }
 
     pub(super) fn stats(&self) -> TrackerStats {
-        let ((peers, files, bytes), copies) = {
-            let registry = self.registry.read();
-            (registry.totals(), registry.copies())
-        };
+        let ((peers, files, bytes), stale, copies) =
+            self.read(|r| (r.totals(), r.stale(), r.copies()));
         let (pending, unregistered, registered) = self.sessions.counts();
         let Counters { registrations, heartbeats, lookups, refused } = &self.counters;
         TrackerStats {
             peers: peers as u64,
+            stale: stale as u64,
             files,
             bytes,
             connections: (pending + unregistered + registered) as u64,
@@ -316,5 +333,25 @@ impl Service {
             copies_failed: copies.failed,
             uptime_s: clock::now().since(self.started).as_secs(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_has_one_place_and_all_together_four() {
+        let finders = Finders::default();
+        let ip = |n: u8| IpAddr::from([10, 0, 0, n]);
+        let first = Slot::take(&finders, ip(1)).unwrap();
+        assert!(Slot::take(&finders, ip(1)).is_none(), "one asker has two places");
+        let others: Vec<Slot<'_>> = (2..=4).map(|n| Slot::take(&finders, ip(n)).unwrap()).collect();
+        assert!(Slot::take(&finders, ip(5)).is_none(), "a fifth is served");
+        drop(first);
+        assert!(Slot::take(&finders, ip(2)).is_none(), "a refused question freed another's place");
+        assert!(Slot::take(&finders, ip(1)).is_some());
+        drop(others);
+        assert!(finders.lock().is_empty());
     }
 }

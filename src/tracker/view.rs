@@ -17,8 +17,10 @@ pub struct PeerRow {
     pub addr: SocketAddr,
     /// Files it shares, as far as the index has them.
     pub files: u64,
-    /// Seconds since it was heard.
+    /// Seconds since it was heard; at least so many when it is stale.
     pub last_seen_s: u64,
+    /// Known from before the tracker's start only.
+    pub stale: bool,
     /// Whether the tracker could dial it back at `addr`; null while that is not known.
     pub reachable: Option<bool>,
 }
@@ -32,8 +34,10 @@ pub struct FileRow {
     pub size: u64,
     /// BLAKE3.
     pub root: Root,
-    /// How many nodes have it.
+    /// How many nodes have it; stale ones are not counted.
     pub copies: u32,
+    /// None of the owners below has been heard since the tracker's start.
+    pub stale: bool,
     /// Seconds since one of the owners below was heard.
     pub last_seen_s: u32,
     /// Some of those who have it.
@@ -45,6 +49,8 @@ pub struct FileRow {
 pub struct TrackerStats {
     /// Nodes listed now.
     pub peers: u64,
+    /// Further ones, known from before the tracker's start only.
+    pub stale: u64,
     /// Different files in the index now.
     pub files: u64,
     /// Bytes of them.

@@ -9,10 +9,13 @@ use super::help::Role;
 use super::life::{Going, Pace};
 use super::outcome::Outcome;
 use super::render::transfer_line;
+use crate::base::name::printable;
 use crate::base::{Fault, FaultKind, Name};
 use crate::io::clock;
-use crate::node::view::{Direction, DownloadReport, From, Listing, TransferRow, TransferState};
-use crate::node::{Cut, Node};
+use crate::node::view::{
+    Direction, DownloadReport, From, Listing, LookupHit, TransferRow, TransferState,
+};
+use crate::node::{Cut, Found, Node};
 
 /// One look at a download that is waited for; also how soon a gone asker is noticed.
 const WAIT_STEP: Duration = Duration::from_millis(250);
@@ -38,25 +41,25 @@ impl Daemon for NodeDaemon {
             Command::Show => Outcome::Status(node.status()),
             Command::List(which) => Outcome::Files(node.list(which)),
             Command::Lookup(name) => {
-                let hits = node.lookup(&name)?;
+                let hits = all_hits(node.lookup(&name)?, reply);
                 Outcome::Found { name, hits }
             }
             Command::LookupContent(name, root) => {
-                let (name, hits) = match node.whole_name(&name, &root) {
+                let (name, found) = match node.whole_name(&name, &root) {
                     Some(whole) => (whole.clone(), node.lookup(&whole)?),
                     None => (name.clone(), node.lookup_content(&name, &root)?),
                 };
-                Outcome::Found { name, hits }
+                Outcome::Found { name, hits: all_hits(found, reply) }
             }
             Command::LookupOr(name, like) => match (node.lookup(&name), like) {
-                (Ok(hits), _) => Outcome::Found { name, hits },
+                (Ok(found), _) => Outcome::Found { name, hits: all_hits(found, reply) },
                 (Err(fault), Ok(pattern)) if fault.kind != FaultKind::NoOwner => {
-                    Outcome::Matches(node.find(&pattern)?)
+                    Outcome::Matches(all_hits(node.find(&pattern)?, reply))
                 }
                 (Err(fault), Err(why)) if fault.kind == FaultKind::NotFound => return Err(why),
                 (Err(fault), _) => return Err(fault),
             },
-            Command::Find(pattern) => Outcome::Matches(node.find(&pattern)?),
+            Command::Find(pattern) => Outcome::Matches(all_hits(node.find(&pattern)?, reply)),
             Command::Files(pattern) => Outcome::Indexed(whole(node.files(&pattern)?, reply)),
             Command::Why(name, root) => Outcome::Why(node.why(name, root)?),
             Command::Browse(other) => Outcome::Files(whole(node.browse(&other)?, reply)),
@@ -171,6 +174,15 @@ fn whole<T>((list, is_cut_off): Cut<T>, reply: &mut dyn Reply) -> Vec<T> {
     list
 }
 
+/// What was found; who gets but a part of what somebody has is told so.
+fn all_hits(found: Found, reply: &mut dyn Reply) -> Vec<LookupHit> {
+    if !found.cut_off.is_empty() {
+        let whose = printable(&found.cut_off.join(", ")).into_owned();
+        reply.err(&format!("not all of it is shown: too many files of {whose}; ask for fewer\n"));
+    }
+    found.hits
+}
+
 fn pace(state: TransferState) -> Pace {
     match state {
         TransferState::Moving | TransferState::Finishing => Pace::Moves,
@@ -181,4 +193,38 @@ fn pace(state: TransferState) -> Pace {
 
 fn changed(id: u64, to: &'static str) -> Outcome {
     Outcome::Changed { id, to }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was said on standard error.
+    #[derive(Default)]
+    struct Heard(String);
+
+    impl Reply for Heard {
+        fn out(&mut self, text: &str) {
+            panic!("a message among the data: {text}");
+        }
+        fn err(&mut self, text: &str) {
+            self.0.push_str(text);
+        }
+        fn gone(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn who_gets_but_a_part_is_told_of_whom() {
+        let mut heard = Heard::default();
+        all_hits(Found { hits: Vec::new(), cut_off: Vec::new() }, &mut heard);
+        assert_eq!(heard.0, "");
+        let cut_off = vec!["bob (10.0.0.2:5)".to_owned(), "eve\u{1b} (10.0.0.3:5)".to_owned()];
+        all_hits(Found { hits: Vec::new(), cut_off }, &mut heard);
+        assert!(heard.0.contains("too many files of bob (10.0.0.2:5), eve"), "{}", heard.0);
+        assert!(!heard.0.contains('\u{1b}'));
+        whole((vec![1, 2], true), &mut heard);
+        assert!(heard.0.ends_with("only the first 2 files are shown; ask for fewer\n"));
+    }
 }

@@ -213,19 +213,21 @@ fn tracker_files_text(rows: &[tracker::FileRow]) -> String {
     let owners = |f: &tracker::FileRow| {
         f.owners.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     };
-    let owners = |f: &tracker::FileRow| held_by(&owners(f), f.owners.len(), f.copies);
+    let owners = |f: &tracker::FileRow| held_by(&owners(f), (f.owners.len(), f.copies, f.stale));
     file_table(rows.iter().map(|f| (&f.name, f.size, f.root.to_string(), owners(f))))
 }
 
 fn indexed_text(rows: &[IndexedFile]) -> String {
-    let owners =
-        |f: &IndexedFile| held_by(&printable(&f.owners.join(", ")), f.owners.len(), f.copies);
+    let owners = |f: &IndexedFile| {
+        held_by(&printable(&f.owners.join(", ")), (f.owners.len(), f.copies, f.stale))
+    };
     file_table(rows.iter().map(|f| (&f.name, f.size, f.root.to_string(), owners(f))))
 }
 
-/// Who has it, and how many more.
-fn held_by(named: &str, names: usize, copies: u32) -> String {
+/// Who has it, and how many more; who was not heard since the tracker's start may have it still.
+fn held_by(named: &str, (names, copies, stale): (usize, u32, bool)) -> String {
     match (copies as usize).saturating_sub(names) {
+        _ if stale => format!("{named} (stale)"),
         0 => named.to_owned(),
         more => format!("{named} and {more} more"),
     }
@@ -240,15 +242,22 @@ fn file_table<'a>(rows: impl Iterator<Item = (&'a Name, u64, String, String)>) -
 fn peers_text(rows: &[PeerRow]) -> String {
     let rows = rows.iter().map(|p| {
         let files = p.files.to_string();
-        [p.node.to_string(), p.addr.to_string(), files, format!("{} s ago", p.last_seen_s)]
+        [p.node.to_string(), p.addr.to_string(), files, seen(p.last_seen_s, p.stale)]
     });
     table(Some(["NODE", "ADDRESS", "FILES", "SEEN"]), rows)
 }
 
+fn seen(seconds: u64, stale: bool) -> String {
+    match stale {
+        true => "stale: before the tracker's start".to_owned(),
+        false => format!("{seconds} s ago"),
+    }
+}
+
 fn tracker_peers_text(rows: &[tracker::PeerRow]) -> String {
     let rows = rows.iter().map(|p| {
-        let seen = format!("{} s ago", p.last_seen_s);
-        [p.node.to_string(), p.addr.to_string(), p.files.to_string(), seen]
+        let files = p.files.to_string();
+        [p.node.to_string(), p.addr.to_string(), files, seen(p.last_seen_s, p.stale)]
     });
     table(Some(["NODE", "ADDRESS", "FILES", "SEEN"]), rows)
 }
@@ -296,6 +305,7 @@ fn tracker_stats_text(s: &tracker::TrackerStats) -> String {
     let rows = [
         ("up for", duration(s.uptime_s)),
         ("nodes", s.peers.to_string()),
+        ("stale nodes", s.stale.to_string()),
         ("files", format!("{} ({})", s.files, size(s.bytes))),
         ("connections", s.connections.to_string()),
         ("registrations", s.registrations.to_string()),

@@ -159,6 +159,7 @@ fn lists_and_peers_are_tables_for_people_and_arrays_for_programs() {
         addr: ([10, 0, 0, 2], 5002).into(),
         files: 3,
         last_seen_s: 4,
+        stale: false,
     }]);
     assert_eq!(
         text(&peers),
@@ -169,7 +170,7 @@ fn lists_and_peers_are_tables_for_people_and_arrays_for_programs() {
         json(&peers),
         format!(
             "[{{\"node\":\"bob\",\"id\":\"{id}\",\"addr\":\"10.0.0.2:5002\",\"files\":3,\
-             \"last_seen_s\":4}}]\n"
+             \"last_seen_s\":4,\"stale\":false}}]\n"
         )
     );
     assert_eq!(json(&Outcome::Files(Vec::new())), "[]\n");

@@ -56,6 +56,7 @@ fn tracker_samples() -> Vec<Message> {
         reset: true,
         more: false,
         changed: List::of(vec![peer("alice", V4), peer("bob", V6)]),
+        stale: List::of(vec![id(2)]),
         gone: List::of(vec![id(3)]),
     };
     let found = Found { entry: entry("notes.txt"), owners: List::of(vec![id(1), id(2)]) };
@@ -135,7 +136,7 @@ fn copies_samples() -> Vec<Message> {
 fn find_samples() -> Vec<Message> {
     let ask = |pattern, after| FindQuestion { pattern, after };
     let owners = List::of(vec![id(1)]);
-    let listed = Listed { entry: entry("notes.txt"), copies: 2, seen_s: 3, owners };
+    let listed = Listed { entry: entry("notes.txt"), copies: 2, stale: false, seen_s: 3, owners };
     vec![
         ask(Pattern::All, None).into(),
         ask(Pattern::Contains { text: Text::of("ab"), ignore_case: true }, Some(name("a/b")))
@@ -232,6 +233,7 @@ fn largest_of_tracker() -> Vec<Message> {
         reset: true,
         more: true,
         changed: List::of(vec![peer(&"x".repeat(64), V6); PAGE_PEERS_MAX]),
+        stale: List::of(vec![id(255); PAGE_PEERS_MAX]),
         gone: List::of(vec![id(255); PAGE_PEERS_MAX]),
     };
     let at = SocketAddr::new(V6, u16::MAX);
@@ -311,6 +313,7 @@ fn largest_pages() -> Vec<Message> {
     let listed = |name| Listed {
         entry: heaviest_entry(name),
         copies: u32::MAX,
+        stale: true,
         seen_s: u32::MAX,
         owners: List::of(vec![id(255); LISTED_OWNERS_MAX / 8]),
     };

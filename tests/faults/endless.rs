@@ -11,10 +11,11 @@ use parvi::io::listen::{Listener, ServeLimits, serve};
 use parvi::io::threads::{Group, StopToken};
 use parvi::node::Node;
 use parvi::wire::message::copies::Duties;
+use parvi::wire::message::find::{FindAnswer, Listed, Pattern};
 use parvi::wire::message::search::SearchAnswer;
 use parvi::wire::message::tracker::{
-    CatalogueAnswer, Found, HeartbeatAnswer, LookupAnswer, PeersAnswer, PeersDelta, Registered,
-    Stamp,
+    CatalogueAnswer, Found, HeartbeatAnswer, LookupAnswer, PeersAnswer, PeersDelta, Refused,
+    Registered, Stamp, Why,
 };
 use parvi::wire::{List, Message};
 
@@ -35,6 +36,7 @@ fn always_more(question: &Message, n: u64) -> Message {
             ports: Ports { search: 1, size: 1, chunk: 1 },
             files: 0,
         }]),
+        stale: List::default(),
         gone: List::default(),
     };
     let catalogue = Stamp { epoch: n, version: u64::MAX };
@@ -95,7 +97,7 @@ fn node_survives(answer: fn(&Message, u64) -> Message) {
     std::fs::write(config.data.join("shared/mine"), b"mine").unwrap();
     let carol = swarm.start(&config);
     let began = clock::now();
-    let hits = carol.lookup(&name("film")).unwrap();
+    let hits = carol.lookup(&name("film")).unwrap().hits;
     let took = clock::now().since(began);
     assert!(hits.iter().any(|hit| hit.name == name("film")));
     assert!(took.as_secs() < 10, "the lookup took {took:?}");
@@ -133,6 +135,41 @@ fn a_tracker_whose_copy_of_the_catalogue_never_fits_is_left_alone() {
 }
 
 #[test]
+fn a_tracker_that_is_busy_with_searches_is_asked_again_soon() {
+    fn busy_at_first(question: &Message, n: u64) -> Message {
+        match (question, always_more(question, n)) {
+            (Message::FindQuestion(_), _) if n < 12 => Refused::new(Why::Busy, "busy").into(),
+            (Message::FindQuestion(_), _) => {
+                let owners = List::default();
+                let listed =
+                    Listed { entry: some_entry(), copies: 1, stale: false, seen_s: 1, owners };
+                FindAnswer { found: List::of(vec![listed]), next: None }.into()
+            }
+            (_, Message::HeartbeatAnswer(mut answer)) => {
+                answer.peers.more = false;
+                answer.into()
+            }
+            (_, Message::PeersAnswer(mut answer)) => {
+                answer.peers.more = false;
+                answer.into()
+            }
+            (_, other) => other,
+        }
+    }
+    let (swarm, group, stop) = (Swarm::new(), Group::new("busy"), StopToken::new());
+    let (addr, asked) = endless(&group, &stop, busy_at_first);
+    let mut config = swarm.config("carol");
+    config.trackers = vec![addr.to_string()];
+    let carol = swarm.start(&config);
+    let (files, is_cut_off) = carol.files(&Pattern::All).unwrap();
+    assert!(files.len() == 1 && !is_cut_off, "{files:?}");
+    assert!(asked.load(Relaxed) > 12);
+    carol.stop();
+    stop.stop();
+    group.join_all(LONG);
+}
+
+#[test]
 fn an_owner_that_always_says_more_files_ends_with_the_lookup() {
     let swarm = Swarm::new();
     swarm.sharing("alice", &[("film/one", b"seven samurai")]);
@@ -150,7 +187,7 @@ fn an_owner_that_always_says_more_files_ends_with_the_lookup() {
     let _eve = Eve::start(&swarm, "eve", Goods::of("film/two", &bytes(10, 1)), &acts);
     let carol = swarm.node("carol");
     let began = clock::now();
-    let hits = carol.lookup(&name("film")).unwrap();
+    let hits = carol.lookup(&name("film")).unwrap().hits;
     let took = clock::now().since(began);
     assert!(took.as_secs() < 10, "the lookup took {took:?}");
     assert!(hits.iter().any(|hit| hit.name == name("film/one")), "eve hid alice's file");
@@ -178,7 +215,7 @@ fn an_owner_that_repeats_its_page_is_not_asked_again() {
     });
     let _eve = Eve::start(&swarm, "eve", Goods::of("film", b"x"), &acts);
     let carol = swarm.node("carol");
-    assert_eq!(carol.lookup(&name("film")).unwrap().len(), 1);
+    assert_eq!(carol.lookup(&name("film")).unwrap().hits.len(), 1);
     assert_eq!(asked.load(Relaxed), 2);
     // An empty page with more behind it ends too.
     let mut acts = Acts::honest();
@@ -186,7 +223,7 @@ fn an_owner_that_repeats_its_page_is_not_asked_again() {
         Some(SearchAnswer { files: List::default(), parts: List::default(), more: true }.into())
     });
     let _mallory = Eve::start(&swarm, "mallory", Goods::of("film", b"x"), &acts);
-    assert_eq!(carol.lookup(&name("film")).unwrap()[0].owners.len(), 1);
+    assert_eq!(carol.lookup(&name("film")).unwrap().hits[0].owners.len(), 1);
 }
 
 /// What `f` does with a node, one of whose trackers shakes hands and never answers.
@@ -217,7 +254,7 @@ fn beside_a_silent_tracker(f: impl FnOnce(&Node)) {
 fn a_tracker_that_never_answers_does_not_hold_up_a_lookup() {
     beside_a_silent_tracker(|carol| {
         let began = clock::now();
-        assert_eq!(carol.lookup(&name("film")).unwrap().len(), 1);
+        assert_eq!(carol.lookup(&name("film")).unwrap().hits.len(), 1);
         let took = clock::now().since(began);
         assert!(took.as_secs() < 5, "the lookup took {took:?}");
     });

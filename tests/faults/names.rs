@@ -53,7 +53,7 @@ fn odd_names_arrive_under_the_very_same_name() {
     let alice = swarm.sharing("alice", &files);
     let carol = swarm.node("carol");
     for odd in &names {
-        let hits = carol.lookup(&name(odd)).unwrap();
+        let hits = carol.lookup(&name(odd)).unwrap().hits;
         assert_eq!(hits.len(), 1, "{odd:?}: {hits:?}");
         let report = download(&carol, odd).unwrap_or_else(|e| panic!("{odd:?}: {e}")).remove(0);
         assert_eq!(report.path, swarm.data("carol").join("downloaded").join(odd));

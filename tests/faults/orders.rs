@@ -55,7 +55,9 @@ fn half_a_folder(swarm: &Swarm) -> (Arc<Node>, Arc<Node>, u64) {
     swarm.sharing_with(&slow(swarm, "alice"), &[("d/a", &a)]);
     let carol = swarm.sharing_with(&slow(swarm, "carol"), &[("d/b", &b)]);
     let bob = swarm.node("bob");
-    until("both are found", LONG, || bob.lookup(&name("d")).is_ok_and(|hits| hits.len() == 2));
+    until("both are found", LONG, || {
+        bob.lookup(&name("d")).is_ok_and(|found| found.hits.len() == 2)
+    });
     let id = begin(&bob, "d", From::All);
     (carol, bob, id)
 }
@@ -89,7 +91,9 @@ fn files_whose_owner_is_away_give_way_to_the_others() {
     let alice = swarm.sharing_with(&slow(&swarm, "alice"), &films);
     let _carol = swarm.sharing("carol", &[("d/z", &bytes(SIZE, 9))]);
     let bob = swarm.node("bob");
-    until("all are found", LONG, || bob.lookup(&name("d")).is_ok_and(|hits| hits.len() == 5));
+    until("all are found", LONG, || {
+        bob.lookup(&name("d")).is_ok_and(|found| found.hits.len() == 5)
+    });
     begin(&bob, "d", From::All);
     stop(&swarm, alice);
     let last = swarm.data("bob").join("downloaded/d/z");
@@ -212,7 +216,9 @@ fn a_set_that_is_here_is_done_and_one_that_nobody_ordered_is_not_wanted() {
     let files = [bytes(100, 1), bytes(100, 2)];
     swarm.sharing("alice", &[("d/a", &files[0]), ("d/b", &files[1])]);
     let bob = swarm.node("bob");
-    until("both are found", LONG, || bob.lookup(&name("d")).is_ok_and(|hits| hits.len() == 2));
+    until("both are found", LONG, || {
+        bob.lookup(&name("d")).is_ok_and(|found| found.hits.len() == 2)
+    });
     super::swarm::download(&bob, "d").unwrap();
     let content = |bytes: &Vec<u8>| Content { root: Root::of(bytes), size: 100 };
     let batch = |files: &[Vec<u8>]| Set::Batch(List::of(files.iter().map(content).collect()));
@@ -233,7 +239,9 @@ fn two_folders_of_the_same_small_files_are_sent_once() {
     let alice = swarm.start(&config);
     swarm.wait_for("alice", 40);
     let bob = swarm.node("bob");
-    until("all are found", LONG, || bob.lookup(&name("x")).is_ok_and(|hits| hits.len() == 20));
+    until("all are found", LONG, || {
+        bob.lookup(&name("x")).is_ok_and(|found| found.hits.len() == 20)
+    });
     let ids = ["x", "y"].map(|folder| bob.download(&name(folder), From::All).unwrap());
     let _ = ids.map(|id| bob.wait(id, LONG).unwrap().unwrap());
     assert_eq!(alice.stats().bytes_up, 20 * 100_000);
@@ -333,7 +341,9 @@ fn a_file_that_cannot_be_written_keeps_no_other_of_its_folder_from_its_name() {
     let part = format!("{}.{}.part/in the way", Root::of(&films[0]), films[0].len());
     write(&swarm.data("bob").join(".parvi/parts").join(part), b"");
     let bob = swarm.node("bob");
-    until("all are found", LONG, || bob.lookup(&name("d")).is_ok_and(|hits| hits.len() == 6));
+    until("all are found", LONG, || {
+        bob.lookup(&name("d")).is_ok_and(|found| found.hits.len() == 6)
+    });
     let fault = super::swarm::download(&bob, "d").unwrap_err();
     assert!(fault.text.contains("5 files are here, 1 are not"), "{fault}");
     assert_eq!(std::fs::read_dir(swarm.data("bob").join("downloaded/d")).unwrap().count(), 5);
@@ -345,7 +355,9 @@ fn a_folder_and_a_file_in_it_may_be_downloaded_at_once() {
     let files = [bytes(SIZE, 1), bytes(100, 2)];
     swarm.sharing_with(&slow(&swarm, "alice"), &[("d/film", &files[0]), ("d/song", &files[1])]);
     let bob = swarm.node("bob");
-    until("both are found", LONG, || bob.lookup(&name("d")).is_ok_and(|hits| hits.len() == 2));
+    until("both are found", LONG, || {
+        bob.lookup(&name("d")).is_ok_and(|found| found.hits.len() == 2)
+    });
     let ids = ["d", "d/film"].map(|wanted| bob.download(&name(wanted), From::All).unwrap());
     for id in ids {
         let _ = bob.wait(id, LONG).unwrap().unwrap();

@@ -104,7 +104,7 @@ fn a_file_that_is_fetched_and_shared_at_the_same_time_is_served_right_all_of_it(
     let carol = swarm.node("carol");
     let has_it =
         |hit: &LookupHit| hit.owners.iter().any(|o| o.node.as_str() == "bob" && o.complete);
-    let found = || carol.lookup(&name("film")).is_ok_and(|hits| hits.iter().any(has_it));
+    let found = || carol.lookup(&name("film")).is_ok_and(|found| found.hits.iter().any(has_it));
     until("bob shares it", LONG, found);
     let id = carol.download(&name("film"), From::One("bob".into())).unwrap();
     comes(&carol, id, &film);

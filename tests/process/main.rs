@@ -32,6 +32,7 @@ mod lookup;
 mod pauses;
 mod prompt;
 mod real_input;
+mod remembered;
 mod resume;
 mod settling_in;
 mod shares;

@@ -38,7 +38,9 @@ impl Registry {
         effects.extend(dial(&mut self.dials, now, &mut node));
         *self.per_address.entry(remote).or_default() += 1;
         self.sessions.insert(session, id);
-        self.peers.list(node.info(self.index.files_of(&node.id)));
+        self.remembered.remove(&id);
+        self.index.confirm(&id, register.catalogue.epoch);
+        self.peers.list(node.info(self.index.files_of(&node.id)), false);
         self.nodes.insert(id, node);
         let duties = self.keep_on_register(&id);
         self.relist(&id);
@@ -156,6 +158,12 @@ impl Registry {
                 effects.push(Effect::Close(session));
             }
         }
+        for (id, node) in self.remembered.overdue(now) {
+            self.peers.remove(id);
+            self.index.park(&id);
+            let (label, why) = (node.info.label, "not heard since this tracker started".into());
+            effects.push(Effect::Left { label, intentionally: false, why });
+        }
         for node in self.nodes.values_mut() {
             effects.extend(dial(&mut self.dials, now, node));
         }
@@ -171,7 +179,7 @@ impl Registry {
         }
         node.probes.on_outcome(now, addr, outcome);
         let info = node.info(self.index.files_of(id));
-        self.peers.list(info);
+        self.peers.list(info, false);
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Invariant: at any moment an identity is listed at most once, and only the session that
 //! registered it last speaks for it. State is soft: it lives in memory, and a new tracker knows
-//! everything again once the nodes have registered there.
+//! everything again once the nodes have registered there. What it kept on its disk meanwhile
+//! (`snapshot`) is a hint, said to be stale, until the node that it is about has registered.
 //!
 //! ```text
 //!              Register                    Exit
@@ -23,6 +24,8 @@ mod keeper;
 mod membership;
 mod node;
 mod peers;
+mod remembered;
+mod snapshot;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -33,8 +36,9 @@ pub use index::{CONTENTS_MAX, Finding, IndexError, IndexLimits};
 pub use keeper::{COPIES_WANTED_MAX, CopyTotals, Policy, Rule, Survey};
 pub use node::{HEARTBEAT, RECONNECT_GRACE};
 pub use peers::TOMBSTONES_MAX;
+pub use snapshot::{Record, Restoring, Saving, SnapshotError};
 
-use crate::base::{NodeId, NodeLabel, Time};
+use crate::base::{FileEntry, NodeId, NodeLabel, Time};
 use crate::wire::message::tracker::{
     CatalogueAnswer, CatalogueDelta, Heartbeat, HeartbeatAnswer, LookupAnswer, LookupQuestion,
     PeersAnswer, PeersQuestion, Refused, Why,
@@ -44,6 +48,7 @@ use index::Index;
 use keeper::Keeper;
 use node::Node;
 use peers::PeerList;
+use remembered::Remembered;
 
 /// A connection's number; never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,8 +121,10 @@ pub struct NodeRow {
     pub addr: SocketAddr,
     /// Files in the index.
     pub files: usize,
-    /// Since it was heard.
+    /// Since it was heard; at least so long, when that was by an earlier tracker.
     pub silence: Duration,
+    /// Not heard since the start: an earlier tracker on the same disk listed it.
+    pub stale: bool,
     /// Whether a dial-back met it at `addr`; none while that is not known.
     pub reachable: Option<bool>,
 }
@@ -133,6 +140,7 @@ pub struct Registry {
     index: Index,
     dials: DialLimits,
     keeper: Keeper,
+    remembered: Remembered,
 }
 
 impl Registry {
@@ -152,6 +160,7 @@ impl Registry {
             index: Index::new(limits.index),
             dials: DialLimits::default(),
             keeper: Keeper::new(policy),
+            remembered: Remembered::default(),
         }
     }
 
@@ -193,7 +202,7 @@ impl Registry {
     /// The number of files of a node has changed.
     fn relist(&mut self, id: &NodeId) {
         if let Some(node) = self.nodes.get(id) {
-            self.peers.list(node.info(self.index.files_of(id)));
+            self.peers.list(node.info(self.index.files_of(id)), false);
         }
     }
 
@@ -235,31 +244,44 @@ impl Registry {
 
     /// One step of an answer about many files.
     pub fn find(&self, now: Time, finding: &mut Finding) {
-        let seen = |id: &NodeId| match self.nodes.get(id) {
-            Some(node) => u32::try_from(now.since(node.last_heard).as_secs()).unwrap_or(u32::MAX),
-            None => u32::MAX,
-        };
+        let seen = |id: &NodeId| self.habits(now, id).map_or(u32::MAX, |(_, silent_s)| silent_s);
         self.index.find(finding, &seen);
+    }
+
+    /// At most so many of those who have a file.
+    pub fn owners(&self, file: &FileEntry, most: usize) -> Vec<NodeId> {
+        self.index.owners_of(file, most)
     }
 
     /// The listed nodes.
     pub fn nodes(&self, now: Time) -> impl Iterator<Item = NodeRow> {
-        self.nodes.values().map(move |node| NodeRow {
+        let heard = self.nodes.values().map(move |node| NodeRow {
             label: node.label.clone(),
             id: node.id,
             addr: node.addr(),
             files: self.index.files_of(&node.id),
             silence: now.since(node.last_heard),
+            stale: false,
             reachable: node.probes.listed().reachable(),
-        })
+        });
+        let stale = self.remembered.iter().map(move |node| NodeRow {
+            label: node.info.label.clone(),
+            id: node.info.id,
+            addr: node.info.chunk(),
+            files: self.index.files_of(&node.info.id),
+            silence: Duration::from_secs(self.remembered.silent_s(now, node).into()),
+            stale: true,
+            reachable: None,
+        });
+        heard.chain(stale)
     }
 
     /// What a listed node is called.
     pub fn label(&self, id: &NodeId) -> Option<&NodeLabel> {
-        self.nodes.get(id).map(|node| &node.label)
+        self.peers.get(id).map(|info| &info.label)
     }
 
-    /// Nodes, different files, and the bytes of those.
+    /// Nodes that were heard, different files, and the bytes of those.
     pub fn totals(&self) -> (usize, u64, u64) {
         let (files, bytes) = self.index.totals();
         (self.nodes.len(), files, bytes)

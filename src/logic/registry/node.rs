@@ -12,7 +12,7 @@ use crate::wire::message::tracker::{Register, Stamp};
 /// Bounds of the interval a node may choose, seconds; nodes keep to them themselves.
 pub const HEARTBEAT: (u16, u16) = (1, 300);
 /// Heartbeats missed until a node is dropped.
-const BEATS_MISSED_MAX: u32 = 3;
+pub(super) const BEATS_MISSED_MAX: u32 = 3;
 /// Heartbeats within which an open session speaks for its node against another instance.
 const BEATS_ALIVE: u32 = 2;
 /// How long a node that hung up without a goodbye may take to come back unnoticed. The kernel of a

@@ -15,7 +15,7 @@
 //! and an asker that began at today's floor has missed nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound::{Excluded, Unbounded};
+use std::ops::Bound::{self, Excluded, Unbounded};
 
 use crate::base::limits::PAGE_PEERS_MAX;
 use crate::base::{NodeId, PeerInfo};
@@ -26,11 +26,15 @@ use crate::wire::message::tracker::{PeersDelta, Stamp};
 pub const TOMBSTONES_MAX: usize = 4_096;
 
 /// A page fits its frame: a peer has at most 128 bytes, an identity 32.
-const _: () = assert!(PAGE_PEERS_MAX * (128 + 32) <= 400 * 1024);
+const _: () = assert!(PAGE_PEERS_MAX * (128 + 32 + 32) <= 400 * 1024);
 
 #[derive(Debug)]
 enum Change {
-    Listed(PeerInfo),
+    Listed {
+        info: PeerInfo,
+        /// Not heard since the start.
+        stale: bool,
+    },
     Gone(NodeId),
 }
 
@@ -60,9 +64,9 @@ impl PeerList {
     }
 
     /// Lists a node, or what is new about it. Nothing new is no change.
-    pub(super) fn list(&mut self, info: PeerInfo) {
-        if self.get(&info.id) != Some(&info) {
-            self.change(info.id, Change::Listed(info));
+    pub(super) fn list(&mut self, info: PeerInfo, stale: bool) {
+        if self.listing(&info.id) != Some((&info, stale)) {
+            self.change(info.id, Change::Listed { info, stale });
         }
     }
 
@@ -80,10 +84,24 @@ impl PeerList {
 
     /// What is listed of a node.
     pub(super) fn get(&self, id: &NodeId) -> Option<&PeerInfo> {
+        self.listing(id).map(|(info, _)| info)
+    }
+
+    fn listing(&self, id: &NodeId) -> Option<(&PeerInfo, bool)> {
         match self.changes.get(self.version_of.get(id)?)? {
-            Change::Listed(info) => Some(info),
+            Change::Listed { info, stale } => Some((info, *stale)),
             Change::Gone(_) => None,
         }
+    }
+
+    /// Who is listed, ascending by identity.
+    pub(super) fn listed(&self, behind: Bound<NodeId>) -> impl Iterator<Item = &PeerInfo> {
+        self.version_of.range((behind, Unbounded)).filter_map(|(id, _)| self.get(id))
+    }
+
+    /// Grows with every change.
+    pub(super) fn version(&self) -> u64 {
+        self.version
     }
 
     fn change(&mut self, id: NodeId, change: Change) {
@@ -107,7 +125,7 @@ impl PeerList {
     pub(super) fn delta(&self, asker: &NodeId, from: Stamp) -> PeersDelta {
         let reset = !self.can_continue(from);
         let start = if reset { self.restart() } else { from };
-        let (mut changed, mut gone) = (Vec::new(), Vec::new());
+        let (mut changed, mut unheard, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         let mut reached = start.version;
         let mut more = false;
         for (&version, change) in self.changes.range((Excluded(start.version), Unbounded)) {
@@ -116,15 +134,19 @@ impl PeerList {
                 break;
             }
             match change {
-                Change::Listed(info) if info.id != *asker => changed.push(info.clone()),
+                Change::Listed { info, stale } if info.id != *asker => {
+                    changed.push(info.clone());
+                    unheard.extend(stale.then_some(info.id));
+                }
                 Change::Gone(id) if !reset && id != asker => gone.push(*id),
-                Change::Listed(_) | Change::Gone(_) => {}
+                Change::Listed { .. } | Change::Gone(_) => {}
             }
             reached = version;
         }
         let version = if more { reached } else { self.version };
         let stamp = Stamp { epoch: start.epoch, version };
-        PeersDelta { stamp, reset, more, changed: List::of(changed), gone: List::of(gone) }
+        let (changed, stale, gone) = (List::of(changed), List::of(unheard), List::of(gone));
+        PeersDelta { stamp, reset, more, changed, stale, gone }
     }
 
     fn restart(&self) -> Stamp {
@@ -199,10 +221,10 @@ mod tests {
     #[test]
     fn nothing_new_is_an_empty_delta_and_no_reset() {
         let mut list = PeerList::new(7);
-        list.list(info(1, 1));
+        list.list(info(1, 1), false);
         let mut eve = Asker::default();
         eve.catch_up(&list);
-        list.list(info(1, 1));
+        list.list(info(1, 1), false);
         let delta = list.delta(&id(u32::MAX), eve.stamp);
         assert!(!delta.reset && !delta.more && delta.changed.is_empty() && delta.gone.is_empty());
     }
@@ -210,8 +232,8 @@ mod tests {
     #[test]
     fn the_asker_is_not_on_its_own_list() {
         let mut list = PeerList::new(7);
-        list.list(info(1, 1));
-        list.list(info(2, 1));
+        list.list(info(1, 1), false);
+        list.list(info(2, 1), false);
         let delta = list.delta(&id(1), Stamp::default());
         assert_eq!(delta.changed.iter().map(|p| p.id).collect::<Vec<_>>(), [id(2)]);
     }
@@ -219,7 +241,7 @@ mod tests {
     #[test]
     fn a_stamp_of_another_process_or_of_the_future_starts_again() {
         let mut list = PeerList::new(7);
-        list.list(info(1, 1));
+        list.list(info(1, 1), false);
         for stamp in [Stamp { epoch: 8, version: 1 }, Stamp { epoch: 7, version: 2 }] {
             assert!(list.delta(&id(9), stamp).reset, "{stamp:?} was taken for ours");
         }
@@ -228,7 +250,7 @@ mod tests {
     #[test]
     fn ten_thousand_nodes_arrive_in_pages() {
         let mut list = PeerList::new(u64::MAX);
-        (0..10_000).for_each(|n| list.list(info(n, 1)));
+        (0..10_000).for_each(|n| list.list(info(n, 1), false));
         let mut eve = Asker::default();
         let mut pages = 1;
         while eve.ask(&list) {
@@ -240,7 +262,7 @@ mod tests {
     #[test]
     fn an_asker_below_the_forgotten_ends_starts_again_and_gets_through() {
         let mut list = PeerList::new(u64::MAX - 5);
-        (0..6_000).for_each(|n| list.list(info(n, 1)));
+        (0..6_000).for_each(|n| list.list(info(n, 1), false));
         let mut bob = Asker::default();
         bob.catch_up(&list);
         (0..TOMBSTONES_MAX as u32).for_each(|n| list.remove(id(n)));
@@ -251,10 +273,10 @@ mod tests {
         assert_eq!(bob.resets, 1, "bob had seen every end that is forgotten");
 
         let mut eve = Asker::default();
-        (0..2_000).for_each(|n| list.list(info(n, 2)));
+        (0..2_000).for_each(|n| list.list(info(n, 2), false));
         assert!(eve.ask(&list), "there is a second page");
         (0..2_000).for_each(|n| list.remove(id(n)));
-        (6_000..9_000).for_each(|n| list.list(info(n, 2)));
+        (6_000..9_000).for_each(|n| list.list(info(n, 2), false));
         (6_000..9_000).for_each(|n| list.remove(id(n)));
         eve.catch_up(&list);
         assert_eq!(eve.resets, 2, "ends were forgotten between eve's pages");
@@ -268,7 +290,7 @@ mod tests {
             let mut list = PeerList::new(41);
             let mut askers: [Asker; 3] = Default::default();
             for (n, port, asker) in steps {
-                if port == 0 { list.remove(id(n)) } else { list.list(info(n, port)) }
+                if port == 0 { list.remove(id(n)) } else { list.list(info(n, port), false) }
                 if n % 3 == 0 { askers[asker].catch_up(&list) }
             }
             for asker in &mut askers {

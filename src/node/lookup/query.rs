@@ -2,14 +2,22 @@
 //! and to peers, and which of what comes back answers them.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use crate::base::{Fault, FaultKind, FileEntry, Name, NodeId};
+use crate::base::backoff::Backoff;
+use crate::base::{Fault, FaultKind, FileEntry, Name, NodeId, Time};
+use crate::io::clock;
 use crate::io::link::{Link, LinkError};
 use crate::logic::pattern::Matcher;
+use crate::node::context::Context;
 use crate::wire::Message;
 use crate::wire::message::find::{FindQuestion, Pattern};
 use crate::wire::message::search::{Part, SearchQuestion};
-use crate::wire::message::tracker::LookupQuestion;
+use crate::wire::message::tracker::{LookupQuestion, Why};
+
+/// First and longest wait before a tracker that is busy is asked again.
+const BUSY_FIRST: Duration = Duration::from_millis(20);
+const BUSY_MAX: Duration = Duration::from_millis(500);
 
 /// See the module.
 #[derive(Debug)]
@@ -50,14 +58,15 @@ impl Query {
     /// The owners that one page of a tracker's answer names, and where to go on.
     pub(super) fn ask_tracker(
         &self,
-        link: &mut Link,
+        ctx: &Context,
+        (link, deadline): (&mut Link, Time),
         after: Option<Name>,
     ) -> Result<(BTreeSet<NodeId>, Option<Name>), LinkError> {
         let question: Message = match self {
             Query::Name(name) => LookupQuestion { name: name.clone(), after }.into(),
             Query::Pattern(pattern, _) => FindQuestion { pattern: pattern.clone(), after }.into(),
         };
-        match link.ask(question)? {
+        match ask_patiently(ctx, link, &question, deadline)? {
             Message::LookupAnswer(page) => {
                 let last = page.found.last().map(|found| found.entry.name.clone());
                 let owners = page.found.iter().flat_map(|f| f.owners.iter().copied()).collect();
@@ -91,6 +100,30 @@ impl Query {
                 Ok(PeerPage { files, parts: Vec::new(), next: page.next })
             }
             other => Err(LinkError::Unexpected(other.kind())),
+        }
+    }
+}
+
+/// Asks a tracker; one that is busy with such questions is asked again soon, until `deadline`.
+///
+/// # Errors
+/// What the last try said.
+pub(in crate::node) fn ask_patiently(
+    ctx: &Context,
+    link: &mut Link,
+    question: &Message,
+    deadline: Time,
+) -> Result<Message, LinkError> {
+    let mut backoff = Backoff::new(BUSY_FIRST, BUSY_MAX);
+    loop {
+        match link.ask(question.clone()) {
+            Err(LinkError::Refused(no)) if no.why == Why::Busy => {
+                let wait = backoff.fail(clock::random_u64());
+                if clock::now() + wait >= deadline || ctx.stop.wait(wait) {
+                    return Err(LinkError::Refused(no));
+                }
+            }
+            answer => return answer,
         }
     }
 }

@@ -39,6 +39,7 @@ fn find(question: &FindQuestion, index: &Index) -> Result<FindAnswer, Refused> {
     let malformed = |e: PatternError| Refused::new(Why::Unexpected, e.to_string());
     let matcher = Matcher::new(&question.pattern).map_err(malformed)?;
     let (files, next) = index.search(&matcher, question.after.as_ref());
-    let listed = |entry| Listed { entry, copies: 1, seen_s: 0, owners: List::default() };
+    let listed =
+        |entry| Listed { entry, copies: 1, stale: false, seen_s: 0, owners: List::default() };
     Ok(FindAnswer { found: List::of(files.into_iter().map(listed).collect()), next })
 }

@@ -51,8 +51,10 @@ pub struct FindQuestion {
 pub struct Listed {
     /// The file.
     pub entry: FileEntry,
-    /// How many nodes have it.
+    /// How many nodes have it; stale ones are not counted.
     pub copies: u32,
+    /// None of the named ones has been heard since the tracker's start.
+    pub stale: bool,
     /// Seconds since one of the named ones was heard.
     pub seen_s: u32,
     /// Some of them.

@@ -85,6 +85,8 @@ pub struct PeersDelta {
     pub more: bool,
     /// New or changed.
     pub changed: List<PeerInfo, PAGE_PEERS_MAX>,
+    /// Those of them whom the tracker only remembers from before its start.
+    pub stale: List<NodeId, PAGE_PEERS_MAX>,
     /// No longer there.
     pub gone: List<NodeId, PAGE_PEERS_MAX>,
 }

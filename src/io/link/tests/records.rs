@@ -249,6 +249,7 @@ pub(super) fn one_of_each() -> Vec<Message> {
         reset: true,
         more: false,
         changed: List::of(vec![peer]),
+        stale: List::of(vec![id]),
         gone: List::of(vec![id]),
     };
     let found = t::Found { entry: entries(1).remove(0), owners: List::of(vec![id]) };

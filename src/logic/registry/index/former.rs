@@ -29,7 +29,8 @@ pub(super) enum End {
 impl Copy {
     pub(super) fn empty(owner: NodeId) -> Copy {
         let (files, name_bytes, stamp) = (0, 0, Stamp::default());
-        Copy { owner, stamp, files, name_bytes, is_whole: false, is_former: false }
+        let (is_whole, is_former, stale) = (false, false, false);
+        Copy { owner, stamp, files, name_bytes, is_whole, is_former, stale }
     }
 }
 
@@ -47,6 +48,7 @@ impl Index {
             && copy.stamp.epoch == epoch
         {
             copy.is_former = false;
+            self.changes += 1;
             self.former_of.remove(owner);
             self.copy_of.insert(*owner, key);
         }
@@ -89,6 +91,7 @@ impl Index {
     /// The copy that answers becomes the former one, if it was whole and has no less.
     pub(super) fn supersede(&mut self, owner: &NodeId) {
         let Some(key) = self.copy_of.remove(owner) else { return };
+        self.changes += 1;
         let files = |key: &CopyKey| self.copies.get(key).map_or(0, |copy| copy.files);
         // One that restarts again and again had most when it was not looking for it.
         let is_more = self.former_of.get(owner).is_none_or(|older| files(older) <= files(&key));

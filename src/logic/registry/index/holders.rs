@@ -23,7 +23,7 @@ const TOLD_NAMES_MAX: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::logic::registry) struct HolderOf {
     pub(in crate::logic::registry) kept: Kept,
-    /// It is known from a former copy only.
+    /// It is known from a former copy only, or from one that its node has not confirmed.
     pub(in crate::logic::registry) is_former: bool,
 }
 
@@ -139,7 +139,7 @@ impl Index {
     fn add_holders(&self, id: ContentId, holders: &mut BTreeMap<NodeId, HolderOf>) {
         for held in self.contents.owners(id) {
             let Some(copy) = self.copies.get(&held.key()) else { continue };
-            let fresh = HolderOf { kept: held.kept(), is_former: copy.is_former };
+            let fresh = HolderOf { kept: held.kept(), is_former: copy.is_former || copy.stale };
             let known = holders.entry(copy.owner).or_insert(fresh);
             if (fresh.is_former, fresh.kept) < (known.is_former, known.kept) {
                 *known = fresh;

@@ -6,11 +6,11 @@
 use std::cmp::Reverse;
 use std::ops::Bound::{Excluded, Included};
 
-use super::Index;
 use super::contents::ContentId;
 use super::owners::Holding;
+use super::{Copy, Index};
 use crate::base::limits::{PAGE_BYTES_MAX, PAGE_FILES_MAX};
-use crate::base::{Name, NodeId};
+use crate::base::{FileEntry, Name, NodeId};
 use crate::wire::List;
 use crate::wire::message::tracker::{Found, LookupAnswer, LookupQuestion, OWNERS_MAX};
 
@@ -73,16 +73,34 @@ impl Index {
         contents
     }
 
-    /// At most so many of those who have a content.
+    /// At most so many of those who have a content: first those whose copies count, then stale ones.
     pub(super) fn some_owners(&self, id: ContentId, spread: u64, most: usize) -> Vec<NodeId> {
         let owners = self.contents.owners(id);
         let (early, late) = owners.split_at((spread % owners.len().max(1) as u64) as usize);
-        self.live(late).chain(self.live(early)).take(most).collect()
+        let copies = self.live(late).chain(self.live(early));
+        let (stale, fresh): (Vec<&Copy>, Vec<&Copy>) = copies.partition(|copy| copy.stale);
+        fresh.into_iter().chain(stale).map(|copy| copy.owner).take(most).collect()
     }
 
-    /// The nodes behind copies that are not retired.
-    pub(super) fn live(&self, held: &[Holding]) -> impl Iterator<Item = NodeId> {
-        held.iter().filter_map(|held| self.owner(held.key()))
+    /// At most so many of those who have `file`, as `some_owners` orders them.
+    pub(in crate::logic::registry) fn owners_of(
+        &self,
+        file: &FileEntry,
+        most: usize,
+    ) -> Vec<NodeId> {
+        let Some(head) = self.names.get(file.name.as_str()) else { return Vec::new() };
+        let same = self.under(head).find(|id| self.contents.is(*id, file));
+        same.map_or_else(Vec::new, |id| self.some_owners(id, 0, most))
+    }
+
+    /// How many have a content for sure.
+    pub(super) fn count_owners(&self, id: ContentId) -> usize {
+        self.live(self.contents.owners(id)).filter(|copy| !copy.stale).count()
+    }
+
+    /// The copies that answer.
+    fn live(&self, held: &[Holding]) -> impl Iterator<Item = &Copy> {
+        held.iter().filter_map(|held| self.answering(held.key()))
     }
 }
 

@@ -25,9 +25,11 @@ mod contents;
 mod find;
 mod former;
 mod holders;
+mod limits;
 mod lookup;
 mod names;
 mod owners;
+mod saved;
 mod sweep;
 
 use std::collections::BTreeMap;
@@ -36,71 +38,26 @@ use self::contents::{ContentId, Contents};
 pub use self::find::Finding;
 use self::former::End;
 pub(super) use self::holders::{Content, names_of};
+pub use self::limits::{IndexError, IndexLimits};
 pub use self::lookup::CONTENTS_MAX;
 use self::names::Names;
 use self::owners::Holding;
+pub(super) use self::saved::Cursor;
 use self::sweep::Pass;
 use crate::base::{Kept, NodeId, Root};
 use crate::wire::message::tracker::{CatalogueDelta, Held, Stamp};
-
-/// How much the index takes in.
-#[derive(Debug, Clone, Copy)]
-pub struct IndexLimits {
-    /// Files of one node.
-    pub files_per_node: usize,
-    /// Files of all nodes; one that n nodes have counts n times.
-    pub files: usize,
-    /// Bytes of one node's names.
-    pub name_bytes_per_node: usize,
-    /// Bytes of all nodes' names.
-    pub name_bytes: usize,
-}
-
-impl Default for IndexLimits {
-    fn default() -> Self {
-        IndexLimits {
-            files_per_node: 1_000_000,
-            files: 4_000_000,
-            name_bytes_per_node: 128 << 20,
-            name_bytes: 512 << 20,
-        }
-    }
-}
-
-/// Why a page was not taken in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum IndexError {
-    /// The node has more than its share.
-    #[error(
-        "this tracker indexes at most {files} files and {name_bytes} bytes of names of one node; \
-         the rest is found by asking the node itself"
-    )]
-    NodeFull {
-        /// The bound on files.
-        files: usize,
-        /// The bound on the bytes of their names.
-        name_bytes: usize,
-    },
-    /// All nodes together have more than there is room for.
-    #[error("this tracker's index is full at {files} files; the rest is found by asking the nodes")]
-    Full {
-        /// The bound on files.
-        files: usize,
-    },
-    /// A page that ends before it begins.
-    #[error("a catalogue page from version {from} to {to} goes backwards")]
-    Backwards {
-        /// Where it begins.
-        from: u64,
-        /// Where it ends.
-        to: u64,
-    },
-}
 
 /// A copy's number; used again only when a pass has taken it out of all records, so that a retired
 /// copy cannot be taken for a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct CopyKey(u32);
+
+impl CopyKey {
+    /// The number, for a snapshot.
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
+}
 
 #[derive(Debug)]
 struct Copy {
@@ -112,6 +69,15 @@ struct Copy {
     is_whole: bool,
     /// It is in no answer any more.
     is_former: bool,
+    /// From a snapshot, and its owner has not confirmed it.
+    stale: bool,
+}
+
+impl Copy {
+    /// How many files, and how many bytes their names have.
+    fn size(&self) -> (usize, usize) {
+        (self.files, self.name_bytes)
+    }
 }
 
 /// See the module.
@@ -135,6 +101,8 @@ pub(super) struct Index {
     bytes: u64,
     /// Roots that a node which is there has no more as a file of its person.
     dropped: Vec<Root>,
+    /// Copies begun, changed and retired.
+    changes: u64,
 }
 
 impl Index {
@@ -175,7 +143,9 @@ impl Index {
         if !replace && self.stamp(&owner) != (Stamp { epoch, version: from }) {
             return Ok(self.stamp(&owner));
         }
-        let room = self.check_room(&owner, page, replace);
+        let size = self.copy(&owner).filter(|_| !replace).map_or((0, 0), Copy::size);
+        let more: usize = page.added.iter().map(|held| held.entry.name.as_str().len()).sum();
+        let room = self.check_room(size, (page.added.len(), more));
         if matches!(room, Err(IndexError::Full { .. })) {
             self.expire_all();
         }
@@ -196,12 +166,13 @@ impl Index {
         if let Some(copy) = self.copies.get_mut(&key) {
             copy.stamp = stamp;
         }
+        self.changes += 1;
         Ok(stamp)
     }
 
-    /// The owner behind a copy; none when the copy is retired, or a former one.
-    pub(super) fn owner(&self, key: CopyKey) -> Option<NodeId> {
-        self.copies.get(&key).filter(|copy| !copy.is_former).map(|copy| copy.owner)
+    /// The copy, if it answers: it is not retired, nor a former one.
+    fn answering(&self, key: CopyKey) -> Option<&Copy> {
+        self.copies.get(&key).filter(|copy| !copy.is_former)
     }
 
     /// Roots that nodes which are there had as files of their persons, and have no more under some
@@ -226,30 +197,6 @@ impl Index {
         self.copies.insert(key, copy);
         self.copy_of.insert(owner, key);
         key
-    }
-
-    /// Counts every file of the page as new: near the bound that may refuse a little early.
-    fn check_room(
-        &self,
-        owner: &NodeId,
-        page: &CatalogueDelta,
-        replace: bool,
-    ) -> Result<(), IndexError> {
-        let limits = self.limits;
-        let (count, bytes) = match self.copy(owner) {
-            Some(copy) if !replace => (copy.files, copy.name_bytes),
-            _ => (0, 0),
-        };
-        let more = page.added.len();
-        let more_bytes: usize = page.added.iter().map(|held| held.entry.name.as_str().len()).sum();
-        if count + more > limits.files_per_node || bytes + more_bytes > limits.name_bytes_per_node {
-            let (files, name_bytes) = (limits.files_per_node, limits.name_bytes_per_node);
-            return Err(IndexError::NodeFull { files, name_bytes });
-        }
-        if self.held + more > limits.files || self.name_bytes + more_bytes > limits.name_bytes {
-            return Err(IndexError::Full { files: limits.files });
-        }
-        Ok(())
     }
 
     fn add_file(&mut self, key: CopyKey, held: &Held) {

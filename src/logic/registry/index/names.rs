@@ -105,6 +105,23 @@ impl Block {
         self.ends.remove(nth);
         self.ends[nth..].iter_mut().for_each(|place| *place -= (end - start) as u32);
         self.heads.remove(nth);
+        self.shrink();
+    }
+
+    /// Gives room back that was taken for much more than is there: a node's names may go as they
+    /// came, and only those that are there are counted.
+    fn shrink(&mut self) {
+        fn too_much(room: usize, len: usize) -> bool {
+            room > 3 * len + 64
+        }
+        let (text, names) = (self.text.len(), self.len());
+        if too_much(self.text.capacity(), text) {
+            self.text.shrink_to(text + text / 2);
+        }
+        if too_much(self.ends.capacity(), names) {
+            self.ends.shrink_to(names + names / 2);
+            self.heads.shrink_to(names + names / 2);
+        }
     }
 
     /// Takes the names from `nth` on out.
@@ -115,6 +132,8 @@ impl Block {
         let heads = self.heads.split_off(nth);
         // What was split off took half of the names along, but none of the room.
         self.text.shrink_to_fit();
+        self.ends.shrink_to_fit();
+        self.heads.shrink_to_fit();
         Block { text, ends, heads }
     }
 
@@ -136,6 +155,13 @@ impl Names {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Bytes of text, and the room taken for all blocks.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> (usize, usize) {
+        let room = |b: &Block| b.text.capacity() + 4 * (b.ends.capacity() + b.heads.capacity());
+        (self.blocks.iter().map(|b| b.text.len()).sum(), self.blocks.iter().map(room).sum())
     }
 
     /// What stands under `name`.

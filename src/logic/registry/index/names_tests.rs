@@ -96,3 +96,32 @@ fn long_names_make_small_blocks() {
     let largest = both.names.blocks.iter().map(|block| block.text.len()).max().unwrap();
     assert!(largest <= BLOCK_BYTES_MAX + 3_072, "{largest}");
 }
+
+#[test]
+fn names_that_go_as_they_came_leave_no_room_behind() {
+    // Four ways to leave little: here and there, from the front, from the back, long ones for short.
+    for way in 0..4 {
+        let mut both = Both::default();
+        let long = "x".repeat(300);
+        for n in 0..4_000_u32 {
+            both.insert(&format!("{n:05}{long}"), ContentId(n));
+        }
+        for n in (0..4_000_u32).rev() {
+            let goes = match way {
+                0 => n % 40 != 0,
+                1 => n < 3_900,
+                2 => n >= 100,
+                _ => true,
+            };
+            if goes {
+                both.remove(&format!("{n:05}{long}"));
+            }
+            if way == 3 {
+                both.insert(&format!("{n:05}"), ContentId(n));
+            }
+        }
+        let (text, room) = both.names.room();
+        let counted = text + 8 * both.names.len();
+        assert!(room < 4 * counted + 8_192, "way {way}: {room} bytes for {counted}");
+    }
+}

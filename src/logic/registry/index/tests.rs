@@ -303,6 +303,62 @@ fn a_root_of_very_many_names_is_found_by_reading_them() {
     assert_eq!(find_all(&index, &root).len(), 1_500);
 }
 
+#[test]
+fn a_step_counts_every_owner_it_looks_at_and_ends_within_a_block() {
+    let mut index = Index::default();
+    let files = || (0..200).map(|n| file(&format!("{n:03}"), 1)).collect::<Vec<_>>();
+    for owner in 0..300 {
+        index.apply(node(owner), &page(0, 1, files(), &[])).unwrap();
+    }
+    // One block of a few hundred bytes, and 60,000 owners.
+    let mut finding =
+        Finding::new(&FindQuestion { pattern: Pattern::All, after: None }, 3).unwrap();
+    let mut steps = 0;
+    while finding.goes_on() {
+        let before = finding.read();
+        index.find(&mut finding, &|_| 7);
+        assert!(finding.read() - before < 2 * find::STEP, "a step of {}", finding.read() - before);
+        steps += 1;
+    }
+    assert_eq!(finding.answer().found.len(), 200);
+    assert!(steps > 10, "{steps} steps");
+}
+
+#[test]
+fn that_a_root_is_everywhere_is_found_out_once() {
+    let mut index = Index::default();
+    let many = (0..1_500).map(|n| file(&format!("{n:04}"), 1)).collect();
+    index.apply(node(1), &page(0, 1, many, &[])).unwrap();
+    let pattern = part_or_glob(&format!("@{}", file("a", 1).root), false).unwrap();
+    let mut finding = Finding::new(&FindQuestion { pattern, after: None }, 3).unwrap();
+    assert!(!finding.reads_all());
+    index.find(&mut finding, &|_| 7);
+    assert!(finding.reads_all(), "the next step gathers again");
+}
+
+#[test]
+fn the_names_of_a_root_are_gathered_once_and_what_goes_meanwhile_is_not_told() {
+    let mut index = Index::default();
+    let few = || (0..900).map(|n| file(&format!("{n:03}"), 1)).collect::<Vec<_>>();
+    for owner in 0..50 {
+        index.apply(node(owner), &page(0, 1, few(), &[])).unwrap();
+    }
+    let pattern = part_or_glob(&format!("@{}", file("a", 1).root), false).unwrap();
+    let mut finding = Finding::new(&FindQuestion { pattern, after: None }, 3).unwrap();
+    index.find(&mut finding, &|_| 7);
+    assert!(finding.goes_on() && !finding.reads_all(), "45,000 owners are more than one step");
+    for owner in 0..50 {
+        index.apply(node(owner), &page(1, 2, Vec::new(), &["899"])).unwrap();
+    }
+    while finding.goes_on() {
+        let before = finding.read();
+        index.find(&mut finding, &|_| 7);
+        assert!(finding.read() - before < 2 * find::STEP);
+    }
+    let answer = finding.answer();
+    assert_eq!((answer.found.len(), answer.next), (899, None));
+}
+
 /// What is to be true, without an index.
 #[derive(Default)]
 struct Naive(BTreeMap<(String, [u8; 32]), BTreeSet<NodeId>>);

@@ -10,7 +10,7 @@ use crate::logic::replication::{Patience, WANTED};
 pub const COPIES_WANTED_MAX: u32 = 64;
 
 /// Files like these have so many copies.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Rule {
     /// Which.
     pub matcher: Matcher,
@@ -19,7 +19,7 @@ pub struct Rule {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Policy {
     /// Copies of a file of which no rule says more, its publisher's counted; 1: no others.
     pub copies: u32,
