@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod catalogue;
 pub mod claims;
+pub mod copies;
 #[cfg(test)]
 mod dice;
 pub mod items;
@@ -12,6 +13,7 @@ pub mod pattern;
 pub mod peers;
 pub mod registry;
 pub mod replication;
+pub mod scrub;
 pub mod shares;
 pub mod spread;
 pub mod statistics;
