@@ -16,9 +16,11 @@ mod browse;
 mod claims;
 mod config;
 mod context;
+mod copies;
 mod counters;
 mod dial;
 mod downloads;
+mod errands;
 #[cfg(feature = "failpoints")]
 mod failing_log;
 mod fetch;
@@ -30,8 +32,10 @@ mod knock;
 mod lookup;
 mod orders;
 mod registration;
+mod repairs;
 #[cfg(test)]
 mod samples;
+mod scrub;
 mod serve;
 mod start;
 mod statistics;
@@ -49,7 +53,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 pub use browse::Cut;
-pub use config::{GetConfig, NodeConfig};
+pub use config::{GetConfig, NodeConfig, ReplicaConfig};
 pub use get::get;
 pub use journal::describe_record;
 
@@ -94,6 +98,8 @@ pub struct Node {
     started: Time,
     seen: Mutex<std::collections::VecDeque<Name>>,
     statistics: Arc<statistics::Keeper>,
+    keeping: Arc<copies::Keeping>,
+    scrub: Arc<scrub::Scrubber>,
 }
 
 impl Node {
@@ -133,6 +139,7 @@ impl Node {
             trackers: self.registrations.iter().map(|r| r.row()).collect(),
             hashing: status.hashing,
             looking: self.index.is_looking(),
+            keeps: self.keeping.status(),
             files: self.list(Listing::Local),
             problems: problems.map(|p| view::Problem { path: p.path, why: p.why }).collect(),
         }

@@ -85,6 +85,12 @@ const NODE: &[Spec] = &[
         "what this node has done, over restarts; or counts from zero",
     ),
     spec(
+        "scrub",
+        "scrub [status|now|repair NAME]",
+        &[],
+        "stored files that rot; read all now; or fetch again what you share and rots",
+    ),
+    spec(
         "exit",
         "exit [--now]",
         &["--now"],

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 
 use crate::base::{Name, Rate};
 use crate::node::view::{
-    DownloadReport, FileRow, IndexedFile, LookupHit, NodeStatus, PeerRow, Stats, TransferRow,
+    DownloadReport, FileRow, IndexedFile, LookupHit, NodeStatus, PeerRow, ScrubStatus, Stats,
+    TransferRow,
 };
 use crate::tracker;
 
@@ -77,6 +78,8 @@ pub enum Outcome {
     TrackerFiles(Vec<tracker::FileRow>),
     /// `stats` of a tracker.
     TrackerStats(tracker::TrackerStats),
+    /// `scrub`.
+    Scrub(Box<ScrubStatus>),
     /// `stats reset`.
     StatsReset,
     /// `exit`, done.

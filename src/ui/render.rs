@@ -3,6 +3,7 @@
 //! Invariant: text never carries a raw control character of a name (`base::name::printable`);
 //! JSON carries names as they are, escaped by JSON's own rules. Every text ends with a newline.
 
+mod scrub;
 mod stats;
 
 use bytesize::ByteSize;
@@ -10,6 +11,7 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 use serde_json::json;
 
+use self::scrub::{kept_text, scrub_text};
 use self::stats::stats_text;
 use super::outcome::Outcome;
 use crate::base::name::printable;
@@ -51,6 +53,7 @@ fn render_json(outcome: &Outcome) -> Result<String, Fault> {
         Outcome::TrackerPeers(rows) => document(rows),
         Outcome::TrackerFiles(rows) => document(rows),
         Outcome::TrackerStats(stats) => document(stats),
+        Outcome::Scrub(status) => document(status),
         Outcome::StatsReset => document(&json!({ "reset": true })),
         Outcome::Left => document(&json!({ "exit": 0 })),
         Outcome::Nothing => document(&json!({})),
@@ -93,6 +96,7 @@ fn render_text(outcome: &Outcome) -> String {
         Outcome::TrackerPeers(rows) => tracker_peers_text(rows),
         Outcome::TrackerFiles(rows) => tracker_files_text(rows),
         Outcome::TrackerStats(stats) => tracker_stats_text(stats),
+        Outcome::Scrub(status) => scrub_text(status),
         Outcome::StatsReset => "counts from zero\n".into(),
         Outcome::Left | Outcome::Nothing => String::new(),
     }
@@ -180,6 +184,7 @@ fn status_text(status: &NodeStatus) -> String {
         out.push_str(&format!("tracker  {} {state}\n", printable(&tracker.addr)));
     }
     out.push_str(&format!("shares   {} files, {}\n", status.files.len(), size(bytes)));
+    out.push_str(&kept_text(&status.keeps));
     if status.looking {
         out.push_str("looking  through its folders; more files may be found\n");
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::base::name::NameError;
 use crate::base::{Name, NodeLabel, Rate, RootPrefix};
 use crate::io::link::Bulk;
+use crate::logic::scrub::ScrubPace;
 
 /// Longest time a flag may ask for: a day.
 const SECONDS_MAX: f64 = 86_400.0;
@@ -76,7 +77,24 @@ pub(super) fn rate(text: &str) -> Result<Rate, String> {
     text.parse().map_err(|e: crate::base::rate::RateError| e.to_string())
 }
 
-/// `--fsync`.
+/// `--replica-quota`.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let wanted = || "expected a size, like 20GiB; 0 for none".to_string();
+    text.trim().parse::<bytesize::ByteSize>().map(|size| size.0).map_err(|_| wanted())
+}
+
+/// `--scrub-rate`.
+pub(super) fn scrub_rate(text: &str) -> Result<ScrubPace, String> {
+    match text {
+        "off" => Ok(ScrubPace::Off),
+        "auto" => Ok(ScrubPace::Auto),
+        rate => rate.parse().map(ScrubPace::Rate).map_err(|e: crate::base::rate::RateError| {
+            format!("{e}; or off, or auto for all within a month")
+        }),
+    }
+}
+
+/// `--fsync`, `--share-downloaded`.
 pub(super) fn yes_no(text: &str) -> Result<bool, String> {
     match text {
         "yes" | "true" => Ok(true),
@@ -129,6 +147,20 @@ mod tests {
         for bad in ["", "0", "-1", "NaN", "inf", "1e9", "soon", "90000"] {
             assert!(seconds(bad).is_err(), "{bad:?} was taken for a time");
         }
+    }
+
+    #[test]
+    fn a_quota_is_a_size_and_a_scrub_has_a_rate_or_none() {
+        assert_eq!(
+            (size("20KiB"), size("0"), size("5 GB")),
+            (Ok(20_480), Ok(0), Ok(5_000_000_000))
+        );
+        for bad in ["", "-1", "much", "5 apples", "1e400"] {
+            assert!(size(bad).is_err(), "{bad:?} was taken for a size");
+        }
+        assert_eq!(scrub_rate("off"), Ok(ScrubPace::Off));
+        assert_eq!(scrub_rate("1MiB"), Ok(ScrubPace::Rate(Rate::per_second(1 << 20))));
+        assert!(scrub_rate("0").is_err() && scrub_rate("never").is_err());
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod pauses;
 mod prompt;
 mod real_input;
 mod resume;
+mod scrub;
 mod settling_in;
 mod shares;
 mod shoal;
