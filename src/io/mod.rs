@@ -16,4 +16,5 @@ pub mod local;
 pub mod notices;
 pub mod poll;
 pub mod prepare;
+pub mod space;
 pub mod threads;

@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod catalogue;
 pub mod claims;
+pub mod copies;
 #[cfg(test)]
 mod dice;
 pub mod doctor;
@@ -14,6 +15,7 @@ pub mod pattern;
 pub mod peers;
 pub mod registry;
 pub mod replication;
+pub mod scrub;
 pub mod shares;
 pub mod spread;
 pub mod statistics;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::view::From;
 use crate::base::{Name, NodeLabel, Rate};
 use crate::io::link::{Bulk, SwarmKey};
+use crate::logic::scrub::ScrubPace;
 
 /// Everything a node is told at its start.
 #[derive(Debug, Clone)]
@@ -37,6 +38,21 @@ pub struct NodeConfig {
     pub bulk: Bulk,
     /// Whether data must be on the disk before a file gets its final name.
     pub fsync: bool,
+    /// Whether what was downloaded is offered to others.
+    pub share_downloaded: bool,
+    /// What is kept for others.
+    pub replicas: ReplicaConfig,
+    /// How fast what is stored is read and compared.
+    pub scrub: ScrubPace,
+}
+
+/// What a node keeps for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ReplicaConfig {
+    /// Whether it takes copies at all. Those that are here stay.
+    pub off: bool,
+    /// Most bytes of them; otherwise a tenth of the disk.
+    pub quota: Option<u64>,
 }
 
 /// Everything a one-shot `get` is told.

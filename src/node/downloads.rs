@@ -1,7 +1,7 @@
 //! The downloads of a node: running, paused, and the last ones that ended.
 //!
-//! Policy: `RUNNING_MAX` run at once, a further one is refused with words, but what was not over when
-//! the node ended goes on, however many; `ENDED_KEPT` ended ones
+//! Policy: `RUNNING_MAX` of a person run at once, a further one is refused with words, but what was not
+//! over when the node ended goes on, however many; errands (`errands`) come on top; `ENDED_KEPT` ended ones
 //! are remembered, the oldest goes first. A name that is being downloaded is not downloaded twice.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 
 use super::claims::Claims;
 use super::context::Context;
+use super::errands::{Elsewhere, tell_errand};
 use super::fetch::control::Wish;
 use super::fetch::download::{Ended, download, unfinished};
 use super::fetch::job::{Job, Outcome};
@@ -31,7 +32,7 @@ use crate::wire::message::knock::{Knock, Knocked};
 use crate::wire::message::transfer::{Content, Set};
 
 /// Downloads at once.
-const RUNNING_MAX: usize = 16;
+pub(super) const RUNNING_MAX: usize = 16;
 /// Ended downloads remembered.
 const ENDED_KEPT: usize = 200;
 /// Of so many it is remembered how each file has come.
@@ -40,7 +41,10 @@ const REPORTS_KEPT: usize = 16;
 /// The table of downloads.
 pub(super) struct Downloads {
     pub(super) ctx: Arc<Context>,
+    /// Where what a person asks for arrives.
     pub(super) place: Arc<Place>,
+    /// Where errands put what they bring, besides.
+    pub(super) elsewhere: Elsewhere,
     pub(super) claims: Arc<Claims>,
     pub(super) ids: Arc<AtomicU64>,
     pub(super) jobs: Mutex<BTreeMap<u64, Arc<Job>>>,
@@ -56,13 +60,14 @@ impl Downloads {
     /// An empty table; `ids` numbers uploads too.
     pub(super) fn new(
         ctx: Arc<Context>,
-        (place, claims): (Arc<Place>, Arc<Claims>),
+        (place, elsewhere, claims): (Arc<Place>, Elsewhere, Arc<Claims>),
         ids: Arc<AtomicU64>,
         keeper: Keeper,
     ) -> Downloads {
         let (jobs, reported) = Default::default();
         let unwritten = AtomicBool::new(false);
-        Downloads { ctx, place, claims, ids, jobs, keeper: keeper.into(), unwritten, reported }
+        let keeper = keeper.into();
+        Downloads { ctx, place, elsewhere, claims, ids, jobs, keeper, unwritten, reported }
     }
 
     /// Begins a download, or finds the one of the same name that is going on.
@@ -89,7 +94,7 @@ impl Downloads {
     }
 
     /// Starts a download; one that cannot be started has ended with that.
-    fn start_or_end(self: &Arc<Self>, job: &Arc<Job>) -> Result<(), Fault> {
+    pub(super) fn start_or_end(self: &Arc<Self>, job: &Arc<Job>) -> Result<(), Fault> {
         self.start(job).inspect_err(|fault| {
             self.claims.over(job);
             job.end(Err(fault.clone()));
@@ -102,7 +107,11 @@ impl Downloads {
         let run = move || {
             let ended = {
                 let keep = |files| this.keep_files(&task, files);
-                download(&task, &this.ctx, &this.place, None, &keep)
+                let (place, give_up) = (this.place_of(&task), task.patience());
+                match this.makes_way(&task) {
+                    Ok(()) => download(&task, &this.ctx, place, give_up, &keep),
+                    Err(fault) => Ended::ByItself(Err(fault)),
+                }
             };
             this.end(&task, ended);
         };
@@ -114,14 +123,22 @@ impl Downloads {
 
     /// No thread of it runs any more: tidies up, and tells.
     fn end(self: &Arc<Self>, job: &Arc<Job>, ended: Ended) {
-        self.ctx.statistics.note(|s| count(&ended, &mut s.downloads));
+        if job.errand.is_none() {
+            self.ctx.statistics.note(|s| count(&ended, &mut s.downloads));
+        }
         let outcome = match ended {
             Ended::NodeStops => return job.interrupt(Err(unfinished(job, "stopped"))),
             Ended::ByItself(outcome) => {
                 if outcome.is_ok() {
                     self.ctx.fetching.done(job.set_keys());
                 }
-                self.claims.over(job);
+                match &outcome {
+                    // What nobody waits for does not keep the disk full.
+                    Err(fault) if job.errand.is_some() && fault.kind == FaultKind::DiskFull => {
+                        self.claims.give_up(job);
+                    }
+                    _ => self.claims.over(job),
+                }
                 outcome
             }
             Ended::Cancelled => {
@@ -145,6 +162,9 @@ impl Downloads {
     }
 
     fn tell(&self, job: &Job, outcome: &Outcome) {
+        if job.errand.is_some() {
+            return tell_errand(job, outcome);
+        }
         self.ctx.notices.tell(match outcome {
             Ok(reports) => format!("download {} {}", job.id, summary(&job.name, reports)),
             Err(fault) => format!("download {}: {fault}", job.id),
@@ -226,7 +246,9 @@ impl Downloads {
                     if jobs.get(&id).is_some_and(|j| j.goes_on()) {
                         return Ok(());
                     }
-                    let same = |j: &&Arc<Job>| j.name == job.name && j.goes_on();
+                    let same = |j: &&Arc<Job>| {
+                        j.name == job.name && j.shelf() == job.shelf() && j.goes_on()
+                    };
                     if let Some(same) = jobs.values().find(same) {
                         return Err(Fault::other(format!(
                             "{} is being downloaded already, as download {}",
@@ -314,9 +336,10 @@ impl Downloads {
         self.jobs.lock().values().map(|job| job.row()).collect()
     }
 
-    /// Those that are not over.
+    /// Those of a person that are not over: an errand goes on when somebody wants it again.
     pub(super) fn going_on(&self) -> Vec<TransferRow> {
-        self.jobs.lock().values().filter(|job| !job.is_over()).map(|job| job.row()).collect()
+        let waited_for = |job: &&Arc<Job>| !job.is_over() && job.errand.is_none();
+        self.jobs.lock().values().filter(waited_for).map(|job| job.row()).collect()
     }
 }
 
@@ -346,7 +369,7 @@ fn not_there(what: &str, id: u64) -> Fault {
 
 /// Whether one more may run.
 fn room(jobs: &BTreeMap<u64, Arc<Job>>, name: &Name) -> Result<(), Fault> {
-    let running = jobs.values().filter(|j| !j.is_over()).count();
+    let running = jobs.values().filter(|j| !j.is_over() && j.errand.is_none()).count();
     if running < RUNNING_MAX {
         return Ok(());
     }
@@ -355,7 +378,7 @@ fn room(jobs: &BTreeMap<u64, Arc<Job>>, name: &Name) -> Result<(), Fault> {
     )))
 }
 
-fn forget_old(jobs: &mut BTreeMap<u64, Arc<Job>>) {
+pub(super) fn forget_old(jobs: &mut BTreeMap<u64, Arc<Job>>) {
     let over: Vec<u64> = jobs.values().filter(|j| j.is_over()).map(|j| j.id).collect();
     let excess = over.len().saturating_sub(ENDED_KEPT);
     for id in over.into_iter().take(excess) {
@@ -369,7 +392,7 @@ fn is_same(job: &Job, name: &Name, from: &From) -> bool {
         From::Content(root) => Some(root.clone()),
         From::All | From::One(_) => None,
     };
-    job.name == *name && chosen(&job.from) == chosen(from)
+    job.errand.is_none() && job.name == *name && chosen(&job.from) == chosen(from)
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ use super::throttle::Throttle;
 use super::view::{DownloadReport, From, TransferRow};
 use crate::base::{Fault, FaultKind, Name};
 use crate::io::disk::{Beneath, PartStore};
+use crate::io::index::Shelf;
 use crate::io::link::{LinkConfig, StaticKey};
 use crate::io::notices::Notices;
 use crate::io::threads::{Group, StopToken};
@@ -140,7 +141,8 @@ fn place(config: &GetConfig) -> Result<Arc<Place>, Fault> {
     let into = Arc::new(Beneath::open(&path).map_err(failed)?);
     let private = path.join(crate::base::name::PRIVATE_FOLDER);
     let parts = PartStore::open(&private.join("parts")).map_err(failed)?;
-    Ok(Arc::new(Place { into, path, parts, fsync: config.fsync, index: None, claims: None }))
+    let shelf = Shelf::Downloaded;
+    Ok(Arc::new(Place { into, shelf, path, parts, fsync: config.fsync, index: None, claims: None }))
 }
 
 #[cfg(test)]

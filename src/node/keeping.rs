@@ -188,7 +188,9 @@ impl Downloads {
 
     fn try_orders(&self, going_on: bool) -> Result<(), String> {
         let mut keeper = self.keeper.lock();
-        let jobs = self.ordered();
+        let mut jobs = self.ordered();
+        // Whoever wants an errand done says so again.
+        jobs.retain(|job| job.errand.is_none());
         // What was cancelled needs its list until its parts are gone.
         let mut named: BTreeSet<Root> =
             self.jobs.lock().values().filter_map(|job| job.list_in_use()).collect();

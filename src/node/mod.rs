@@ -17,10 +17,12 @@ mod called_back;
 mod claims;
 mod config;
 mod context;
+mod copies;
 mod counters;
 mod dial;
 mod doctor;
 mod downloads;
+mod errands;
 #[cfg(feature = "failpoints")]
 mod failing_log;
 mod fetch;
@@ -32,8 +34,10 @@ mod knock;
 mod lookup;
 mod orders;
 mod registration;
+mod repairs;
 #[cfg(test)]
 mod samples;
+mod scrub;
 mod serve;
 mod start;
 mod statistics;
@@ -52,7 +56,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 pub use browse::{Cut, Found};
-pub use config::{GetConfig, NodeConfig};
+pub use config::{GetConfig, NodeConfig, ReplicaConfig};
 pub use get::get;
 pub use journal::describe_record;
 
@@ -102,6 +106,8 @@ pub struct Node {
     started: Started,
     seen: Mutex<std::collections::VecDeque<Name>>,
     statistics: Arc<statistics::Keeper>,
+    keeping: Arc<copies::Keeping>,
+    scrub: Arc<scrub::Scrubber>,
 }
 
 impl Node {
@@ -141,6 +147,7 @@ impl Node {
             trackers: self.registrations.iter().map(|r| r.row()).collect(),
             hashing: status.hashing,
             looking: self.index.is_looking(),
+            keeps: self.keeping.status(),
             files: self.list(Listing::Local),
             problems: problems.map(|p| view::Problem { path: p.path, why: p.why }).collect(),
         }

@@ -17,6 +17,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use parking_lot::Mutex;
 
 use super::context::Context;
+use super::copies::Keeping;
 use super::dial::dial_tracker;
 use super::view::TrackerRow;
 use crate::base::backoff::Backoff;
@@ -26,9 +27,8 @@ use crate::io::index::Index;
 use crate::io::link::{Closer, Link, LinkError};
 use crate::logic::doctor::Registered;
 use crate::logic::registry::HEARTBEAT;
-use crate::wire::message::copies::Offer;
+use crate::wire::Message;
 use crate::wire::message::tracker::{Exit, Heartbeat, Register, Stamp, Why};
-use crate::wire::{List, Message};
 
 /// First and longest wait before a tracker is tried again.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
@@ -154,10 +154,10 @@ impl Registration {
     }
 
     /// The thread.
-    pub(super) fn run(&self, ctx: &Context, card: &Card, index: &Index) {
+    pub(super) fn run(&self, ctx: &Context, card: &Card, keeping: &Keeping) {
         let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MAX);
         while !ctx.stop.is_stopped() {
-            match self.session(ctx, card, index, &mut backoff) {
+            match self.session(ctx, card, keeping, &mut backoff) {
                 Ok(()) => return,
                 Err(e) => self.failed(ctx, card, &e, &mut backoff),
             }
@@ -187,19 +187,20 @@ impl Registration {
         &self,
         ctx: &Context,
         card: &Card,
-        index: &Index,
+        keeping: &Keeping,
         backoff: &mut Backoff,
     ) -> Result<(), LinkError> {
+        let index = &*keeping.index;
         let mut link = dial_tracker(ctx, &self.tracker)?;
         self.state.lock().closer = Some(link.closer());
         ctx.called_back.listen_for(self.number, link.peer);
-        let theirs = self.register(&mut link, card, index)?;
+        let theirs = self.register(&mut link, card, keeping)?;
         backoff.succeed();
         self.state.lock().refusal.forget_session();
         self.sync_catalogue(ctx, &mut link, index, theirs)?;
         self.connected(ctx);
         loop {
-            let theirs = self.heartbeat(ctx, &mut link, index)?;
+            let theirs = self.heartbeat(ctx, &mut link, keeping)?;
             self.sync_catalogue(ctx, &mut link, index, theirs)?;
             self.rest(ctx, card);
             if ctx.stop.is_stopped() {
@@ -217,38 +218,47 @@ impl Registration {
         ctx.notices.tell(format!("tracker {}: registered", self.tracker));
     }
 
-    fn register(&self, link: &mut Link, card: &Card, index: &Index) -> Result<Stamp, LinkError> {
+    fn register(
+        &self,
+        link: &mut Link,
+        card: &Card,
+        keeping: &Keeping,
+    ) -> Result<Stamp, LinkError> {
         let register = Register {
             instance: card.instance,
             label: card.label.clone(),
             ports: card.ports,
             advertise: card.advertise,
             heartbeat_s: card.interval().as_secs().max(HEARTBEAT.0.into()) as u16,
-            catalogue: index.stamp(),
-            offer: Offer::default(),
+            catalogue: keeping.index.stamp(),
+            offer: keeping.offer(),
         };
         match link.ask(register)? {
             Message::Registered(welcome) => {
                 self.state.lock().seen_as = Some(welcome.seen_as);
+                keeping.hear(self.number, welcome.duties, &[]);
                 Ok(welcome.catalogue)
             }
             other => Err(LinkError::Unexpected(other.kind())),
         }
     }
 
-    fn heartbeat(&self, ctx: &Context, link: &mut Link, index: &Index) -> Result<Stamp, LinkError> {
+    fn heartbeat(
+        &self,
+        ctx: &Context,
+        link: &mut Link,
+        keeping: &Keeping,
+    ) -> Result<Stamp, LinkError> {
         let mut pages = 0;
         loop {
             pages += 1;
             let peers = ctx.peers.lock().stamp(self.number);
-            let heartbeat = Heartbeat {
-                peers,
-                catalogue: index.stamp(),
-                offer: Offer::default(),
-                outcomes: List::default(),
-            };
-            match link.ask(heartbeat)? {
+            let (catalogue, offer) = (keeping.index.stamp(), keeping.offer());
+            let outcomes = keeping.outcomes(self.number);
+            let told = outcomes.clone();
+            match link.ask(Heartbeat { peers, catalogue, offer, outcomes })? {
                 Message::HeartbeatAnswer(answer) => {
+                    keeping.hear(self.number, answer.duties, &told);
                     let more = answer.peers.more;
                     ctx.peers.lock().apply(clock::now(), self.number, answer.peers);
                     if !more || pages >= PAGES_MAX || ctx.stop.is_stopped() {

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::NodeConfig;
 use super::context::Context;
 use super::journal::Journal;
 use super::lookup::Hit;
 use super::start::context;
 use super::uploads::Uploads;
+use super::{NodeConfig, ReplicaConfig};
 use crate::base::{FileEntry, Modified, NodeId, PeerInfo, Ports, Root};
 use crate::io::link::{Bulk, StaticKey};
+use crate::logic::scrub::ScrubPace;
 
 /// alice, bob and eve; identities ascend.
 pub(super) fn peer(n: u8) -> PeerInfo {
@@ -54,6 +55,9 @@ pub(super) fn uploads() -> (Arc<Context>, Arc<Uploads>) {
         swarm_key: None,
         bulk: Bulk::Private,
         fsync: true,
+        share_downloaded: true,
+        replicas: ReplicaConfig::default(),
+        scrub: ScrubPace::Off,
     };
     let ctx = context(&config, StaticKey::generate().unwrap(), None);
     let uploads = Uploads::new(ctx.clone(), Arc::default(), Journal::in_memory(), Vec::new(), true);

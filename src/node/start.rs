@@ -2,6 +2,7 @@
 //! whatever can fail fails before anything serves.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -11,8 +12,10 @@ use super::called_back::CalledBack;
 use super::claims::Claims;
 use super::config::NodeConfig;
 use super::context::{Context, chunk_link};
+use super::copies::Keeping;
 use super::counters::Counters;
 use super::downloads::Downloads;
+use super::errands::Elsewhere;
 use super::fetch::fetching::Fetching;
 use super::fetch::hand::Spare;
 use super::fetch::place::Place;
@@ -20,6 +23,7 @@ use super::journal::Journal;
 use super::keeping::Keeper;
 use super::knock::Caller;
 use super::registration::{Card, Registration};
+use super::scrub::Scrubber;
 use super::serve::transfer::Owner;
 use super::serve::{self, QUESTIONS, TRANSFERS};
 use super::statistics::Recorder;
@@ -31,7 +35,7 @@ use super::{Node, statistics};
 use crate::base::{Fault, NodeId, NodeLabel, Ports};
 use crate::io::disk::{Beneath, DataDir, PartStore};
 use crate::io::doctor::{Calls, Started};
-use crate::io::index::{Index, IndexConfig};
+use crate::io::index::{Index, IndexConfig, Shelf};
 use crate::io::link::{LinkConfig, StaticKey};
 use crate::io::listen::{self, Handler, Listener};
 use crate::io::notices::Notices;
@@ -43,6 +47,8 @@ use crate::logic::peers::PeerBook;
 const ORDERS: &str = "downloads.toml";
 /// What `stats` counts.
 const STATISTICS: &str = "stats";
+/// Where the scrub stands.
+const SCRUB: &str = "scrub";
 
 pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
     let data = DataDir::open(&config.data)?;
@@ -57,12 +63,20 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
         .zip(&config.trackers)
         .map(|(number, tracker)| Registration::new(number, tracker.clone()))
         .collect();
-    let index = start_index(&data, &ctx, &registrations)?;
+    let index = start_index(config, &data, &ctx, &registrations)?;
     let (keeper, orders) = Keeper::open(data.private(ORDERS))?;
     let nothing_to_continue = keeper.knows_all() && orders.is_empty();
-    let (place, claims) = place(config, &data, &index, nothing_to_continue)?;
-    let place = (Arc::new(place), claims);
-    let downloads = Arc::new(Downloads::new(ctx.clone(), place, ids.clone(), keeper));
+    let places = places(config, &data, &index, nothing_to_continue)?;
+    let downloads = Arc::new(Downloads::new(ctx.clone(), places, ids.clone(), keeper));
+    let keeping = Arc::new(Keeping::new(
+        ctx.clone(),
+        index.clone(),
+        downloads.clone(),
+        (config.replicas, data.replicated()),
+    ));
+    let known = (ctx.clone(), index.clone());
+    let scrub = Scrubber::open(known, keeping.clone(), config.scrub, data.private(SCRUB));
+    let scrub = Arc::new(scrub);
     let (journal, log) = Journal::open(&data.private("wal"), ctx.me)?;
     let uploads = Arc::new(Uploads::new(ctx.clone(), ids, journal, log, config.fsync));
     let statistics =
@@ -87,12 +101,14 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
     });
     let calls = Calls::new(config.listen, config.swarm_key.clone(), ctx.group.clone());
     let calls = calls.map_err(|e| Fault::other(e.to_string()))?;
-    let keeper = statistics.clone();
+    let (keeper, copies, scrubber) = (statistics.clone(), keeping.clone(), scrub.clone());
     ctx.group
         .spawn("knock", move || caller.run())
         .and_then(|()| ctx.group.spawn("statistics", move || keeper.run()))
+        .and_then(|()| ctx.group.spawn("copies", move || copies.run()))
+        .and_then(|()| ctx.group.spawn("scrub", move || scrubber.run()))
         .map_err(|e| Fault::other(format!("could not start a thread: {e}")))?;
-    register(&ctx, &index, &registrations, &card(config, &label, ports))?;
+    register(&keeping, &registrations, &card(config, &label, ports))?;
     downloads.go_on(loaded);
     let ready = Ready {
         node: label.clone(),
@@ -115,6 +131,8 @@ pub(super) fn start(config: &NodeConfig) -> Result<Arc<Node>, Fault> {
         started: Started::now(),
         seen: Mutex::default(),
         statistics,
+        keeping,
+        scrub,
     }))
 }
 
@@ -204,43 +222,49 @@ pub(super) fn context(
 }
 
 fn start_index(
+    config: &NodeConfig,
     data: &DataDir,
     ctx: &Arc<Context>,
     registrations: &[Arc<Registration>],
 ) -> Result<Arc<Index>, Fault> {
     let told = registrations.to_vec();
     let on_change = Box::new(move || told.iter().for_each(|r| r.wake()));
-    let config = IndexConfig { data, group: &ctx.group, stop: &ctx.stop, on_change };
+    let (group, stop, share_downloaded) = (&ctx.group, &ctx.stop, config.share_downloaded);
+    let config = IndexConfig { data, group, stop, share_downloaded, on_change };
     Index::start(config).map_err(|e| Fault::other(e.to_string()))
 }
 
-/// Where downloads arrive, and what they claim there.
-fn place(
+/// Where downloads and errands arrive, and what they claim there.
+fn places(
     config: &NodeConfig,
     data: &DataDir,
     index: &Arc<Index>,
     forget_old: bool,
-) -> Result<(Place, Arc<Claims>), Fault> {
-    let path = data.downloaded();
-    let failed = |e: std::io::Error| {
-        Fault::other(format!("could not open {}: {e}; check its owner and mode", path.display()))
+) -> Result<(Arc<Place>, Elsewhere, Arc<Claims>), Fault> {
+    let failed = |path: PathBuf| {
+        move |e: std::io::Error| {
+            let path = path.display();
+            Fault::other(format!("could not open {path}: {e}; check its owner and mode"))
+        }
     };
-    let parts = PartStore::open(&data.parts()).map_err(failed)?;
+    let parts = PartStore::open(&data.parts()).map_err(failed(data.parts()))?;
     // The lock of the data directory is ours: no other build is at work here.
-    parts.forget_unknown().map_err(failed)?;
+    parts.forget_unknown().map_err(failed(data.parts()))?;
     if forget_old {
-        parts.forget_old().map_err(failed)?;
+        parts.forget_old().map_err(failed(data.parts()))?;
     }
     let claims = Arc::new(Claims::new(parts.clone()));
-    let place = Place {
-        into: Arc::new(Beneath::open(&path).map_err(failed)?),
-        parts,
-        fsync: config.fsync,
-        index: Some(index.clone()),
-        claims: Some(claims.clone()),
-        path,
+    let place = |shelf, path: PathBuf| {
+        let into = Arc::new(Beneath::open(&path).map_err(failed(path.clone()))?);
+        let (parts, fsync) = (parts.clone(), config.fsync);
+        let (index, claims) = (Some(index.clone()), Some(claims.clone()));
+        Ok::<_, Fault>(Arc::new(Place { into, shelf, path, parts, fsync, index, claims }))
     };
-    Ok((place, claims))
+    let elsewhere = Elsewhere {
+        shared: place(Shelf::Local, data.shared())?,
+        replicated: place(Shelf::Replicated, data.replicated())?,
+    };
+    Ok((place(Shelf::Downloaded, data.downloaded())?, elsewhere, claims))
 }
 
 fn card(config: &NodeConfig, label: &NodeLabel, ports: Ports) -> Arc<Card> {
@@ -254,16 +278,16 @@ fn card(config: &NodeConfig, label: &NodeLabel, ports: Ports) -> Arc<Card> {
 }
 
 fn register(
-    ctx: &Arc<Context>,
-    index: &Arc<Index>,
+    keeping: &Arc<Keeping>,
     registrations: &[Arc<Registration>],
     card: &Arc<Card>,
 ) -> Result<(), Fault> {
     for registration in registrations {
-        let (registration, ctx2) = (registration.clone(), ctx.clone());
-        let (card, index) = (card.clone(), index.clone());
-        let run = move || registration.run(&ctx2, &card, &index);
-        ctx.group
+        let (registration, card, keeping2) = (registration.clone(), card.clone(), keeping.clone());
+        let run = move || registration.run(&keeping2.ctx, &card, &keeping2);
+        keeping
+            .ctx
+            .group
             .spawn("tracker", run)
             .map_err(|e| Fault::other(format!("could not start a thread: {e}")))?;
     }

@@ -1,11 +1,13 @@
 //! What a node tells about itself: rows for `ui`, with the JSON field names of the contract.
 
+mod scrub;
 mod stats;
 
 use std::net::SocketAddr;
 
 use serde::Serialize;
 
+pub use scrub::{KeptStatus, RotState, RottenRow, ScrubStatus, Unread};
 pub use stats::Stats;
 
 use crate::base::{Name, NodeId, NodeLabel, Root, RootPrefix};
@@ -242,6 +244,8 @@ pub struct NodeStatus {
     pub hashing: u64,
     /// Whether it still looks through its folders for the first time: more may be found.
     pub looking: bool,
+    /// What it keeps for others.
+    pub keeps: KeptStatus,
     /// What it shares.
     pub files: Vec<FileRow>,
     /// What it cannot share.
@@ -254,7 +258,8 @@ fn shown_path<S: serde::Serializer>(path: &std::path::Path, s: S) -> Result<S::O
 }
 
 /// Which folder `list` shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Listing {
     /// What the user shares.
     Local,

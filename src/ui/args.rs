@@ -14,6 +14,7 @@ use super::values;
 use crate::base::{Name, NodeLabel, Rate, RootPrefix};
 use crate::io::link::Bulk;
 use crate::io::prepare::Owner;
+use crate::logic::scrub::ScrubPace;
 use crate::wire::message::find::Pattern;
 
 const AFTER: &str = "Every flag can also be given as PARVI_<FLAG> in the environment (--ack-timeout: \
@@ -175,6 +176,21 @@ pub struct NodeArgs {
     /// Most bytes per second received [default: no bound].
     #[arg(long, value_name = "RATE", value_parser = values::rate)]
     pub down: Option<Rate>,
+    /// Most bytes of copies kept for others, like 20GiB [default: a tenth of the disk].
+    #[arg(long, value_name = "SIZE", value_parser = values::size)]
+    pub replica_quota: Option<u64>,
+    /// Keep no further copies for others; those that are here stay.
+    #[arg(long)]
+    pub no_replicas: bool,
+    /// Whether others may have what was downloaded.
+    #[arg(long, value_name = "yes|no", default_value = "yes", value_parser = values::yes_no)]
+    #[arg(action = clap::ArgAction::Set)]
+    pub share_downloaded: bool,
+    /// How fast stored files are read to find what rots, like 5MiB; off: only when asked for
+    /// [default: all of them in a month].
+    #[arg(long, value_name = "RATE|off", default_value = "auto", hide_default_value = true)]
+    #[arg(value_parser = values::scrub_rate)]
+    pub scrub_rate: ScrubPace,
     /// Something to share at once: a folder of generated files, when nothing is shared yet.
     #[arg(long)]
     pub generate_if_empty: bool,

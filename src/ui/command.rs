@@ -61,6 +61,8 @@ pub enum Command {
     Stats,
     /// Count from zero.
     ResetStats,
+    /// What is read and compared with its hashes.
+    Scrub(Scrub),
     /// The files in a tracker's index.
     Files(Pattern),
     /// What is wrong, and what to do.
@@ -72,6 +74,17 @@ pub enum Command {
         /// Do not wait.
         now: bool,
     },
+}
+
+/// What a person wants of the reading of what is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scrub {
+    /// To know how it stands.
+    Status,
+    /// To have everything read now.
+    Now,
+    /// To have what she shares under this name, and rots, as it was.
+    Repair(Name),
 }
 
 /// What to fetch and how.
@@ -132,6 +145,7 @@ fn command(args: &mut Arguments) -> Result<Command, Fault> {
         "peers" => Command::Peers,
         "transfers" => Command::Transfers,
         "stats" => stats(args)?,
+        "scrub" => Command::Scrub(scrub(args)?),
         "files" => Command::Files(files(args)?),
         "doctor" => Command::Doctor,
         "why" => {
@@ -148,6 +162,15 @@ fn stats(args: &mut Arguments) -> Result<Command, Fault> {
         None => Ok(Command::Stats),
         Some("reset") => Ok(Command::ResetStats),
         Some(other) => Err(args.wrong(&format!("there is no stats {other:?}"))),
+    }
+}
+
+fn scrub(args: &mut Arguments) -> Result<Scrub, Fault> {
+    match args.optional().as_deref() {
+        None | Some("status") => Ok(Scrub::Status),
+        Some("now") => Ok(Scrub::Now),
+        Some("repair") => args.name().map(Scrub::Repair),
+        Some(other) => Err(args.wrong(&format!("there is no scrub {other:?}"))),
     }
 }
 

@@ -76,6 +76,10 @@ fn every_command_is_read_from_its_words() {
         ("stats", Command::Stats),
         ("stats reset", Command::ResetStats),
         ("doctor", Command::Doctor),
+        ("scrub", Command::Scrub(Scrub::Status)),
+        ("scrub status", Command::Scrub(Scrub::Status)),
+        ("scrub now", Command::Scrub(Scrub::Now)),
+        ("scrub repair a/b", Command::Scrub(Scrub::Repair(name("a/b")))),
         ("exit", Command::Exit { now: false }),
         ("exit --now", Command::Exit { now: true }),
     ];

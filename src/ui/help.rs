@@ -92,6 +92,12 @@ const NODE: &[Spec] = &[
     ),
     spec("doctor", "doctor", &[], "what is wrong here or around, and what to do about it"),
     spec(
+        "scrub",
+        "scrub [status|now|repair NAME]",
+        &[],
+        "stored files that rot; read all now; or fetch again what you share and rots",
+    ),
+    spec(
         "exit",
         "exit [--now]",
         &["--now"],

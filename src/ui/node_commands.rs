@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::command::{Command, Download};
+use super::command::{Command, Download, Scrub};
 use super::daemon::{Candidates, Daemon, Reply};
 use super::help::Role;
 use super::life::{Going, Pace};
@@ -80,6 +80,12 @@ impl Daemon for NodeDaemon {
             Command::Transfers => Outcome::Transfers(node.transfers()),
             Command::Stats => Outcome::Stats(Box::new(node.stats())),
             Command::Doctor => Outcome::Doctor(node.doctor()?),
+            Command::Scrub(Scrub::Status) => Outcome::Scrub(Box::new(node.scrub_status())),
+            Command::Scrub(Scrub::Now) => Outcome::Scrub(Box::new(node.scrub_now())),
+            Command::Scrub(Scrub::Repair(name)) => {
+                node.scrub_repair(&name)?;
+                Outcome::Scrub(Box::new(node.scrub_status()))
+            }
             Command::ResetStats => node.reset_stats().map(|()| Outcome::StatsReset)?,
             Command::Help(_) | Command::Exit { .. } => {
                 return Err(Fault::new(FaultKind::Usage, "a node has no such command"));

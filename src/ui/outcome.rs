@@ -8,7 +8,8 @@ use std::net::IpAddr;
 use crate::base::{Fault, Name, Rate};
 use crate::logic::doctor::Report;
 use crate::node::view::{
-    DownloadReport, FileRow, IndexedFile, LookupHit, NodeStatus, PeerRow, Stats, TransferRow,
+    DownloadReport, FileRow, IndexedFile, LookupHit, NodeStatus, PeerRow, ScrubStatus, Stats,
+    TransferRow,
 };
 use crate::tracker;
 use crate::wire::message::copies::WhyFile;
@@ -81,6 +82,8 @@ pub enum Outcome {
     TrackerStats(tracker::TrackerStats),
     /// `why`.
     Why(Vec<WhyFile>),
+    /// `scrub`.
+    Scrub(Box<ScrubStatus>),
     /// `stats reset`.
     StatsReset,
     /// `doctor`.

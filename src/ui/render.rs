@@ -4,6 +4,7 @@
 //! JSON carries names as they are, escaped by JSON's own rules. Every text ends with a newline.
 
 mod doctor;
+mod scrub;
 mod stats;
 mod why;
 
@@ -13,6 +14,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use self::doctor::doctor_text;
+use self::scrub::{kept_text, scrub_text};
 use self::stats::stats_text;
 use self::why::{why_json, why_text};
 use super::outcome::Outcome;
@@ -56,6 +58,7 @@ fn render_json(outcome: &Outcome) -> Result<String, Fault> {
         Outcome::TrackerFiles(rows) => document(rows),
         Outcome::TrackerStats(stats) => document(stats),
         Outcome::Why(files) => document(&why_json(files)),
+        Outcome::Scrub(status) => document(status),
         Outcome::StatsReset => document(&json!({ "reset": true })),
         Outcome::Doctor(report) => document(report),
         Outcome::Left => document(&json!({ "exit": 0 })),
@@ -100,6 +103,7 @@ fn render_text(outcome: &Outcome) -> String {
         Outcome::TrackerFiles(rows) => tracker_files_text(rows),
         Outcome::TrackerStats(stats) => tracker_stats_text(stats),
         Outcome::Why(files) => files.iter().map(why_text).collect(),
+        Outcome::Scrub(status) => scrub_text(status),
         Outcome::StatsReset => "counts from zero\n".into(),
         Outcome::Doctor(report) => doctor_text(report),
         Outcome::Left | Outcome::Nothing => String::new(),
@@ -188,6 +192,7 @@ fn status_text(status: &NodeStatus) -> String {
         out.push_str(&format!("tracker  {} {state}\n", printable(&tracker.addr)));
     }
     out.push_str(&format!("shares   {} files, {}\n", status.files.len(), size(bytes)));
+    out.push_str(&kept_text(&status.keeps));
     if status.looking {
         out.push_str("looking  through its folders; more files may be found\n");
     }

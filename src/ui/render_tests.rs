@@ -1,6 +1,6 @@
 use super::*;
 use crate::base::{NodeId, Root};
-use crate::node::view::{Owner, Problem, TrackerRow};
+use crate::node::view::{KeptStatus, Owner, Problem, TrackerRow};
 
 const ROOT: &str = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
 
@@ -179,6 +179,7 @@ fn lists_and_peers_are_tables_for_people_and_arrays_for_programs() {
 #[test]
 fn show_tells_the_node_its_trackers_and_its_problems() {
     let status = NodeStatus {
+        keeps: KeptStatus { keeps: true, files: 2, bytes: 2 << 20, room: 1 << 30 },
         node: "alice".parse().unwrap(),
         id: NodeId::from_bytes([1; 32]),
         addr: [10, 0, 0, 1].into(),
@@ -198,7 +199,8 @@ fn show_tells_the_node_its_trackers_and_its_problems() {
         format!(
             "node     alice\nid       {}\naddress  10.0.0.1\ndata     /data\n\
              tracker  lab:12345 not connected: connection refused; again in 4 s\n\
-             shares   0 files, 0 B\nlooking  through its folders; more files may be found\n\
+             shares   0 files, 0 B\n\
+             keeps    2 copies for others, 2.0 MiB; room for 1.0 GiB more\nlooking  through its folders; more files may be found\n\
              hashing  2 files to go\nproblem  x: permission denied\n",
             "01".repeat(32)
         )

@@ -19,7 +19,7 @@ use crate::base::{Fault, FaultKind};
 use crate::io::link::SwarmKey;
 use crate::io::{descriptors, local};
 use crate::logic::replication::Patience;
-use crate::node::{Node, NodeConfig};
+use crate::node::{Node, NodeConfig, ReplicaConfig};
 use crate::tracker::{Replicas, Tracker, TrackerConfig};
 
 /// `parvi node`.
@@ -47,6 +47,9 @@ pub(super) fn node(args: NodeArgs, env: Environment<'_>) -> Result<(), Fault> {
         swarm_key,
         bulk: args.swarm.bulk,
         fsync: args.swarm.fsync,
+        share_downloaded: args.share_downloaded,
+        replicas: ReplicaConfig { off: args.no_replicas, quota: args.replica_quota },
+        scrub: args.scrub_rate,
     })?;
     let ready = node.ready();
     let greeting = format!(

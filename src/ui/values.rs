@@ -10,6 +10,7 @@ use crate::base::{Name, NodeLabel, Rate, RootPrefix};
 use crate::io::link::Bulk;
 use crate::logic::pattern::part_or_glob;
 use crate::logic::registry::COPIES_WANTED_MAX;
+use crate::logic::scrub::ScrubPace;
 use crate::wire::message::find::Pattern;
 
 /// Longest time a flag may ask for: a day.
@@ -108,7 +109,24 @@ pub(super) fn rate(text: &str) -> Result<Rate, String> {
     text.parse().map_err(|e: crate::base::rate::RateError| e.to_string())
 }
 
-/// `--fsync`.
+/// `--replica-quota`.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let wanted = || "expected a size, like 20GiB; 0 for none".to_string();
+    text.trim().parse::<bytesize::ByteSize>().map(|size| size.0).map_err(|_| wanted())
+}
+
+/// `--scrub-rate`.
+pub(super) fn scrub_rate(text: &str) -> Result<ScrubPace, String> {
+    match text {
+        "off" => Ok(ScrubPace::Off),
+        "auto" => Ok(ScrubPace::Auto),
+        rate => rate.parse().map(ScrubPace::Rate).map_err(|e: crate::base::rate::RateError| {
+            format!("{e}; or off, or auto for all within a month")
+        }),
+    }
+}
+
+/// `--fsync`, `--share-downloaded`.
 pub(super) fn yes_no(text: &str) -> Result<bool, String> {
     match text {
         "yes" | "true" => Ok(true),
@@ -175,6 +193,20 @@ mod tests {
         for bad in ["*.tmp", "=2", "*.tmp=0", "a[=2", "*.tmp="] {
             assert!(replicas_for(bad).is_err(), "{bad:?} was taken for PATTERN=N");
         }
+    }
+
+    #[test]
+    fn a_quota_is_a_size_and_a_scrub_has_a_rate_or_none() {
+        assert_eq!(
+            (size("20KiB"), size("0"), size("5 GB")),
+            (Ok(20_480), Ok(0), Ok(5_000_000_000))
+        );
+        for bad in ["", "-1", "much", "5 apples", "1e400"] {
+            assert!(size(bad).is_err(), "{bad:?} was taken for a size");
+        }
+        assert_eq!(scrub_rate("off"), Ok(ScrubPace::Off));
+        assert_eq!(scrub_rate("1MiB"), Ok(ScrubPace::Rate(Rate::per_second(1 << 20))));
+        assert!(scrub_rate("0").is_err() && scrub_rate("never").is_err());
     }
 
     #[test]

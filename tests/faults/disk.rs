@@ -20,7 +20,7 @@ const FILLER: usize = 16 * MIB;
 const FILM: usize = 12 * MIB;
 
 /// Whether a mount namespace can be had here.
-fn can_mount() -> bool {
+pub fn can_mount() -> bool {
     let mut unshare = Command::new("unshare");
     unshare.args(["-m", "sh", "-c", "mount -t tmpfs -o size=1m tmpfs /mnt"]);
     let can = unshare.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
@@ -31,7 +31,7 @@ fn can_mount() -> bool {
 }
 
 /// `command` with a disk of its own, filled in part, mounted at `at`.
-fn on_a_small_disk(command: &Command, at: &Path) -> Command {
+pub fn on_a_small_disk(command: &Command, at: &Path) -> Command {
     fs::create_dir_all(at).unwrap();
     let script = format!(
         "mount -t tmpfs -o size={DISK} tmpfs \"$0\" && head -c {FILLER} /dev/zero > \"$0/filler\" && exec \"$@\""

@@ -7,8 +7,10 @@
 #![allow(unreachable_pub, reason = "a test crate has no outside")]
 
 mod batches;
+mod boss;
 mod called;
 mod child;
+mod copies;
 mod corrupt;
 mod crowd;
 mod cut;

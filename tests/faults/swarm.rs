@@ -11,8 +11,9 @@ use parvi::base::{Fault, Name, Root};
 use parvi::io::clock;
 use parvi::io::link::{Bulk, SwarmKey};
 use parvi::io::threads::StopToken;
+use parvi::logic::scrub::ScrubPace;
 use parvi::node::view::{DownloadReport, From};
-use parvi::node::{GetConfig, Node, NodeConfig};
+use parvi::node::{GetConfig, Node, NodeConfig, ReplicaConfig};
 use parvi::tracker::{Replicas, Tracker, TrackerConfig};
 
 /// Longer than anything here may take; only a hang is as long.
@@ -106,6 +107,9 @@ impl Swarm {
             down: None,
             swarm_key: self.key.clone(),
             bulk: Bulk::Private,
+            share_downloaded: true,
+            replicas: ReplicaConfig::default(),
+            scrub: ScrubPace::Off,
             fsync: false,
         }
     }

@@ -34,6 +34,7 @@ mod prompt;
 mod real_input;
 mod remembered;
 mod resume;
+mod scrub;
 mod settling_in;
 mod shares;
 mod shoal;

@@ -115,6 +115,15 @@ impl Beneath {
         Ok(rustix::fs::unlinkat(folder, name.file_name(), AtFlags::empty())?)
     }
 
+    /// Takes the folder `name` away, if it is empty.
+    ///
+    /// # Errors
+    /// What rmdir says; a link among the folders above it.
+    pub fn remove_folder(&self, name: &Name) -> io::Result<()> {
+        let folder = self.open_parent(name)?;
+        Ok(rustix::fs::unlinkat(folder, name.file_name(), AtFlags::REMOVEDIR)?)
+    }
+
     /// Makes every entry on the way from this folder to `name` durable.
     ///
     /// # Errors

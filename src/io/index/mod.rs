@@ -9,17 +9,25 @@
 //! walk      what lies in a folder          patterns  what a person leaves out of it
 //! hasher    hashes on all cores
 //! settling  what is still being written    pace    when to scan next
+//! status    how it stands, what is listed     find      what is known of a content
 //! state     what is known, and the catalogue that follows       cache   the same, across restarts
 //! shares    what a person shares by path and withholds
+//! book      which files are copies for others      replicas  those: told of, counted, trimmed
+//! rot       what is not what it was, though nobody wrote it     check   reads for it
 //! source    where a content lies, and how that is opened         served  a file opened for a peer
 //! ```
 
+mod book;
 mod cache;
+mod check;
 mod error;
+mod find;
 mod hasher;
 mod pace;
 mod patterns;
 mod problem;
+mod replicas;
+mod rot;
 mod scanner;
 mod served;
 mod settling;
@@ -28,6 +36,7 @@ mod shares;
 mod signals;
 mod source;
 mod state;
+mod status;
 mod walk;
 mod watch;
 
@@ -44,15 +53,21 @@ use crate::io::disk::{Beneath, DataDir, Fingerprint, Published};
 use crate::io::threads::{Group, StopToken};
 use crate::logic::pattern::Matcher;
 use crate::wire::message::tracker::{CatalogueDelta, Stamp};
+use book::Book;
+pub use check::Checked;
 pub use error::IndexError;
 pub use problem::Problem;
 use problem::unreadable;
+pub use replicas::Trimmed;
+use rot::Rot;
+pub use rot::{Rotten, Stored};
 use scanner::Scanner;
 pub use served::{OpenError, Served};
 use shares::Shares;
 use signals::Signals;
 use source::Source;
 use state::{FileKey, FolderId, Kind, Place, Record, State};
+pub use status::{IndexSizes, IndexStatus};
 
 /// A file that has just changed is left alone for this long.
 const QUIET: Duration = Duration::from_millis(300);
@@ -65,6 +80,8 @@ pub struct IndexConfig<'a> {
     pub group: &'a Group,
     /// Ends it.
     pub stop: &'a StopToken,
+    /// Whether what was downloaded is offered to others.
+    pub share_downloaded: bool,
     /// Called after the catalogue has changed, on whatever thread changed it; must not block.
     pub on_change: Box<dyn Fn() + Send + Sync>,
 }
@@ -80,32 +97,15 @@ pub enum Shelf {
     Replicated,
 }
 
-/// How the index stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IndexStatus {
-    /// Files shared.
-    pub files: u64,
-    /// Bytes of them.
-    pub bytes: u64,
-    /// Files still to be hashed.
-    pub hashing: u64,
-    /// Files hashed since the start: those the cache did not know.
-    pub hashed: u64,
-    /// What cannot be shared, and why.
-    pub problems: Vec<Problem>,
-    /// Problems that are not listed any more.
-    pub problems_more: u64,
-}
-
-/// How large an index is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
-pub struct IndexSizes {
-    /// Files that were hashed, those too that another one of the same name hides.
-    pub records: u64,
-    /// Files of more than one chunk, whose chunks' hashes are in memory.
-    pub manifests: u64,
-    /// Bytes of the cache on the disk.
-    pub cache_bytes: u64,
+impl Shelf {
+    /// The folder of the data directory.
+    fn folder(self) -> FolderId {
+        match self {
+            Shelf::Local => SHARED,
+            Shelf::Downloaded => DOWNLOADED,
+            Shelf::Replicated => REPLICATED,
+        }
+    }
 }
 
 /// What this node shares.
@@ -113,8 +113,13 @@ pub struct Index {
     data: PathBuf,
     shares_path: PathBuf,
     cache_path: PathBuf,
+    rot_path: PathBuf,
+    /// The edits of what rots that are on the disk; locked while that is written.
+    rot_kept: Mutex<u64>,
     state: Mutex<State>,
     shares: Mutex<Shares>,
+    /// Of the copies for others; locked while it is written.
+    book: Mutex<Book>,
     signals: Mutex<Signals>,
     /// Wakes who waits for a change of `signals`.
     changed: Condvar,
@@ -138,8 +143,16 @@ impl Index {
         let shares_path = config.data.private("shares.toml");
         let shares = Shares::load(&shares_path)
             .map_err(|source| IndexError::io("read", &shares_path, source))?;
+        let book_path = config.data.private("replicas");
+        let (book, replicas) =
+            Book::open(&book_path).map_err(|source| IndexError::io("read", &book_path, source))?;
+        let rot_path = config.data.private("rotten");
+        let rot =
+            Rot::load(&rot_path).map_err(|source| IndexError::io("read", &rot_path, source))?;
         let mut state = State::new(clock::random_u64());
         state.withheld = shares.withheld.clone();
+        state.shares_downloads = config.share_downloaded;
+        (state.replicas, state.rot) = (replicas, rot);
         add_folders(&mut state, config.data, &shares);
         let stamp = state.catalogue.stamp();
         let index = Arc::new(Index {
@@ -148,6 +161,9 @@ impl Index {
             cache_path: config.data.private("catalogue"),
             state: Mutex::new(state),
             shares: Mutex::new(shares),
+            book: Mutex::new(book),
+            rot_path,
+            rot_kept: Mutex::default(),
             signals: Mutex::default(),
             changed: Condvar::new(),
             hashing: AtomicU64::new(0),
@@ -181,6 +197,11 @@ impl Index {
     /// Whether a person withholds this name.
     pub fn withholds(&self, name: &Name) -> bool {
         self.state.lock().is_withheld(name)
+    }
+
+    /// The file of that very name.
+    pub fn named(&self, name: &Name) -> Option<FileEntry> {
+        self.state.lock().catalogue.get(name)
     }
 
     /// One of the files with these bytes.
@@ -236,56 +257,23 @@ impl Index {
         self.tell();
     }
 
-    /// Takes files in that were just verified and published into `downloaded/`, unread; a file of
-    /// several chunks comes alone, with its manifest.
-    pub fn publish_downloaded(
+    /// Takes files in that were just verified and published into the folder of a shelf, unread; a
+    /// file of several chunks comes alone, with its manifest.
+    pub fn publish(
         &self,
+        shelf: Shelf,
         files: &[(&FileEntry, &Published)],
         manifest: Option<&Arc<Manifest>>,
     ) {
+        let folder = shelf.folder();
         let mut state = self.state.lock();
         for (entry, published) in files {
             let FileEntry { root, executable, .. } = **entry;
             let record = Record { print: published.print, root, executable, live: true, scan: 0 };
-            state.insert(&(DOWNLOADED, entry.name.clone()), record, manifest.cloned());
+            state.insert(&(folder, entry.name.clone()), record, manifest.cloned());
         }
         drop(state);
         self.tell();
-    }
-
-    /// The files of one shelf.
-    pub fn list(&self, shelf: Shelf) -> Vec<FileEntry> {
-        let kinds: &[Kind] = match shelf {
-            Shelf::Local => &[Kind::Shared, Kind::Share],
-            Shelf::Downloaded => &[Kind::Downloaded],
-            Shelf::Replicated => &[Kind::Replicated],
-        };
-        self.state.lock().list(kinds)
-    }
-
-    /// How it stands.
-    pub fn status(&self) -> IndexStatus {
-        let (files, bytes) = {
-            let state = self.state.lock();
-            (state.catalogue.len() as u64, state.catalogue.bytes())
-        };
-        let problems = self.signals.lock().problems.clone();
-        IndexStatus {
-            files,
-            bytes,
-            hashing: self.hashing.load(Relaxed),
-            hashed: self.hashed.load(Relaxed),
-            problems: problems.listed,
-            problems_more: problems.more,
-        }
-    }
-
-    /// How large it is.
-    pub fn sizes(&self) -> IndexSizes {
-        let (records, manifests) = self.state.lock().sizes();
-        // It is written now and then: before that there is none.
-        let cache_bytes = std::fs::metadata(&self.cache_path).map_or(0, |cache| cache.len());
-        IndexSizes { records: records as u64, manifests: manifests as u64, cache_bytes }
     }
 
     /// Where the catalogue stands.

@@ -209,6 +209,7 @@ impl Scanner {
     }
 
     fn save(&mut self) {
+        self.index.keep_rot();
         let edits = self.index.state.lock().edits;
         if edits != self.saved {
             self.saved = save_to(&self.index, &self.cache).unwrap_or(self.saved);
@@ -259,6 +260,8 @@ impl Visitor for Look<'_> {
 
 /// Keeps what is known; returns the edits that are in it. A failure costs work, nothing else.
 fn save_to(index: &Index, path: &Path) -> Option<u64> {
+    // First: of what rots, the cache does not tell what it was.
+    index.keep_rot();
     let edits = index.state.lock().edits;
     cache::save(path, &index.state)
         .inspect_err(|e| log::warn!("could not keep what was hashed: {e}"))

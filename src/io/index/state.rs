@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::source::Source;
+use serde::{Deserialize, Serialize};
+
+use super::rot::Rot;
 use super::walk::Unread;
 use crate::base::chunk::chunk_count;
 use crate::base::{FileEntry, Kept, Manifest, Name, Root};
@@ -17,7 +19,8 @@ use crate::io::disk::{Beneath, Fingerprint};
 use crate::logic::catalogue::Catalogue;
 
 /// Why a folder is indexed; the order is the one in which names count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum Kind {
     Shared,
     Share,
@@ -98,7 +101,7 @@ pub(super) struct Record {
 }
 
 impl Record {
-    fn entry(&self, name: &Name) -> FileEntry {
+    pub(super) fn entry(&self, name: &Name) -> FileEntry {
         FileEntry {
             name: name.clone(),
             size: self.print.size,
@@ -114,11 +117,17 @@ pub(super) struct State {
     pub(super) folders: BTreeMap<FolderId, Folder>,
     pub(super) catalogue: Catalogue,
     pub(super) withheld: BTreeSet<Name>,
+    /// Whether what was downloaded is offered to others.
+    pub(super) shares_downloads: bool,
+    /// Copies for others, by their names in `replicated/`, and what they are copies of.
+    pub(super) replicas: BTreeMap<Name, Root>,
+    /// What rots, or may.
+    pub(super) rot: Rot,
     /// Every live file, by the first bytes of its root, which is with the file in full. `None` is
     /// never in it: it is where the files of such bytes begin.
-    roots: BTreeSet<(u64, Option<FileKey>)>,
+    pub(super) roots: BTreeSet<(u64, Option<FileKey>)>,
     /// Of files with more than one chunk; the rest follow from the root.
-    manifests: BTreeMap<Root, Arc<Manifest>>,
+    pub(super) manifests: BTreeMap<Root, Arc<Manifest>>,
     /// Grows with every change of what the cache keeps.
     pub(super) edits: u64,
     /// Files taken out so far.
@@ -133,6 +142,9 @@ impl State {
             folders: BTreeMap::new(),
             catalogue: Catalogue::new(epoch),
             withheld: BTreeSet::new(),
+            shares_downloads: true,
+            replicas: BTreeMap::new(),
+            rot: Rot::default(),
             roots: BTreeSet::new(),
             manifests: BTreeMap::new(),
             edits: 0,
@@ -196,11 +208,16 @@ impl State {
     /// Scan number `scan` has seen the file in the state `print`. Tells whether there is nothing to
     /// hash: it is known like that, or withheld. If it is not, what was known of it is forgotten.
     pub(super) fn see(&mut self, key: &FileKey, print: &Fingerprint, scan: u32) -> bool {
-        let withheld = self.is_withheld(&key.1);
-        let Some(folder) = self.folders.get_mut(&key.0).filter(|_| !withheld) else { return true };
+        if self.is_withheld(&key.1) || self.rot.sees(key, print, scan) {
+            return true;
+        }
+        let offered = self.offers(key.0);
+        let Some(folder) = self.folders.get_mut(&key.0) else { return true };
         let mut found = folder.files.range_mut::<Name, _>(&key.1..=&key.1);
         let Some((name, record)) = found.next() else { return false };
         if record.print != *print {
+            let was = *record;
+            self.rot.suspect(key, &was, scan);
             self.forget(key);
             return false;
         }
@@ -214,7 +231,9 @@ impl State {
         record.live = true;
         // The name that is kept, not another one of the same letters.
         let (name, root) = (name.clone(), record.root);
-        self.roots.insert((head(&root), Some((key.0, name.clone()))));
+        if offered {
+            self.roots.insert((head(&root), Some((key.0, name.clone()))));
+        }
         self.refresh(&name);
         true
     }
@@ -226,8 +245,9 @@ impl State {
         record: Record,
         manifest: Option<Arc<Manifest>>,
     ) {
-        let withheld = self.is_withheld(&key.1);
-        let Some(folder) = self.folders.get_mut(&key.0).filter(|_| !withheld) else {
+        let refused = self.is_withheld(&key.1) || self.rot.has_rotted(key, &record);
+        let offered = self.offers(key.0);
+        let Some(folder) = self.folders.get_mut(&key.0).filter(|_| !refused) else {
             return self.forget(key);
         };
         // A scan that is under way may have passed by before the file was there.
@@ -235,7 +255,9 @@ impl State {
         if let Some(known) = known {
             self.taken_out(key, &known);
         }
-        self.roots.insert((head(&record.root), Some(key.clone())));
+        if offered {
+            self.roots.insert((head(&record.root), Some(key.clone())));
+        }
         if let Some(manifest) = manifest.filter(|m| m.values().len() > 1) {
             self.manifests.insert(record.root, manifest);
         }
@@ -264,7 +286,8 @@ impl State {
     /// Forgets one file, if that is still what is known of it.
     pub(super) fn forget_if(&mut self, key: &FileKey, print: &Fingerprint) {
         let known = self.folders.get(&key.0).and_then(|folder| folder.files.get(&key.1));
-        if known.is_some_and(|record| record.print == *print) {
+        if let Some(record) = known.copied().filter(|record| record.print == *print) {
+            self.rot.suspect(key, &record, self.scan);
             self.forget(key);
         }
     }
@@ -279,6 +302,10 @@ impl State {
     /// not look at.
     pub(super) fn sweep(&mut self, id: FolderId, scan: u32, unread: &Unread) {
         self.remove_where(id, |name, record| record.scan != scan && !unread.covers(name));
+        if let Some(folder) = self.folders.get(&id) {
+            let mine = |name: &Name| folder.place.relative(name).is_some();
+            self.rot.sweep(id, scan, unread, &mine);
+        }
     }
 
     /// Shares nothing under `name` any more.
@@ -294,60 +321,14 @@ impl State {
         !self.withheld.is_empty() && self.withheld.iter().any(|w| name.answers(w))
     }
 
-    /// What the files with these bytes are.
-    pub(super) fn sources(&self, root: &Root) -> Vec<Source> {
-        let source = |((id, name), record): (&FileKey, &Record)| {
-            let folder = self.folders.get(id)?;
-            Some(Source {
-                key: (*id, name.clone()),
-                beneath: folder.beneath.clone()?,
-                relative: folder.place.relative(name)?,
-                entry: record.entry(name),
-                print: record.print,
-            })
-        };
-        self.with_root(root).filter_map(source).collect()
-    }
-
-    pub(super) fn entry_of(&self, root: &Root) -> Option<FileEntry> {
-        self.with_root(root).next().map(|((_, name), record)| record.entry(name))
-    }
-
-    pub(super) fn manifest(&self, root: &Root) -> Option<Arc<Manifest>> {
-        let size = self.entry_of(root)?.size;
-        match self.manifests.get(root) {
-            Some(manifest) => Some(Arc::clone(manifest)),
-            None => Manifest::check(size, *root, vec![*root.as_bytes()]).ok().map(Arc::new),
-        }
-    }
-
-    /// The manifest values of a file, as far as they do not follow from its root.
-    pub(super) fn values(&self, root: &Root) -> &[[u8; 32]] {
-        self.manifests.get(root).map_or(&[], |m| m.values())
-    }
-
     /// How many files there are, and how many manifests.
     pub(super) fn sizes(&self) -> (usize, usize) {
         (self.roots.len(), self.manifests.len())
     }
 
-    /// The live files of the folders of some kinds, ascending by name within each folder.
-    pub(super) fn list(&self, kinds: &[Kind]) -> Vec<FileEntry> {
-        let wanted = self.folders.iter().filter(|(id, _)| kinds.contains(&id.kind));
-        let files = wanted.flat_map(|(_, folder)| &folder.files);
-        files.filter(|(_, record)| record.live).map(|(name, record)| record.entry(name)).collect()
-    }
-
-    /// The live files with these bytes.
-    fn with_root(&self, root: &Root) -> impl Iterator<Item = (&FileKey, &Record)> {
-        let root = *root;
-        let like = self.roots.range((head(&root), None)..);
-        let like = like.take_while(move |(h, _)| *h == head(&root));
-        like.filter_map(move |(_, key)| {
-            let key = key.as_ref()?;
-            let record = self.folders.get(&key.0)?.files.get(&key.1)?;
-            (record.root == root).then_some((key, record))
-        })
+    /// Whether the files of a folder are offered to others.
+    fn offers(&self, id: FolderId) -> bool {
+        id.kind != Kind::Downloaded || self.shares_downloads
     }
 
     fn remove_where(&mut self, id: FolderId, gone: impl Fn(&Name, &Record) -> bool) {
@@ -360,11 +341,17 @@ impl State {
     }
 
     /// Brings the catalogue's entry of `name` up to date with the folders.
-    fn refresh(&mut self, name: &Name) {
-        let all =
-            self.folders.iter().filter_map(|(id, folder)| Some((id, folder.files.get(name)?)));
+    pub(super) fn refresh(&mut self, name: &Name) {
+        let offered = self.folders.iter().filter(|(id, _)| self.offers(**id));
+        let all = offered.filter_map(|(id, folder)| Some((id, folder.files.get(name)?)));
         let mut live = all.filter(|(_, record)| record.live);
-        match live.next().map(|(id, record)| (record.entry(name), id.kind.kept())) {
+        let first = live.next().map(|(id, record)| {
+            // What a person put there, or wrote since, is hers.
+            let is_hers = id.kind == Kind::Replicated
+                && self.replicas.get(name).is_none_or(|root| *root != record.root);
+            (record.entry(name), if is_hers { Kept::Shared } else { id.kind.kept() })
+        });
+        match first {
             Some((entry, kept)) => self.catalogue.set(entry, kept),
             None => self.catalogue.remove(name),
         };
@@ -372,7 +359,7 @@ impl State {
 }
 
 /// The first bytes of a root: enough to find a file by.
-fn head(root: &Root) -> u64 {
+pub(super) fn head(root: &Root) -> u64 {
     root.as_bytes().iter().take(8).fold(0, |head, byte| head << 8 | u64::from(*byte))
 }
 

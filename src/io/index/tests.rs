@@ -1,3 +1,8 @@
+//! The index on a real folder.
+
+mod replicas;
+mod rot;
+
 use super::*;
 use std::ffi::OsStr;
 use std::io::Write;
@@ -14,6 +19,7 @@ const LONG: Duration = Duration::from_secs(30);
 struct World {
     home: tempfile::TempDir,
     changes: Arc<AtomicU64>,
+    share_downloaded: bool,
     run: Option<Run>,
 }
 
@@ -32,7 +38,7 @@ fn name(text: &str) -> Name {
 impl World {
     fn new() -> World {
         let home = tempfile::tempdir().unwrap();
-        let mut world = World { home, changes: Arc::default(), run: None };
+        let mut world = World { home, changes: Arc::default(), share_downloaded: true, run: None };
         world.start();
         world
     }
@@ -42,7 +48,13 @@ impl World {
         let (group, stop) = (Group::new("test"), StopToken::new());
         let changes = Arc::clone(&self.changes);
         let on_change = Box::new(move || _ = changes.fetch_add(1, Relaxed));
-        let config = IndexConfig { data: &data, group: &group, stop: &stop, on_change };
+        let config = IndexConfig {
+            data: &data,
+            group: &group,
+            stop: &stop,
+            share_downloaded: self.share_downloaded,
+            on_change,
+        };
         let index = Index::start_with(config, Duration::ZERO).unwrap();
         self.run = Some(Run { _data: data, group, stop, index });
     }
@@ -565,7 +577,7 @@ fn a_published_download_is_served_without_being_read_again() {
         executable: true,
     };
     let published = publish(part, &into, &entry.name, entry.modified, true, false).unwrap();
-    world.index().publish_downloaded(&[(&entry, &published)], None);
+    world.index().publish(Shelf::Downloaded, &[(&entry, &published)], None);
     assert_eq!(world.served("just arrived").unwrap(), "just arrived");
     assert_eq!(world.index().find(&entry.name, None).0, [entry]);
     world.settle();
@@ -581,8 +593,13 @@ fn a_shares_file_that_cannot_be_read_stops_the_start() {
     std::fs::write(world.path(".parvi/shares.toml"), "withheld = 7").unwrap();
     let data = DataDir::open(&world.path("")).unwrap();
     let (group, stop) = (Group::new("test"), StopToken::new());
-    let config =
-        IndexConfig { data: &data, group: &group, stop: &stop, on_change: Box::new(|| ()) };
+    let config = IndexConfig {
+        data: &data,
+        group: &group,
+        stop: &stop,
+        share_downloaded: true,
+        on_change: Box::new(|| ()),
+    };
     let refused = Index::start(config).err().unwrap().to_string();
     assert!(refused.contains("could not read") && refused.contains("shares.toml"), "{refused}");
 }

@@ -37,6 +37,12 @@ impl Owners {
         self.owners.keys().copied().filter(|id| !self.is_banned(*id)).collect()
     }
 
+    /// Those who are said to share it, and say that they do not.
+    pub fn deniers(&self) -> Vec<NodeId> {
+        let denies = |o: &Owner| o.shares && matches!(o.state, State::Gone { .. });
+        self.owners.iter().filter(|(_, o)| denies(o)).map(|(id, _)| *id).collect()
+    }
+
     /// Why nothing moves, and what happens next.
     pub fn why_waiting(&self, now: Time) -> String {
         let soonest = self.owners.values().filter_map(|o| match &o.state {

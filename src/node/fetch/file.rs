@@ -55,6 +55,7 @@ pub(super) fn fetch_file(
         let fetch = begin(run, Set::File(content(entry)), sink, have, files, early);
         let end = fetch.run(&order(run, files));
         tally.fetched(&fetch);
+        fetch.blame_deniers();
         match settle(run, end) {
             Settled::Complete => {}
             Settled::Full(words) => {
@@ -155,7 +156,7 @@ pub(super) fn begin(
     early: Early,
 ) -> Arc<Fetch> {
     let sources = run.sources_of(files);
-    let resumable = run.give_up.is_none();
+    let resumable = run.is_resumable();
     let lent = sink.lend(&run.place.into, files);
     let of = (set, files, resumable);
     let fetch = Fetch::new(run, of, (sink, lent), have, (sources, early));
@@ -256,7 +257,7 @@ pub(super) fn wait_for_room(run: &Run<'_>, words: &str) -> Result<(), Halt> {
 pub(super) fn last(run: &Run<'_>, halt: &Halt) -> Last {
     let stops = run.ctx.stop.is_stopped() && run.job.control.wish() != Wish::Cancel;
     let goes_on = matches!(halt, Halt::GaveWay) || stops;
-    if goes_on && run.give_up.is_none() { Last::Nothing } else { Last::Cancel }
+    if goes_on && run.is_resumable() { Last::Nothing } else { Last::Cancel }
 }
 
 /// The chunks' hashes, and connections to those who will be asked for the chunks.
@@ -275,6 +276,8 @@ fn obtain_manifest(run: &Run<'_>, wanted: &Wanted) -> Result<(Manifest, Early), 
             Err(_) if run.stopped() => return Err(Halt::Stopped),
             Err(failures) => failures,
         };
+        let wrong = failures.iter().filter(|(_, why)| why.is_wrong());
+        run.job.blames(wrong.map(|(peer, _)| peer.id));
         if !failures.is_empty() && failures.iter().all(|(_, why)| why.is_wrong()) {
             let text = format!("every owner of {} sends a wrong manifest", wanted.entry.name);
             return Err(Fault::new(FaultKind::Integrity, text).into());

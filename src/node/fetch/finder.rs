@@ -14,7 +14,7 @@ use super::control::{Control, Wish};
 use super::file::content;
 use super::job::Job;
 use super::resolve::is_meant;
-use crate::base::{Name, PeerInfo, Time};
+use crate::base::{Name, NodeId, PeerInfo, Time};
 use crate::io::clock;
 use crate::node::context::Context;
 use crate::node::lookup::{Hit, lookup};
@@ -61,6 +61,8 @@ pub(super) type Owners = BTreeMap<Content, Sources>;
 pub(super) struct Finder {
     ctx: Arc<Context>,
     name: Name,
+    /// Whom somebody else says to have a content.
+    named: Vec<(Content, NodeId)>,
     from: From,
     control: Arc<Control>,
     /// Locked while somebody looks: who asks meanwhile wants that answer.
@@ -75,9 +77,15 @@ struct Found {
 
 impl Finder {
     pub(super) fn new(ctx: &Arc<Context>, job: &Job) -> Arc<Finder> {
+        let (name, sources) = job.sought();
+        let named = job
+            .errand
+            .iter()
+            .flat_map(|(_, entry)| sources.iter().map(|source| (content(entry), *source)));
         Arc::new(Finder {
             ctx: ctx.clone(),
-            name: job.name.clone(),
+            name: name.clone(),
+            named: named.collect(),
             from: job.from.clone(),
             control: job.control.clone(),
             looking: Mutex::default(),
@@ -92,7 +100,7 @@ impl Finder {
         if let Some(found) = self.last.lock().as_ref().filter(|found| began < found.until) {
             return found.owners.clone();
         }
-        let owners = Arc::new(owners_of(self.look(&self.name), &self.from));
+        let owners = Arc::new(self.with_named(owners_of(self.look(&self.name), &self.from)));
         if !self.stopped() {
             let now = clock::now();
             let until = now + (now.since(began) * TIMES_TAKEN).min(ANSWER_MAX);
@@ -103,7 +111,19 @@ impl Finder {
 
     /// Who has one file.
     pub(super) fn one(&self, name: &Name) -> Owners {
-        owners_of(self.look(name), &self.from)
+        self.with_named(owners_of(self.look(name), &self.from))
+    }
+
+    /// Whoever is named, and known, is an owner like one that was found; he may call it otherwise.
+    fn with_named(&self, mut owners: Owners) -> Owners {
+        let peers = self.ctx.peers.lock();
+        for (content, node) in &self.named {
+            let sources = &mut owners.entry(*content).or_default().owners;
+            if sources.iter().all(|peer| peer.id != *node) {
+                sources.extend(peers.get(node));
+            }
+        }
+        owners
     }
 
     /// The last answer, however old; nobody is asked.

@@ -21,21 +21,39 @@ use super::company::Company;
 use super::control::{Control, Wish};
 use super::progress::Progress;
 use super::resolve::Wanted;
-use crate::base::{Fault, FaultKind, FileEntry, Name, Rate, Root, Time};
+use crate::base::{Fault, FaultKind, FileEntry, Name, NodeId, Rate, Root, Time};
 use crate::io::clock;
+use crate::io::index::{Rotten, Shelf};
 use crate::logic::ledger::SetKey;
 use crate::node::throttle::Limiter;
 use crate::node::view::{Direction, DownloadReport, From as Choice, TransferRow, TransferState};
 use crate::wire::message::transfer::Set;
 
+/// Whoever wants an errand done tries again later, with other owners maybe.
+const ERRAND_PATIENCE: Duration = Duration::from_secs(120);
+
 /// What a download came to.
 pub(in crate::node) type Outcome = Result<Arc<Vec<DownloadReport>>, Fault>;
+
+/// What a node fetches without a person's word. It is begun again by whoever wants it, so no order is
+/// kept, and it ends instead of waiting for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::node) enum Errand {
+    /// A copy for others, called `sought` there; these are said to have it.
+    Copy { sought: Name, sources: Vec<NodeId> },
+    /// What a file was that rots.
+    Repair(Rotten),
+}
 
 /// One download. Shared by its threads and by whoever asks about it.
 pub(in crate::node) struct Job {
     pub(in crate::node) id: u64,
     pub(in crate::node) name: Name,
     pub(in crate::node) from: Choice,
+    /// What it is for, if not for a person who asked, and what it brings.
+    pub(in crate::node) errand: Option<(Errand, FileEntry)>,
+    /// Who sent wrong bytes, or has not what is said to be there.
+    pub(super) blamed: Arc<Mutex<BTreeSet<NodeId>>>,
     /// Begun before this node's start: its owners are waited for, as they would have been.
     pub(in crate::node) patient: bool,
     pub(in crate::node) control: Arc<Control>,
@@ -90,31 +108,44 @@ impl Kept {
 
 impl Job {
     pub(in crate::node) fn new(id: u64, name: Name, from: Choice) -> Arc<Job> {
-        Job::with_patience(id, name, from, false, Arc::default())
+        Job::with_patience(id, name, from, None, false, Arc::default())
     }
 
     /// One that goes on after a restart.
     pub(in crate::node) fn again(id: u64, name: Name, from: Choice) -> Arc<Job> {
-        Job::with_patience(id, name, from, true, Arc::default())
+        Job::with_patience(id, name, from, None, true, Arc::default())
+    }
+
+    /// One that no person asked for, which brings `entry`.
+    pub(in crate::node) fn errand(id: u64, errand: Errand, entry: FileEntry) -> Arc<Job> {
+        let (name, errand) = (entry.name.clone(), Some((errand, entry)));
+        Job::with_patience(id, name, Choice::All, errand, false, Arc::default())
     }
 
     /// This one anew, which is over.
     pub(in crate::node) fn anew(&self) -> Arc<Job> {
         let (name, from) = (self.name.clone(), self.from.clone());
-        Job::with_patience(self.id, name, from, false, self.limit.clone())
+        Job::with_patience(self.id, name, from, self.errand.clone(), false, self.limit.clone())
     }
 
     fn with_patience(
         id: u64,
         name: Name,
         from: Choice,
+        errand: Option<(Errand, FileEntry)>,
         patient: bool,
         limit: Arc<Limiter>,
     ) -> Arc<Job> {
+        let resolved = errand.as_ref().map(|(_, entry)| Resolved {
+            files: vec![Wanted::new(entry.clone())].into(),
+            list: Kept::Never,
+        });
         Arc::new(Job {
             id,
             name,
             from,
+            errand,
+            blamed: Arc::default(),
             patient,
             control: Arc::new(Control::new()),
             progress: Arc::new(Progress::new()),
@@ -124,9 +155,41 @@ impl Job {
             outcome: Mutex::new(None),
             ended: Condvar::new(),
             interrupted: AtomicBool::new(false),
-            resolved: Mutex::default(),
+            resolved: resolved.into(),
             sets: Mutex::default(),
         })
+    }
+
+    /// Where what it brings is put.
+    pub(in crate::node) fn shelf(&self) -> Shelf {
+        match &self.errand {
+            None => Shelf::Downloaded,
+            Some((Errand::Copy { .. }, _)) => Shelf::Replicated,
+            Some((Errand::Repair(rotten), _)) => rotten.shelf,
+        }
+    }
+
+    /// An errand ends when nothing has come to it for so long; a person is waited for.
+    pub(in crate::node) fn patience(&self) -> Option<Duration> {
+        self.errand.is_some().then_some(ERRAND_PATIENCE)
+    }
+
+    /// What others call it, and who is said to have it.
+    pub(super) fn sought(&self) -> (&Name, &[NodeId]) {
+        match &self.errand {
+            Some((Errand::Copy { sought, sources }, _)) => (sought, sources),
+            _ => (&self.name, &[]),
+        }
+    }
+
+    /// These sent wrong bytes, or have not what is said to be there.
+    pub(super) fn blames(&self, nodes: impl IntoIterator<Item = NodeId>) {
+        self.blamed.lock().extend(nodes);
+    }
+
+    /// Who is to blame that it has not come.
+    pub(in crate::node) fn blamed(&self) -> Vec<NodeId> {
+        self.blamed.lock().iter().copied().collect()
     }
 
     /// Its name stands for these files from now on; `list`: they are on the disk under that name.
@@ -280,6 +343,16 @@ impl Job {
         unfinished && self.control.wish() != Wish::Cancel
     }
 
+    /// A person sees why his node fetches what he has not asked for.
+    fn reason(&self, why: String) -> String {
+        let errand = match &self.errand {
+            None => return why,
+            Some((Errand::Copy { .. }, _)) => "a copy for others",
+            Some((Errand::Repair(_), _)) => "in place of what rots here",
+        };
+        if why.is_empty() { errand.to_owned() } else { format!("{errand}: {why}") }
+    }
+
     pub(in crate::node) fn row(&self) -> TransferRow {
         let seen = self.progress.snapshot(clock::now());
         let peers: Vec<&str> = seen.sources.iter().map(|s| s.node.as_str()).collect();
@@ -289,7 +362,7 @@ impl Job {
             name: self.name.as_str().to_owned(),
             peer: peers.join(", "),
             state: seen.state,
-            reason: seen.reason,
+            reason: self.reason(seen.reason),
             done: seen.done,
             total: seen.total,
             attempt: seen.attempt,

@@ -99,6 +99,7 @@ impl Keeper<'_> {
             s.downloads.sources.add(&self.peer.label, brought);
         });
         if corrupt > 0 {
+            self.fetch.blamed.lock().insert(self.peer.id);
             ctx.notices.tell(format!(
                 "{} sent {} chunk(s) that do not match the file's hash; not used",
                 self.peer.shown(),

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use crate::base::{Fault, FaultKind, FileEntry, Manifest, Name};
 use crate::io::disk::{self, Batch, Beneath, PartFile, PartStore, PublishError, Published};
 use crate::io::failpoint::fail_point;
-use crate::io::index::Index;
+use crate::io::index::{Index, Shelf};
 use crate::node::claims::Claims;
 
 /// A folder that receives files.
 pub(in crate::node) struct Place {
     /// The folder itself.
     pub(in crate::node) into: Arc<Beneath>,
+    /// As what the index has files there.
+    pub(in crate::node) shelf: Shelf,
     /// Its path, for people.
     pub(in crate::node) path: PathBuf,
     /// Files on their way.
@@ -190,7 +192,7 @@ impl Place {
         if let Some(index) = &self.index
             && fail_point!("index.arrived").is_ok()
         {
-            index.publish_downloaded(files, manifest.cloned().map(Arc::new).as_ref());
+            index.publish(self.shelf, files, manifest.cloned().map(Arc::new).as_ref());
         }
     }
 }
@@ -219,7 +221,8 @@ mod tests {
         std::fs::create_dir(&path).unwrap();
         let parts = PartStore::open(&home.join("parts")).unwrap();
         let into = Arc::new(Beneath::open(&path).unwrap());
-        Place { into, path, parts, fsync: true, index: None, claims: None }
+        let shelf = Shelf::Downloaded;
+        Place { into, shelf, path, parts, fsync: true, index: None, claims: None }
     }
 
     fn put(place: &Place, content: &[u8]) -> Result<PathBuf, Unput> {

@@ -72,6 +72,11 @@ impl Run<'_> {
         &self.job.progress
     }
 
+    /// Whether owners keep in mind what they have begun to send: somebody asks for it again.
+    pub(super) fn is_resumable(&self) -> bool {
+        self.give_up.is_none() || self.job.errand.is_some()
+    }
+
     pub(super) fn stopped(&self) -> bool {
         let halted = self.halted.is_some_and(|halted| halted.load(Ordering::Relaxed));
         halted || self.ctx.stop.is_stopped() || self.job.control.wish() != Wish::Run
@@ -164,7 +169,10 @@ impl Run<'_> {
         let contents: Vec<Content> = files.iter().map(|w| content(&w.entry)).collect();
         match files {
             [only] => {
-                let name = only.entry.name.clone();
+                let name = match &self.job.errand {
+                    Some(_) => self.job.sought().0.clone(),
+                    None => only.entry.name.clone(),
+                };
                 Arc::new(move || any_of(&finder.one(&name), &contents))
             }
             _ => Arc::new(move || any_of(&finder.all(), &contents)),

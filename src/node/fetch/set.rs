@@ -13,7 +13,7 @@
 //! Invariant: one lock, held for decisions only; what was decided is carried out after it. Once
 //! the sink is taken, or `close` has returned, no lane writes any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,6 +75,8 @@ pub(super) struct Fetch {
     pub(super) progress: Arc<Progress>,
     /// Who fetches other sets of the download.
     pub(super) company: Arc<Company>,
+    /// Who sent wrong bytes, or has not what it is said to have.
+    pub(super) blamed: Arc<Mutex<BTreeSet<NodeId>>>,
     /// What a person holds the whole download to.
     pub(super) limit: Arc<Limiter>,
     pub(super) state: Mutex<State>,
@@ -170,6 +172,7 @@ impl Fetch {
             sink: RwLock::new(Some(sink)),
             progress: job.progress.clone(),
             company: job.company.clone(),
+            blamed: job.blamed.clone(),
             limit: job.limit.clone(),
             state: state.into(),
             changed: Condvar::new(),
@@ -313,6 +316,12 @@ impl Fetch {
             self.swarm.withdrawn(&self.shared());
         }
         self.close(Some(&if named { Done.into() } else { cancel() }), DONE_GRACE);
+    }
+
+    /// A try is over: who shares it, as others say, and has nothing of it is to blame for that.
+    pub(super) fn blame_deniers(&self) {
+        let deniers = self.state.lock().owners.deniers();
+        self.blamed.lock().extend(deniers);
     }
 
     /// The sink, for naming: from now on no lane writes.

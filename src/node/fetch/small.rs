@@ -112,6 +112,7 @@ fn try_batch(
         let fetch = begin(run, set.clone(), sink, have, files, Early::default());
         let end = fetch.run(&order(run, files));
         tally.fetched(&fetch);
+        fetch.blame_deniers();
         let missing = match settle(run, end) {
             Settled::Complete => None,
             Settled::Short(halt @ (Halt::Fault(_) | Halt::All(_))) => Some(halt),
