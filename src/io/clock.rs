@@ -38,6 +38,11 @@ pub fn wall_hms() -> String {
     jiff::Zoned::now().strftime("%H:%M:%S").to_string()
 }
 
+/// The local date for people, `YYYY-MM-DD`.
+pub fn wall_date() -> String {
+    jiff::Zoned::now().strftime("%Y-%m-%d").to_string()
+}
+
 /// A number nobody can guess, for jitter and for telling one process from the next. Keys are drawn
 /// elsewhere (`io::link`), where a failure of the system's generator is an error.
 pub fn random_u64() -> u64 {
@@ -59,6 +64,7 @@ mod tests {
         let hms = wall_hms();
         assert_eq!(hms.len(), 8, "{hms}");
         assert_eq!(hms.matches(':').count(), 2, "{hms}");
+        assert_eq!(wall_date().matches('-').count(), 2, "{}", wall_date());
         assert_ne!(random_u64(), random_u64());
     }
 }

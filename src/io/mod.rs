@@ -12,6 +12,7 @@ pub mod index;
 pub mod link;
 pub mod listen;
 pub mod local;
+pub mod machine;
 pub mod notices;
 pub mod poll;
 pub mod prepare;

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::args::DemoArgs;
 use super::ask::quietly;
-use super::demo_process::Process;
+use super::process::Process;
 use super::{output, render};
 use crate::base::{Fault, FaultKind, Time};
 use crate::io::clock;

@@ -10,8 +10,8 @@ pub mod command;
 pub mod ctl;
 pub mod daemon;
 mod demo;
-mod demo_process;
 mod editor;
+mod eval;
 mod fetch;
 pub mod help;
 mod history;
@@ -22,6 +22,7 @@ mod node_commands;
 pub mod outcome;
 mod output;
 mod printer;
+mod process;
 mod prompt;
 pub mod render;
 mod run;
@@ -65,6 +66,7 @@ fn run_task(task: Task) -> Result<u8, Fault> {
         Task::Ctl(args) => ask::ctl(args, env),
         Task::Get(args) => fetch::get(args, env).map(|()| 0),
         Task::Demo(args) => demo::demo(&args).map(|()| 0),
+        Task::Eval(args) => eval::eval(args).map(|()| 0),
         Task::Generate(args) => tools::generate(&args).map(|()| 0),
         Task::Health(args) => ask::health(args, env).map(|()| 0),
         Task::Wal { task } => wal::wal(task).map(|()| 0),
