@@ -265,7 +265,7 @@ pub struct EvalArgs {
     pub sizes: Option<Vec<u64>>,
     /// Files in the index that is searched [default: 1000,10000,100000; with --quick 1000,10000].
     #[arg(long, value_name = "LIST", value_delimiter = ',',
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
     pub index: Option<Vec<u32>>,
     /// Rounds of each measurement that count, behind one that does not [default: 3; with --quick 2].
     #[arg(long, value_name = "N", allow_negative_numbers = true,

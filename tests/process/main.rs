@@ -18,6 +18,7 @@ mod dice;
 mod disk_full;
 mod download;
 mod ends;
+mod evaluate;
 mod folder;
 mod get;
 mod harness;

@@ -113,8 +113,8 @@ impl Cell {
         let size = render::size(self.size);
         match self.kind {
             Kind::Weak => format!("weak: {peers}, {at_once} at once, each a file of {size}"),
-            Kind::Strong => format!("strong: {peers} share {files} files of {size}"),
-            Kind::Many => format!("one to many: {peers} fetch one file of {size}"),
+            Kind::Strong => format!("strong: {files} files of {size} divided among {peers}"),
+            Kind::Many => format!("one file to many: {size} to {peers}"),
             Kind::Search => format!("search: {peers}, {at_once} at once, {files} files"),
             Kind::Restore => format!("restore: {files} files of {size} at {peers}"),
         }

@@ -139,6 +139,9 @@ impl Run {
             let victims = 0..settings.rounds as usize;
             return victims.map(|v| restore::round(&swarm, cell, v, &self.stop)).collect();
         }
+        if cell.kind == Kind::Search {
+            swarm.wait_acquainted(&self.stop)?;
+        }
         let mut measured = Vec::new();
         for number in 0..rounds {
             if self.stop.is_stopped() {

@@ -35,7 +35,7 @@ pub(super) fn round(
         let mut threads = Vec::new();
         for ((at, peer), asker) in askers {
             let words = format!("{seed} {} {number} {at} {asker}", cell.id());
-            let ask = move || ask_all(peer, cell, (lookups, &words), stop);
+            let ask = move || ask_all((peer, at as u32), cell, (lookups, &words), stop);
             let name = format!("{} {asker}", peer.name());
             threads.push(spawn_scoped(scope, name, ask).map_err(failed)?);
         }
@@ -51,8 +51,14 @@ pub(super) fn round(
     Ok(Round { seconds, bytes: 0, requests, times: all.thinned(QUANTILES) })
 }
 
+/// A name that the asker has itself would be found without the others: then its neighbour, which one of
+/// them has.
+fn not_own(number: u32, own: u32, nodes: u32) -> u32 {
+    if number % nodes != own { number } else { number.checked_sub(1).unwrap_or(1) }
+}
+
 fn ask_all(
-    peer: &Peer,
+    (peer, own): (&Peer, u32),
     cell: &Cell,
     (lookups, words): (u32, &str),
     stop: &StopToken,
@@ -63,7 +69,7 @@ fn ask_all(
             return Err(interrupted());
         }
         let drawn = generate::seed_of(&format!("{words} {at}")) % u64::from(cell.files);
-        let name = indexed(cell, drawn as u32);
+        let name = indexed(cell, not_own(drawn as u32, own, cell.nodes() as u32));
         let began = clock::now();
         let found = peer.ask(&["lookup", &name])?;
         if found["owners"].as_array().is_none_or(Vec::is_empty) {
@@ -72,4 +78,19 @@ fn ask_all(
         seconds.push(seconds_since(began));
     }
     Ok(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_asks_for_what_it_has_itself() {
+        for (nodes, files) in [(2, 2), (2, 9), (4, 5), (16, 40)] {
+            for (own, number) in (0..nodes).flat_map(|own| (0..files).map(move |n| (own, n))) {
+                let asked = not_own(number, own, nodes);
+                assert!(asked % nodes != own && asked < files, "{own} asks for {asked}");
+            }
+        }
+    }
 }

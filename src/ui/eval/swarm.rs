@@ -26,6 +26,8 @@ use crate::ui::process::Process;
 
 /// How long a node may take to hash and announce what it shares.
 const LISTED_TIME_MAX: Duration = Duration::from_secs(600);
+/// How long until all have heard of each other: a few heartbeats.
+const HEARD_TIME_MAX: Duration = Duration::from_secs(60);
 /// How often is looked whether it has.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Seconds between two heartbeats: nodes hear soon of each other.
@@ -203,19 +205,26 @@ impl Swarm {
         Ok(self.peers.iter().map(of).collect())
     }
 
-    /// Waits until the tracker lists all `files`, beside the `before` of each peer, and the peers know each
-    /// other.
+    /// Waits until the tracker lists all `files`, beside the `before` of each peer.
     fn wait_listed(&self, files: &[File], before: &[u64], stop: &StopToken) -> Result<(), Fault> {
         let mut wanted = before.to_vec();
         for owner in files.iter().flat_map(|file| &file.owners) {
             wanted[*owner] += 1;
         }
-        let others = self.peers.len() - 1;
         self.until("the peers have not announced their files", LISTED_TIME_MAX, stop, || {
             let listed = self.listed()?;
-            if listed.iter().zip(&wanted).any(|(listed, wanted)| listed < wanted) {
-                return Ok(None);
-            }
+            let all = listed.iter().zip(&wanted).all(|(listed, wanted)| listed >= wanted);
+            Ok(all.then_some(()))
+        })
+    }
+
+    /// Waits until every peer knows all others, as they do in a swarm that has run for a while.
+    ///
+    /// # Errors
+    /// They do not meet; `Unfinished` when stopped.
+    pub(super) fn wait_acquainted(&self, stop: &StopToken) -> Result<(), Fault> {
+        let others = self.peers.len() - 1;
+        self.until("the peers have not heard of each other", HEARD_TIME_MAX, stop, || {
             for peer in &self.peers {
                 if peer.ask(&["peers"])?.as_array().map_or(0, Vec::len) < others {
                     return Ok(None);
