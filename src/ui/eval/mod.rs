@@ -89,9 +89,8 @@ fn header(settings: Settings) -> Result<Header, Fault> {
 
 /// A fault with how to go on behind it.
 fn go_on(fault: Fault, store: &Store) -> Fault {
-    let (finished, dir) = (store.measured.len(), store.dir().display());
-    let text =
-        format!("{}; {finished} measurements are in {dir}, the same command goes on", fault.text);
+    let dir = store.dir().display();
+    let text = format!("{}; what is finished is in {dir}, the same command goes on", fault.text);
     Fault::new(fault.kind, text)
 }
 

@@ -188,6 +188,16 @@ impl Swarm {
         let traces = Traces::Files(traces.collect());
         let shared: Vec<PathBuf> = peers.iter().map(|p| p.data.join("shared")).collect();
         let swarm = Swarm { peers, tracker: peer(("tracker", tracker)), _traces: traces };
+        // Those of the cell before are removed, and soon not listed any more.
+        swarm.until(
+            "the files of an earlier measurement are still listed",
+            LISTED_TIME_MAX,
+            stop,
+            || {
+                let rows = swarm.tracker.ask(&["files", FOLDER])?;
+                Ok(rows.as_array().is_none_or(Vec::is_empty).then_some(()))
+            },
+        )?;
         let before = swarm.listed()?;
         fill(&shared, files, stop)?;
         swarm.wait_listed(files, &before, stop)?;

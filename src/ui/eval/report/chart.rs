@@ -6,12 +6,13 @@
 
 use std::fmt::Write;
 
-const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9"];
+const COLOURS: [&str; 8] =
+    ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#000000", "#8c564b"];
 const INK: &str = "#222222";
 const GREY: &str = "#777777";
 const GRID: &str = "#e4e4e4";
 /// The picture, and the plot in it, in pixels.
-const WIDTH: f64 = 820.0;
+const WIDTH: f64 = 850.0;
 const HEIGHT: f64 = 460.0;
 const LEFT: f64 = 74.0;
 const RIGHT: f64 = 590.0;

@@ -3,7 +3,7 @@
 //! ```text
 //! weak-peers, weak-concurrency   MiB/s of all peers; ideal: all lines full, or else as many times one peer
 //! strong-speedup                 how many times faster than one peer; ideal: as many times as peers
-//! many-time                      seconds until all have the file; ideal: no longer than for one alone
+//! many-time                      seconds until all have the file; ideal: all lines full, or as one alone
 //! search-latency, search-index   distribution, and quantiles against the index's size
 //! restore-time                   seconds of each round until all copies were there again
 //! ```
@@ -35,7 +35,7 @@ pub(super) fn plots(cells: &[Measured], settings: &Settings) -> Vec<Plot> {
         ("weak-peers.svg", weak_peers(&weak, settings)),
         ("weak-concurrency.svg", weak_concurrency(&weak, settings)),
         ("strong-speedup.svg", strong_speedup(&strong)),
-        ("many-time.svg", many_time(&many)),
+        ("many-time.svg", many_time(&many, settings)),
         ("search-latency.svg", search_latency(&search)),
         ("search-index.svg", search_index(&search)),
         ("restore-time.svg", restore_time(&restore)),
@@ -116,7 +116,7 @@ fn strong_speedup(cells: &[&Measured]) -> Option<Chart> {
     })
 }
 
-fn many_time(cells: &[&Measured]) -> Option<Chart> {
+fn many_time(cells: &[&Measured], settings: &Settings) -> Option<Chart> {
     let size = largest(cells)?;
     let cells: Vec<&Measured> = cells.iter().copied().filter(|m| m.cell.size == size).collect();
     let peers = ticks(&cells, |m| m.cell.peers);
@@ -128,8 +128,7 @@ fn many_time(cells: &[&Measured]) -> Option<Chart> {
             .collect(),
         look: Look::Measured(at),
     };
-    let first = cells.first()?;
-    let alone = over(first, |r| r.seconds).median() / f64::from(first.cell.peers);
+    let alone = size as f64 / MIB / of_one(&cells, settings);
     let ideal = peers.iter().map(|peers| Point::at(*peers, alone)).collect();
     let in_turn = peers.iter().map(|peers| Point::at(*peers, alone * peers)).collect();
     Some(Chart {
@@ -140,7 +139,7 @@ fn many_time(cells: &[&Measured]) -> Option<Chart> {
         series: vec![
             series("the last has it", 1.0, 0),
             series("half of them have it", 0.5, 1),
-            Series { name: "ideal: as one alone".into(), points: ideal, look: Look::Ideal(0) },
+            Series { name: ideal_name(settings), points: ideal, look: Look::Ideal(0) },
             Series { name: "only the owner sends".into(), points: in_turn, look: Look::Other },
         ],
     })
