@@ -24,6 +24,8 @@ const STRONG_FILES_PER_PEER: u32 = 2;
 const SEARCH_PEERS: u32 = 4;
 /// Files that are to have their copies again.
 const RESTORE_FILES: u32 = 16;
+/// Nodes that die, one after the other: nearly all of the time is grace, the same each time.
+const RESTORE_DEATHS: u32 = 2;
 /// Nodes beyond those that die: two for the copies and one to spare.
 const RESTORE_NODES: u32 = 3;
 
@@ -97,6 +99,15 @@ impl Cell {
             Kind::Weak | Kind::Strong | Kind::Search => peers.max(2),
             Kind::Many => peers + 1,
             Kind::Restore => peers,
+        }
+    }
+
+    /// Rounds, the first one included where it does not count.
+    pub(super) fn rounds(&self, settings: &Settings) -> u32 {
+        match self.kind {
+            // Each kills a node, and there is nothing to warm up.
+            Kind::Restore => RESTORE_DEATHS,
+            _ => settings.rounds + 1,
         }
     }
 
@@ -189,10 +200,9 @@ fn search(s: &Settings) -> Vec<Cell> {
     cells
 }
 
-/// In each round one node dies, and the others must be enough for two copies.
 fn restore(s: &Settings) -> Cell {
     let size = s.sizes.last().copied().unwrap_or(1);
-    let peers = s.rounds + RESTORE_NODES;
+    let peers = RESTORE_DEATHS + RESTORE_NODES;
     Cell { kind: Kind::Restore, peers, concurrency: 1, size, files: RESTORE_FILES }
 }
 

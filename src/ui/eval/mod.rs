@@ -129,13 +129,12 @@ impl Run {
     /// All rounds of one cell, with a swarm of its own.
     fn rounds(&self, cell: &Cell) -> Result<Vec<Round>, Fault> {
         let settings = &self.store.header.settings;
-        // The first one warms up: memory, caches, connections of the tracker.
-        let rounds = settings.rounds + 1;
+        let rounds = cell.rounds(settings);
         let files = orders::files(cell, rounds, settings.seed);
         let swarm = self.ground.swarm(cell.nodes(), &files, &self.stop)?;
         if cell.kind == Kind::Restore {
             restore::ready(&swarm, cell, &self.stop)?;
-            let victims = 0..settings.rounds as usize;
+            let victims = 0..rounds as usize;
             return victims.map(|v| restore::round(&swarm, cell, v, &self.stop)).collect();
         }
         if cell.kind == Kind::Search {
@@ -157,6 +156,7 @@ impl Run {
                 }
             });
         }
+        // The first one has warmed up memory, caches, connections.
         Ok(measured.split_off(1))
     }
 }

@@ -46,7 +46,7 @@ impl Settings {
                 if quick { &[1_000, 10_000] } else { &[1_000, 10_000, 100_000] },
             ),
             rounds: args.rounds.unwrap_or(if quick { 2 } else { 3 }),
-            lookups: if quick { 100 } else { 400 },
+            lookups: if quick { 100 } else { 200 },
             line: line.map(Rate::bytes),
             seed: args.seed,
             compose: args.compose,
