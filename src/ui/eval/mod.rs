@@ -66,7 +66,7 @@ pub(super) fn eval(args: EvalArgs) -> Result<(), Fault> {
     let mut run = Run { store, ground, stop };
     let measured = run.measure(&cells);
     report::write(&run.store)?;
-    measured.map_err(|fault| go_on(fault, &run.store))?;
+    measured.map_err(|fault| go_on(&fault, &run.store))?;
     output::out(&format!("{}\n", dir.join(report::SUMMARY).display()));
     Ok(())
 }
@@ -88,7 +88,7 @@ fn header(settings: Settings) -> Result<Header, Fault> {
 }
 
 /// A fault with how to go on behind it.
-fn go_on(fault: Fault, store: &Store) -> Fault {
+fn go_on(fault: &Fault, store: &Store) -> Fault {
     let dir = store.dir().display();
     let text = format!("{}; what is finished is in {dir}, the same command goes on", fault.text);
     Fault::new(fault.kind, text)

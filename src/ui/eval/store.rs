@@ -4,8 +4,9 @@
 //! DIR/results.jsonl    the parameters in the first line, then one line for each finished cell
 //! DIR/results.json     the same in one document, with results.csv, summary.md and the plots
 //! DIR/work-*           data of nodes that run now; gone at the end, or at the next start
-//! DIR/lock             held by the process that measures
 //! ```
+//!
+//! The folder itself is locked by the process that measures.
 //!
 //! Invariant: a line counts when its end is there, so a process that is killed leaves whole cells or nothing.
 //! Results of two builds, two machines or two sets of parameters are never mixed.
@@ -23,7 +24,6 @@ use crate::io::disk::is_disk_full;
 use crate::io::machine::Machine;
 
 const JOURNAL: &str = "results.jsonl";
-const LOCK: &str = "lock";
 /// Begins the names of folders with nodes' data.
 pub(super) const WORK_PREFIX: &str = "work-";
 
@@ -132,9 +132,7 @@ impl Store {
 }
 
 fn lock(dir: &Path) -> Result<File, Fault> {
-    let path = dir.join(LOCK);
-    let lock = File::options().create(true).truncate(false).write(true).open(&path);
-    let lock = lock.map_err(|e| cannot("open", &path, &e))?;
+    let lock = File::open(dir).map_err(|e| cannot("open", dir, &e))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(Fault::new(
@@ -144,7 +142,7 @@ fn lock(dir: &Path) -> Result<File, Fault> {
                 dir.display()
             ),
         )),
-        Err(TryLockError::Error(e)) => Err(cannot("lock", &path, &e)),
+        Err(TryLockError::Error(e)) => Err(cannot("lock", dir, &e)),
     }
 }
 
