@@ -66,7 +66,7 @@ fn run_task(task: Task) -> Result<u8, Fault> {
         Task::Ctl(args) => ask::ctl(args, env),
         Task::Get(args) => fetch::get(args, env).map(|()| 0),
         Task::Demo(args) => demo::demo(&args).map(|()| 0),
-        Task::Eval(args) => eval::eval(args).map(|()| 0),
+        Task::Eval(args) => eval::eval(args, env).map(|()| 0),
         Task::Generate(args) => tools::generate(&args).map(|()| 0),
         Task::Health(args) => ask::health(args, env).map(|()| 0),
         Task::Wal { task } => wal::wal(task).map(|()| 0),

@@ -30,7 +30,8 @@ use store::{Header, Store};
 use swarm::{Ground, interrupted};
 
 use super::args::EvalArgs;
-use super::output;
+use super::layers::Environment;
+use super::{logging, output, run};
 use crate::base::{Fault, FaultKind};
 use crate::io::machine::{self, Machine};
 use crate::io::threads::StopToken;
@@ -40,7 +41,8 @@ use crate::io::{clock, descriptors};
 ///
 /// # Errors
 /// What cannot be measured; `Unfinished` at Ctrl-C: the same command goes on.
-pub(super) fn eval(args: EvalArgs) -> Result<(), Fault> {
+pub(super) fn eval(args: EvalArgs, env: Environment<'_>) -> Result<(), Fault> {
+    logging::start(run::log_filter(env).as_deref(), None, None)?;
     let settings = Settings::of(&args);
     let mut cells = cells(args.what, &settings)?;
     let stop = StopToken::new();
