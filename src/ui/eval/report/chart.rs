@@ -91,8 +91,8 @@ struct Scale {
 
 impl Scale {
     fn of(axis: &Axis, values: impl Iterator<Item = f64>, pixels: (f64, f64)) -> Scale {
-        let usable = |v: &f64| v.is_finite() && (!axis.is_log || *v > 0.0);
-        let values: Vec<f64> = values.chain(axis.ticks.iter().copied()).filter(usable).collect();
+        let all = values.chain(axis.ticks.iter().copied());
+        let values: Vec<f64> = all.filter(|v| has_place(axis.is_log, *v)).collect();
         let max = values.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
         let min = values.iter().copied().fold(max, f64::min);
         let (from, to) = match axis.is_log {
@@ -100,6 +100,10 @@ impl Scale {
             false => (0.0, max * 1.06),
         };
         Scale { is_log: axis.is_log, from, to, pixels }
+    }
+
+    fn has(&self, value: f64) -> bool {
+        has_place(self.is_log, value)
     }
 
     fn pixel(&self, value: f64) -> f64 {
@@ -131,6 +135,11 @@ impl Scale {
         let step = steps.into_iter().find(|step| *step >= rough).unwrap_or(rough);
         (0..).map(|n| f64::from(n) * step).take_while(inside).collect()
     }
+}
+
+/// Whether an axis has a place for `value`.
+fn has_place(is_log: bool, value: f64) -> bool {
+    value.is_finite() && (!is_log || value > 0.0)
 }
 
 impl Chart {
@@ -186,7 +195,7 @@ impl Chart {
 
 impl Series {
     fn draw(&self, out: &mut String, x: &Scale, y: &Scale) {
-        let fits = |p: &&Point| [p.x, p.y, p.low, p.high].iter().all(|v| v.is_finite());
+        let fits = |p: &&Point| x.has(p.x) && [p.y, p.low, p.high].iter().all(|v| y.has(*v));
         let points: Vec<&Point> = self.points.iter().filter(fits).collect();
         let (colour, dashes) = self.look.stroke();
         let path: Vec<String> =
