@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::cell::{Cell, Round};
 use super::fetch::seconds_since;
 use super::orders::FOLDER;
-use super::swarm::Swarm;
+use super::swarm::{Swarm, until};
 use crate::base::{Fault, FaultKind};
 use crate::io::clock;
 use crate::io::threads::StopToken;
@@ -29,14 +29,14 @@ pub(super) fn ready(swarm: &Swarm, cell: &Cell, stop: &StopToken) -> Result<(), 
         "cannot measure how fast copies are restored: not all of {} files had {WANTED} copies",
         cell.files
     );
-    swarm.until(&what, FIRST_TIME_MAX, stop, || all_copied(swarm, cell)).map_err(
-        |fault| match fault.kind {
+    until(&what, FIRST_TIME_MAX, stop, || all_copied(swarm, cell)).map_err(|fault| {
+        match fault.kind {
             FaultKind::Network => {
                 Fault::other(format!("{}; does this swarm make copies?", fault.text))
             }
             _ => fault,
-        },
-    )
+        }
+    })
 }
 
 /// Kills peer `victim` and waits.
@@ -54,12 +54,12 @@ pub(super) fn round(
     let began = clock::now();
     let name = swarm.peers[victim].name().to_owned();
     let missed = format!("{name} was killed, and the tracker has not missed it");
-    let lost = swarm.until(&missed, AGAIN_TIME_MAX, stop, || {
+    let lost = until(&missed, AGAIN_TIME_MAX, stop, || {
         Ok(before.checked_sub(copies(swarm)?).filter(|lost| *lost > 0))
     })?;
     let mut times = Vec::new();
     let again = format!("{name} was killed, and not all files had {WANTED} copies again");
-    swarm.until(&again, AGAIN_TIME_MAX, stop, || {
+    until(&again, AGAIN_TIME_MAX, stop, || {
         let copied = copied(swarm)?;
         times.resize(copied.max(times.len()), seconds_since(began));
         Ok((copied >= cell.files as usize).then_some(()))

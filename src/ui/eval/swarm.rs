@@ -189,7 +189,7 @@ impl Swarm {
         let shared: Vec<PathBuf> = peers.iter().map(|p| p.data.join("shared")).collect();
         let swarm = Swarm { peers, tracker: peer(("tracker", tracker)), _traces: traces };
         // Those of the cell before are removed, and soon not listed any more.
-        swarm.until(
+        until(
             "the files of an earlier measurement are still listed",
             LISTED_TIME_MAX,
             stop,
@@ -221,7 +221,7 @@ impl Swarm {
         for owner in files.iter().flat_map(|file| &file.owners) {
             wanted[*owner] += 1;
         }
-        self.until("the peers have not announced their files", LISTED_TIME_MAX, stop, || {
+        until("the peers have not announced their files", LISTED_TIME_MAX, stop, || {
             let listed = self.listed()?;
             let all = listed.iter().zip(&wanted).all(|(listed, wanted)| listed >= wanted);
             Ok(all.then_some(()))
@@ -234,7 +234,7 @@ impl Swarm {
     /// They do not meet; `Unfinished` when stopped.
     pub(super) fn wait_acquainted(&self, stop: &StopToken) -> Result<(), Fault> {
         let others = self.peers.len() - 1;
-        self.until("the peers have not heard of each other", HEARD_TIME_MAX, stop, || {
+        until("the peers have not heard of each other", HEARD_TIME_MAX, stop, || {
             for peer in &self.peers {
                 if peer.ask(&["peers"])?.as_array().map_or(0, Vec::len) < others {
                     return Ok(None);
@@ -242,32 +242,6 @@ impl Swarm {
             }
             Ok(Some(()))
         })
-    }
-
-    /// Looks until there is something.
-    ///
-    /// # Errors
-    /// `what`, when it takes longer than `within`; `Unfinished` when stopped.
-    pub(super) fn until<T>(
-        &self,
-        what: &str,
-        within: Duration,
-        stop: &StopToken,
-        mut look: impl FnMut() -> Result<Option<T>, Fault>,
-    ) -> Result<T, Fault> {
-        let began: Time = clock::now();
-        loop {
-            if let Some(found) = look()? {
-                return Ok(found);
-            }
-            if clock::now().since(began) > within {
-                let text = format!("{what} within {} s", within.as_secs());
-                return Err(Fault::new(FaultKind::Network, text));
-            }
-            if stop.wait(LOOK_EVERY) {
-                return Err(interrupted());
-            }
-        }
     }
 
     /// Ends whatever is waited for: kills what was started here, cancels what was asked of others.
@@ -349,6 +323,31 @@ fn not_filled(e: &GenerateError) -> Fault {
     match e {
         GenerateError::Io { path, source } => cannot("write", path, source),
         GenerateError::Exists(_) => Fault::new(FaultKind::Exists, e.to_string()),
+    }
+}
+
+/// Looks until there is something.
+///
+/// # Errors
+/// `what`, when it takes longer than `within`; `Unfinished` when stopped.
+pub(super) fn until<T>(
+    what: &str,
+    within: Duration,
+    stop: &StopToken,
+    mut look: impl FnMut() -> Result<Option<T>, Fault>,
+) -> Result<T, Fault> {
+    let began: Time = clock::now();
+    loop {
+        if let Some(found) = look()? {
+            return Ok(found);
+        }
+        if clock::now().since(began) > within {
+            let text = format!("{what} within {} s", within.as_secs());
+            return Err(Fault::new(FaultKind::Network, text));
+        }
+        if stop.wait(LOOK_EVERY) {
+            return Err(interrupted());
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::figures::{all_milliseconds, milliseconds, number, over, request_rate, throughput};
 use super::plots::Plot;
 use crate::logic::statistics::Sample;
-use crate::ui::eval::cell::{Kind, Measured};
+use crate::ui::eval::cell::{Kind, Measured, Round};
 use crate::ui::eval::store::Header;
 use crate::ui::render;
 
@@ -86,60 +86,48 @@ fn conditions(header: &Header) -> String {
 fn table(kind: Kind, cells: &[&Measured]) -> String {
     let alone =
         cells.first().map_or(0.0, |m| over(m, |r| r.seconds).median() * f64::from(m.cell.peers));
-    let (head, row): (&[&str], &dyn Fn(&Measured) -> Vec<String>) = match kind {
-        Kind::Weak => (&["peers", "at once", "file", "MiB/s", "seconds"], &|m| {
-            let (c, time) = (&m.cell, over(m, |r| r.seconds));
-            vec![
-                count(c.peers),
-                count(c.concurrency),
-                render::size(c.size),
-                spread(&over(m, throughput)),
-                spread(&time),
-            ]
-        }),
-        Kind::Strong => (&["peers", "files", "file", "seconds", "times one peer"], &|m| {
-            let (c, time) = (&m.cell, over(m, |r| r.seconds));
-            let speedup = over(m, |r| alone / r.seconds.max(1e-9));
-            vec![
-                count(c.peers),
-                count(c.files),
-                render::size(c.size),
-                spread(&time),
-                spread(&speedup),
-            ]
-        }),
-        Kind::Many => (&["peers", "file", "last, s", "half, s", "MiB/s received"], &|m| {
-            let half = over(m, |r| milliseconds(r, 0.5) / 1e3);
-            let (c, time) = (&m.cell, over(m, |r| r.seconds));
-            vec![
-                count(c.peers),
-                render::size(c.size),
-                spread(&time),
-                spread(&half),
-                spread(&over(m, throughput)),
-            ]
-        }),
-        Kind::Search => (
-            &["files", "peers", "at once", "lookups/s", "half, ms", "90 %, ms", "99 %, ms"],
-            &|m| {
-                let (c, all) = (&m.cell, all_milliseconds(m));
-                let mut row = vec![count(c.files), count(c.peers), count(c.concurrency)];
-                row.push(spread(&over(m, request_rate)));
-                row.extend([0.5, 0.9, 0.99].map(|q| number(all.quantile(q))));
-                row
-            },
-        ),
-        Kind::Restore => (&["nodes", "files", "file", "copies lost", "seconds"], &|m| {
-            let (c, time) = (&m.cell, over(m, |r| r.seconds));
-            let lost = over(m, |r| r.requests as f64);
-            vec![count(c.peers), count(c.files), render::size(c.size), spread(&lost), spread(&time)]
-        }),
-    };
     let line = |words: Vec<String>| format!("| {} |\n", words.join(" | "));
+    let head = head(kind);
     let mut out = line(head.iter().map(ToString::to_string).collect());
     out.push_str(&line(head.iter().map(|_| "---:".to_owned()).collect()));
-    cells.iter().for_each(|m| out.push_str(&line(row(m))));
+    cells.iter().for_each(|m| out.push_str(&line(row(m, alone))));
     out
+}
+
+fn head(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Weak => &["peers", "at once", "file", "MiB/s", "seconds"],
+        Kind::Strong => &["peers", "files", "file", "seconds", "times one peer"],
+        Kind::Many => &["peers", "file", "last, s", "half, s", "MiB/s received"],
+        Kind::Search => {
+            &["files", "peers", "at once", "lookups/s", "half, ms", "90 %, ms", "99 %, ms"]
+        }
+        Kind::Restore => &["nodes", "files", "file", "copies lost", "seconds"],
+    }
+}
+
+/// What stands below `head`; `alone` is how many seconds one peer would take.
+fn row(m: &Measured, alone: f64) -> Vec<String> {
+    let [peers, at_once, files] = [m.cell.peers, m.cell.concurrency, m.cell.files].map(count);
+    let size = render::size(m.cell.size);
+    let figure = |of: &dyn Fn(&Round) -> f64| spread(&over(m, of));
+    let seconds = figure(&|r| r.seconds);
+    match m.cell.kind {
+        Kind::Weak => vec![peers, at_once, size, figure(&throughput), seconds],
+        Kind::Strong => {
+            vec![peers, files, size, seconds, figure(&|r| alone / r.seconds.max(1e-9))]
+        }
+        Kind::Many => {
+            let half = figure(&|r| milliseconds(r, 0.5) / 1e3);
+            vec![peers, size, seconds, half, figure(&throughput)]
+        }
+        Kind::Search => {
+            let all = all_milliseconds(m);
+            let quantiles = [0.5, 0.9, 0.99].map(|q| number(all.quantile(q)));
+            [files, peers, at_once, figure(&request_rate)].into_iter().chain(quantiles).collect()
+        }
+        Kind::Restore => vec![peers, files, size, figure(&|r| r.requests as f64), seconds],
+    }
 }
 
 fn count(number: u32) -> String {
