@@ -35,6 +35,17 @@ fn nonsense_on_the_command_line_is_exit_code_2_with_the_flag_named() {
     refused(parvi(&["ctl"]), "COMMAND");
     refused(parvi(&["generate", "--dir", "/tmp", "--small", "-1"]), "--small");
     refused(parvi(&["completions", "telepathy"]), "telepathy");
+    refused(parvi(&["eval"]), "WHAT");
+    refused(parvi(&["eval", "strongly"]), "strongly");
+    refused(parvi(&["eval", "weak", "--peers", "0"]), "--peers");
+    refused(parvi(&["eval", "weak", "--peers", "1,65"]), "--peers");
+    refused(parvi(&["eval", "weak", "--peers", ""]), "--peers");
+    refused(parvi(&["eval", "weak", "--concurrency", "17"]), "--concurrency");
+    refused(parvi(&["eval", "weak", "--sizes", "1MiB,huge"]), "--sizes");
+    refused(parvi(&["eval", "weak", "--rounds", "0"]), "--rounds");
+    refused(parvi(&["eval", "search", "--index", "1"]), "--index");
+    refused(parvi(&["eval", "weak", "--line", "fast"]), "--line");
+    refused(parvi(&["eval", "restore", "--compose"]), "leave out --compose");
 }
 
 #[test]

@@ -43,6 +43,11 @@ pub fn wall_date() -> String {
     jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
+/// The local date for people, `YYYY-MM-DD`.
+pub fn wall_day() -> String {
+    jiff::Zoned::now().strftime("%Y-%m-%d").to_string()
+}
+
 /// A number nobody can guess, for jitter and for telling one process from the next. Keys are drawn
 /// elsewhere (`io::link`), where a failure of the system's generator is an error.
 pub fn random_u64() -> u64 {
@@ -66,6 +71,7 @@ mod tests {
         assert_eq!(hms.matches(':').count(), 2, "{hms}");
         let date = wall_date();
         assert!(date.starts_with("20") && date.matches('-').count() >= 2, "{date}");
+        assert_eq!(wall_day().matches('-').count(), 2, "{}", wall_day());
         assert_ne!(random_u64(), random_u64());
     }
 }

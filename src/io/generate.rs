@@ -168,7 +168,8 @@ fn write(path: &Path, content: Content) -> Result<u64, GenerateError> {
 }
 
 fn copy(mut content: Content, mut file: File) -> io::Result<()> {
-    let mut buf = vec![0; STEP];
+    // No larger than the file: a data set may have very many small ones.
+    let mut buf = vec![0; STEP.min(usize::try_from(content.left).unwrap_or(STEP))];
     loop {
         match content.read(&mut buf)? {
             0 => return Ok(()),

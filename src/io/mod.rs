@@ -13,6 +13,7 @@ pub mod index;
 pub mod link;
 pub mod listen;
 pub mod local;
+pub mod machine;
 pub mod notices;
 pub mod poll;
 pub mod prepare;

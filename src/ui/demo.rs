@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::args::DemoArgs;
 use super::ask::quietly;
-use super::demo_process::Process;
+use super::process::Process;
 use super::{output, render};
 use crate::base::{Fault, FaultKind, Time};
 use crate::io::clock;
@@ -140,8 +140,11 @@ impl Stage<'_> {
         }
     }
 
-    /// Asks dave.
+    /// Asks dave, unless somebody wants an end.
     fn ask(&self, words: &[&str]) -> Result<Value, Fault> {
+        if self.stop.is_stopped() {
+            return Err(Fault::other("interrupted"));
+        }
         let (code, answer) = quietly(&self.folder.join("dave"), words, None)?;
         if code == FaultKind::NotFound.exit_code() {
             return Err(Fault::new(FaultKind::NotFound, answer));

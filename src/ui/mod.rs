@@ -10,9 +10,9 @@ pub mod command;
 pub mod ctl;
 pub mod daemon;
 mod demo;
-mod demo_process;
 mod doctor;
 mod editor;
+mod eval;
 mod fetch;
 pub mod help;
 mod history;
@@ -23,6 +23,7 @@ mod node_commands;
 pub mod outcome;
 mod output;
 mod printer;
+mod process;
 mod prompt;
 pub mod render;
 mod run;
@@ -67,6 +68,7 @@ fn run_task(task: Task) -> Result<u8, Fault> {
         Task::Ctl(args) => ask::ctl(args, env),
         Task::Get(args) => fetch::get(args, env).map(|()| 0),
         Task::Demo(args) => demo::demo(&args).map(|()| 0),
+        Task::Eval(args) => eval::eval(args, env).map(|()| 0),
         Task::Generate(args) => tools::generate(&args).map(|()| 0),
         Task::Doctor(args) => doctor::doctor(args, env),
         Task::Service(args) => service::service(args).map(|()| 0),

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::process::{Signal, set_parent_process_death_signal};
+
 use super::args::{NodeArgs, SwarmArgs, TrackerArgs};
 use super::daemon::Daemon;
 use super::layers::Environment;
@@ -104,6 +106,9 @@ fn prepare(
     headless: bool,
     env: Environment<'_>,
 ) -> Result<(Arc<Life>, Printer), Fault> {
+    if let Some(parent) = swarm.end_with {
+        end_with(parent)?;
+    }
     let (life, printer) = (Arc::new(Life::default()), Printer::start()?);
     start_log(swarm, env, Some(&printer))?;
     watch_signals(&life)?;
@@ -113,6 +118,19 @@ fn prepare(
         descriptors::raise();
     }
     Ok((life, printer))
+}
+
+/// Has the kernel kill this process when `parent` ends, which has started it.
+///
+/// # Errors
+/// It has ended already.
+fn end_with(parent: u32) -> Result<(), Fault> {
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|e| Fault::other(format!("cannot watch the process of --end-with: {e}")))?;
+    if std::os::unix::process::parent_id() == parent {
+        return Ok(());
+    }
+    Err(Fault::other(format!("--end-with {parent}: it has not started this process, or has ended")))
 }
 
 /// Starts the log as the flags and `PARVI_LOG` say.

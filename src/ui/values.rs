@@ -17,6 +17,8 @@ use crate::wire::message::find::Pattern;
 const SECONDS_MAX: f64 = 86_400.0;
 /// Shortest: tests go down to this.
 const SECONDS_MIN: f64 = 0.01;
+/// Largest file to measure with, bytes.
+const FILE_SIZE_MAX: u64 = 16 << 30;
 /// Highest first port of a node, which takes three in a row.
 const PORT_BASE_MAX: u16 = u16::MAX - 2;
 
@@ -126,6 +128,26 @@ pub(super) fn scrub_rate(text: &str) -> Result<ScrubPace, String> {
     }
 }
 
+/// A bound on what a peer may send and receive, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line(pub Option<Rate>);
+
+/// `--line`.
+pub(super) fn line(text: &str) -> Result<Line, String> {
+    match text {
+        "off" => Ok(Line(None)),
+        _ => rate(text).map(|rate| Line(Some(rate))).map_err(|why| format!("{why}; or off")),
+    }
+}
+
+/// The size of a file to measure with.
+pub(super) fn file_size(text: &str) -> Result<u64, String> {
+    match text.parse::<bytesize::ByteSize>() {
+        Ok(size) if (1..=FILE_SIZE_MAX).contains(&size.0) => Ok(size.0),
+        _ => Err("expected a size up to 16GiB, like 8MiB or 500kB".into()),
+    }
+}
+
 /// `--fsync`, `--share-downloaded`.
 pub(super) fn yes_no(text: &str) -> Result<bool, String> {
     match text {
@@ -192,6 +214,17 @@ mod tests {
         assert_eq!(replicas_for("a=b*=3"), Ok((glob("a=b*"), 3)));
         for bad in ["*.tmp", "=2", "*.tmp=0", "a[=2", "*.tmp="] {
             assert!(replicas_for(bad).is_err(), "{bad:?} was taken for PATTERN=N");
+        }
+    }
+
+    #[test]
+    fn a_line_may_be_off_and_files_to_measure_with_are_bounded() {
+        assert_eq!(line("off"), Ok(Line(None)));
+        assert_eq!(line("8MiB"), Ok(Line(Some(Rate::per_second(8 << 20)))));
+        assert!(line("fast").is_err() && line("0").is_err());
+        assert_eq!(file_size("1MiB"), Ok(1 << 20));
+        for bad in ["0", "-1", "17GiB", "big", ""] {
+            assert!(file_size(bad).is_err(), "{bad:?} was taken for a size");
         }
     }
 

@@ -20,6 +20,7 @@ mod disk_full;
 mod doctor;
 mod download;
 mod ends;
+mod evaluate;
 mod folder;
 mod get;
 mod harness;

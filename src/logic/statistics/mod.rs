@@ -18,6 +18,7 @@
 //! ```
 
 mod moments;
+mod sample;
 mod sketch;
 mod sources;
 mod summary;
@@ -27,6 +28,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use moments::Moments;
+pub use sample::Sample;
 pub use sketch::{BUCKETS, RELATIVE_ERROR, Sketch};
 pub use sources::{SOURCES_MAX, Sources};
 pub use summary::{Figures, Summary};

@@ -1,8 +1,11 @@
-//! A tracker or node as a process of its own, for the demonstration.
+//! A tracker or node as a process of its own, for the demonstration and for measurements.
 //!
-//! Invariant: it never outlives its handle: `end` asks it to exit, dropping kills it.
+//! Invariant: it never outlives its handle: `end` asks it to exit, dropping kills it. Nor does it outlive this
+//! process, however that ends (`--end-with`), or rather the thread that starts it: the kernel watches
+//! that one, so it must be the main thread.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -33,6 +36,9 @@ impl Process {
             command.env_remove(key);
         }
         command.args(words).arg("--data").arg(data);
+        command.arg("--end-with").arg(std::process::id().to_string());
+        // Ctrl-C is for who has started it, which ends it in order.
+        command.process_group(0);
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(failed)?;
         let lines = child.stdout.take().map(BufReader::new);
@@ -73,7 +79,7 @@ impl Drop for Process {
         if let Ok(None) = self.child.try_wait() {
             let killed = self.child.kill().and_then(|()| self.child.wait());
             if let Err(e) = killed {
-                log::warn!("cannot end a process of the demonstration: {e}");
+                log::warn!("cannot end a process that was started here: {e}");
             }
         }
     }

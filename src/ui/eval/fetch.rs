@@ -1,0 +1,103 @@
+//! A round of downloads: everybody's at once, each timed from the first order to its own end.
+//!
+//! Invariant: a download counts only when all its bytes came over the network; a round in which one fails is
+//! no round.
+
+use std::collections::VecDeque;
+
+use crossbeam_channel::Sender;
+use parking_lot::Mutex;
+use serde_json::Value;
+
+use super::cell::{Cell, Round};
+use super::orders::Order;
+use super::swarm::{Peer, Swarm, interrupted};
+use crate::base::{Fault, Time};
+use crate::io::clock;
+use crate::io::threads::{StopToken, receive, spawn_scoped};
+
+/// A deadline that is never reached.
+const EVER: std::time::Duration = std::time::Duration::from_secs(30 * 86_400);
+
+/// When a download ended, in seconds since the round began, and how many bytes it was.
+type Ended = Result<(f64, u64), Fault>;
+
+/// Carries `orders` out: each peer its own, in order, as many at once as `cell` says.
+///
+/// # Errors
+/// That of the first download that failed; `Unfinished` when stopped.
+pub(super) fn round(
+    swarm: &Swarm,
+    cell: &Cell,
+    orders: Vec<Order>,
+    stop: &StopToken,
+) -> Result<Round, Fault> {
+    let wanted = orders.len();
+    let mut queues: Vec<VecDeque<Order>> = swarm.peers.iter().map(|_| VecDeque::new()).collect();
+    orders.into_iter().for_each(|order| queues[order.requester].push_back(order));
+    let queues: Vec<Mutex<VecDeque<Order>>> = queues.into_iter().map(Mutex::new).collect();
+    let (tell, told) = crossbeam_channel::bounded(wanted);
+    std::thread::scope(|scope| {
+        let began = clock::now();
+        for (peer, queue) in swarm.peers.iter().zip(&queues) {
+            for at_once in 0..queue.lock().len().min(cell.concurrency as usize) {
+                let (tell, name) = (tell.clone(), format!("{} {at_once}", peer.name()));
+                spawn_scoped(scope, name, move || fetch_all(peer, queue, began, &tell))
+                    .map_err(|e| Fault::other(format!("cannot start a thread: {e}")))?;
+            }
+        }
+        let mut ended = Vec::new();
+        while ended.len() < wanted {
+            match receive(&told, began + EVER, &|| stop.is_stopped()).unwrap_or(Err(interrupted()))
+            {
+                Ok(one) => ended.push(one),
+                Err(fault) => {
+                    // Nobody begins another one, and the ones under way end.
+                    queues.iter().for_each(|queue| queue.lock().clear());
+                    swarm.give_up();
+                    return Err(fault);
+                }
+            }
+        }
+        Ok(sum(&ended))
+    })
+}
+
+fn fetch_all(peer: &Peer, queue: &Mutex<VecDeque<Order>>, began: Time, tell: &Sender<Ended>) {
+    loop {
+        let next = queue.lock().pop_front();
+        let Some(order) = next else { return };
+        let ended = fetch(peer, &order).map(|bytes| (seconds_since(began), bytes));
+        if tell.send(ended).is_err() {
+            return;
+        }
+    }
+}
+
+fn fetch(peer: &Peer, order: &Order) -> Result<u64, Fault> {
+    let report = peer.ask(&["download", &order.file.name, "--all", "--wait"])?;
+    let sources = report["sources"].as_array().map_or(&[][..], Vec::as_slice);
+    let came: u64 = sources.iter().filter_map(|source: &Value| source["bytes"].as_u64()).sum();
+    if came == order.file.size {
+        return Ok(came);
+    }
+    let (name, node, size) = (&order.file.name, peer.name(), order.file.size);
+    Err(Fault::other(format!(
+        "{came} bytes of {name} came to {node}, not {size}: nothing to measure"
+    )))
+}
+
+fn sum(ended: &[(f64, u64)]) -> Round {
+    let times: Vec<f64> = ended.iter().map(|(seconds, _)| *seconds).collect();
+    Round {
+        seconds: times.iter().copied().fold(0.0, f64::max),
+        bytes: ended.iter().map(|(_, bytes)| bytes).sum(),
+        requests: ended.len() as u64,
+        times,
+    }
+}
+
+/// For what is told of a round.
+pub(super) fn seconds_since(began: Time) -> f64 {
+    clock::now().since(began).as_secs_f64()
+}
