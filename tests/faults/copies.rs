@@ -329,7 +329,7 @@ fn the_last_place_of_all_downloads_is_a_persons() {
     boss.orders(&entry("film", &content), &[film.ready().id]);
     boss.offer();
     boss.offer();
-    assert!(fetching(&bob).iter().all(|row| row.name != "film"), "a copy took the last place");
+    assert!(bob.transfers().iter().all(|row| row.name != "film"), "a copy took the last place");
     let last = bob.download(&name("f15"), parvi::node::view::From::All).unwrap();
     for id in ids.into_iter().chain([last]) {
         bob.cancel(id).unwrap();
