@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 pub(super) use self::age::with_age;
 pub(super) use self::hits::Hit;
 use self::hits::{Hits, add_hits};
-pub(super) use self::query::{Query, ask_patiently};
+pub(super) use self::query::{Query, ask_patiently, refresh_peers};
 use self::room::{LOOKUP_ROOM, PEER_ROOM, Room};
 pub(super) use self::whole::whole_name;
 
@@ -30,11 +30,9 @@ use super::context::Context;
 use super::dial::{bind_for, dial_tracker};
 use crate::base::{Fault, FaultKind, FileEntry, Name, NodeId, PeerInfo, Time};
 use crate::io::clock;
-use crate::io::link::{self, Link, LinkError, Phase};
+use crate::io::link::{self, LinkError, Phase};
 use crate::io::threads::{StopToken, receive};
-use crate::wire::Message;
 use crate::wire::message::search::Part;
-use crate::wire::message::tracker::PeersQuestion;
 
 /// A whole lookup, trackers and peers.
 const LOOKUP_TIME_MAX: Duration = Duration::from_secs(6);
@@ -203,29 +201,6 @@ fn ask_tracker(
 pub(super) fn in_time(ctx: &Context, deadline: Time) -> Result<(), LinkError> {
     let over = ctx.stop.is_stopped() || clock::now() >= deadline;
     if over { Err(LinkError::Timeout(Phase::Header)) } else { Ok(()) }
-}
-
-/// Follows the tracker's list of peers to its end.
-pub(super) fn refresh_peers(
-    ctx: &Context,
-    number: usize,
-    link: &mut Link,
-    deadline: Time,
-) -> Result<(), LinkError> {
-    loop {
-        in_time(ctx, deadline)?;
-        let stamp = ctx.peers.lock().stamp(number);
-        match link.ask(PeersQuestion { peers: stamp })? {
-            Message::PeersAnswer(answer) => {
-                let more = answer.peers.more;
-                ctx.peers.lock().apply(clock::now(), number, answer.peers);
-                if !more {
-                    return Ok(());
-                }
-            }
-            other => return Err(LinkError::Unexpected(other.kind())),
-        }
-    }
 }
 
 /// Those who were named first, then others, up to the bound.

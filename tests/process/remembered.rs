@@ -151,15 +151,17 @@ fn a_full_disk_is_told_once_and_the_tracker_goes_on() {
     }
     let _alice = swarm.node("alice", &tracker);
     tracker.tells("cannot write the index");
-    let ctl = [env!("CARGO_BIN_EXE_parvi"), "ctl", "--data", "small", "--json"];
+    let small = swarm.data("small");
+    let (small, index) = (small.to_str().unwrap(), small.join(".parvi/index"));
+    let ctl = [env!("CARGO_BIN_EXE_parvi"), "ctl", "--data", small, "--json"];
     until("all files are known all the same", || {
         let stats = inside(&[&ctl[..], &["stats"]].concat()).json();
         (stats["files"] == 2_000).then_some(())
     });
-    let grown = inside(&["mount", "-o", "remount,size=4m", "small"]);
+    let grown = inside(&["mount", "-o", "remount,size=4m", small]);
     assert_eq!(grown.code, 0, "{grown:?}");
     until("it is written when there is room", || {
-        let found = inside(&["grep", "-c", "1999", "small/.parvi/index"]);
+        let found = inside(&["grep", "-c", "1999", index.to_str().unwrap()]);
         (found.code == 0).then_some(())
     });
     assert_eq!(tracker.said().matches("cannot write the index").count(), 1, "{}", tracker.said());

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::in_time;
 use crate::base::backoff::Backoff;
 use crate::base::{Fault, FaultKind, FileEntry, Name, NodeId, Time};
 use crate::io::clock;
@@ -13,7 +14,7 @@ use crate::node::context::Context;
 use crate::wire::Message;
 use crate::wire::message::find::{FindQuestion, Pattern};
 use crate::wire::message::search::{Part, SearchQuestion};
-use crate::wire::message::tracker::{LookupQuestion, Why};
+use crate::wire::message::tracker::{LookupQuestion, PeersQuestion, Why};
 
 /// First and longest wait before a tracker that is busy is asked again.
 const BUSY_FIRST: Duration = Duration::from_millis(20);
@@ -100,6 +101,29 @@ impl Query {
                 Ok(PeerPage { files, parts: Vec::new(), next: page.next })
             }
             other => Err(LinkError::Unexpected(other.kind())),
+        }
+    }
+}
+
+/// Follows the tracker's list of peers to its end.
+pub(in crate::node) fn refresh_peers(
+    ctx: &Context,
+    number: usize,
+    link: &mut Link,
+    deadline: Time,
+) -> Result<(), LinkError> {
+    loop {
+        in_time(ctx, deadline)?;
+        let stamp = ctx.peers.lock().stamp(number);
+        match link.ask(PeersQuestion { peers: stamp })? {
+            Message::PeersAnswer(answer) => {
+                let more = answer.peers.more;
+                ctx.peers.lock().apply(clock::now(), number, answer.peers);
+                if !more {
+                    return Ok(());
+                }
+            }
+            other => return Err(LinkError::Unexpected(other.kind())),
         }
     }
 }
