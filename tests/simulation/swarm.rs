@@ -178,8 +178,6 @@ pub fn serving(node: usize) -> Message {
     Serving { label: label(node), ports: PORTS }.into()
 }
 
-/// What is new here, in one piece.
-
 pub fn peer(n: usize) -> PeerInfo {
     PeerInfo { id: id(n), label: label(n), ip: ip(n), ports: PORTS, files: 1 }
 }
