@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parvi::io::clock;
-use parvi::io::link::{Pipe, TcpPipe};
+use parvi::io::link::{PROTOCOL_VERSION, Pipe, TcpPipe};
 use serde::Serialize;
 use snow::{Builder, HandshakeState, StatelessTransportState};
 
 use super::swarm::LONG;
 
-pub const PREAMBLE: [u8; 8] = *b"PARV\x02\x00\x00\x00";
+pub const PREAMBLE: [u8; 8] = {
+    let [low, high] = PROTOCOL_VERSION.to_le_bytes();
+    [b'P', b'A', b'R', b'V', low, high, 0, 0]
+};
 pub const POLL: Duration = Duration::from_millis(5);
 
 /// A bare TCP connection to `addr`.
