@@ -342,7 +342,7 @@ fn copies_are_made_of_all_that_is_shared_and_again_when_a_node_has_gone_for_good
 fn a_restart_within_the_grace_moves_nothing_whoever_restarts() {
     rounds(|dice| {
         let mut world = settled(1, 5);
-        for _ in 0..10 {
+        for _ in 0..4 {
             let n = dice.below(5) as usize;
             world.kill(n);
             world.run(1 + dice.below(GRACE.as_secs() - 12));
