@@ -19,9 +19,6 @@ use crate::base::{FileEntry, Kept, Manifest, Name, Root};
 use crate::io::disk::{Beneath, Fingerprint};
 use crate::logic::catalogue::Catalogue;
 
-/// Contents taken back and not told yet; of more, it is not told, and others keep their copies.
-const TAKEN_BACK_MAX: usize = 65_536;
-
 /// Why a folder is indexed; the order is the one in which names count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -34,7 +31,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// As what the files of such a folder are listed.
-    fn kept(self) -> Kept {
+    pub(super) fn kept(self) -> Kept {
         match self {
             Kind::Shared | Kind::Share => Kept::Shared,
             Kind::Downloaded => Kept::Downloaded,
@@ -135,7 +132,7 @@ pub(super) struct State {
     /// Grows with every change of what the cache keeps.
     pub(super) edits: u64,
     /// What persons no longer share by an act of theirs, to be told when nothing is left to be hashed.
-    taken_back: BTreeSet<Root>,
+    pub(super) taken_back: BTreeSet<Root>,
     /// Files taken out so far.
     pub(super) taken_out: u64,
     /// The scan that is under way, or the last one.
@@ -282,23 +279,6 @@ impl State {
         let Some(record) = folder.files.remove(&key.1) else { return };
         self.taken_out(key, &record);
         self.refresh(&key.1);
-    }
-
-    /// A person took back what was in a folder, if it was hers.
-    fn take_back(&mut self, id: FolderId, roots: impl IntoIterator<Item = Root>) {
-        if id.kind.kept() == Kept::Shared {
-            let room = TAKEN_BACK_MAX.saturating_sub(self.taken_back.len());
-            self.taken_back.extend(roots.into_iter().take(room));
-        }
-    }
-
-    /// Nothing is left to be hashed: what was taken back, and is not here under another name, is told.
-    pub(super) fn tell_taken_back(&mut self) {
-        for root in std::mem::take(&mut self.taken_back) {
-            if !self.with_root(&root).any(|((id, _), _)| id.kind.kept() == Kept::Shared) {
-                self.catalogue.take_back(root);
-            }
-        }
     }
 
     /// A file is not what `record` says any more, nor among the files of its folder as that.
