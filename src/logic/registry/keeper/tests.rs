@@ -426,6 +426,7 @@ fn what_is_edited_or_deleted_is_trimmed_and_a_new_name_is_neither() {
 fn what_a_node_has_no_more_without_a_word_of_its_person_is_kept_and_repaired() {
     let mut world = settled(1, 4);
     world.lose(0, "doc/1");
+    world.run(20);
     // Another one is lost while the node is not running.
     world.kill(0);
     world.lose(0, "doc/2");
