@@ -86,7 +86,15 @@ impl Node {
         let from = self.catalogue.version;
         let to = from + page.len() as u64;
         let (added, removed) = (List::of(page), List::default());
-        match self.link.ask(CatalogueDelta { epoch: EPOCH, from, to, added, removed })? {
+        let taken_back = List::default();
+        match self.link.ask(CatalogueDelta {
+            epoch: EPOCH,
+            from,
+            to,
+            added,
+            removed,
+            taken_back,
+        })? {
             Message::CatalogueAnswer(answer) if answer.catalogue.version == to => {
                 self.catalogue = answer.catalogue;
                 Ok(())

@@ -108,6 +108,7 @@ fn fill(nodes: u32, names: u32) -> Result<Registry, Failure> {
                 to: from + 1_000,
                 added,
                 removed: List::default(),
+                taken_back: List::default(),
             };
             registry
                 .on_catalogue(Time::ZERO, session, &page)

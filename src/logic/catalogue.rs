@@ -3,7 +3,9 @@
 //! Invariants: each change has a version of its own, one above the one before; a receiver that
 //! applies the pages of `delta` in order, from whatever stamp, ends with exactly these files; names
 //! that are gone are remembered only as long as they are fewer than the files, then the counting
-//! starts anew in the next epoch and receivers start from nothing.
+//! starts anew in the next epoch and receivers start from nothing. That a name is gone says nothing of
+//! why; what the person took back is told by its root, as a change of its own, and not for ever: of
+//! what is forgotten, receivers keep the copies they keep.
 //!
 //! ```text
 //! version      1      2      3      4      5
@@ -12,7 +14,7 @@
 //! delta(3) =   from 3 to 5: added c, removed b
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use crate::base::limits::{PAGE_BYTES_MAX, PAGE_FILES_MAX};
@@ -23,6 +25,8 @@ use crate::wire::message::tracker::{CatalogueDelta, Held, Stamp};
 
 /// Names that are gone and remembered at least.
 const TOMBSTONES_MIN: usize = 1_000;
+/// Roots that were taken back and are remembered; the oldest are forgotten first.
+const TAKEN_BACK_MAX: usize = 65_536;
 /// Work for one page of a search, in bytes read as `Matcher::cost` counts them: some milliseconds,
 /// whatever the pattern, since all others wait for as long.
 const SEARCH_COST_MAX: usize = 1 << 20;
@@ -36,9 +40,19 @@ pub struct Catalogue {
     files: BTreeMap<Name, Filed>,
     /// Names that are gone, with the version at which they went.
     gone: BTreeMap<Name, u64>,
-    /// The name that changed at each version, unless it has changed again since.
-    changes: BTreeMap<u64, Name>,
+    /// What changed at each version, unless it has changed again since.
+    changes: BTreeMap<u64, Change>,
+    /// The versions at which roots were taken back, ascending.
+    taken_back: VecDeque<u64>,
     bytes: u64,
+}
+
+#[derive(Debug)]
+enum Change {
+    /// The file of this name, or that there is none any more.
+    Of(Name),
+    /// The person took this back.
+    TakenBack(Root),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +73,7 @@ impl Catalogue {
             files: BTreeMap::new(),
             gone: BTreeMap::new(),
             changes: BTreeMap::new(),
+            taken_back: VecDeque::new(),
             bytes: 0,
         }
     }
@@ -106,7 +121,7 @@ impl Catalogue {
             self.changes.remove(&old);
         }
         self.bytes += size;
-        self.changes.insert(version, name);
+        self.changes.insert(version, Change::Of(name));
         true
     }
 
@@ -116,12 +131,24 @@ impl Catalogue {
         self.bytes -= old.size;
         self.changes.remove(&old.version);
         let version = self.next_version();
-        self.changes.insert(version, name.clone());
+        self.changes.insert(version, Change::Of(name.clone()));
         self.gone.insert(name.clone(), version);
         if self.gone.len() > TOMBSTONES_MIN.max(self.files.len()) {
             self.start_anew();
         }
         true
+    }
+
+    /// The person took this content back.
+    pub fn take_back(&mut self, root: Root) {
+        let version = self.next_version();
+        self.changes.insert(version, Change::TakenBack(root));
+        self.taken_back.push_back(version);
+        if self.taken_back.len() > TAKEN_BACK_MAX
+            && let Some(oldest) = self.taken_back.pop_front()
+        {
+            self.changes.remove(&oldest);
+        }
     }
 
     /// The files that answer for `wanted`, ascending, behind `after`: at most a page, and whether
@@ -180,14 +207,23 @@ impl Catalogue {
         let from = if known { from.version } else { 0 };
         let (mut page, mut to) = (Page::new(), self.stamp.version);
         let mut last = from;
-        for (version, name) in self.changes.range((Excluded(from), Unbounded)) {
-            if !page.takes(name) {
+        for (version, change) in self.changes.range((Excluded(from), Unbounded)) {
+            let fits = match change {
+                Change::Of(name) => page.takes(name),
+                Change::TakenBack(root) => page.takes_bytes(root.as_bytes().len()),
+            };
+            if !fits {
                 to = last;
                 break;
             }
-            match self.files.get(name) {
-                Some(filed) => page.files.push(Held { entry: filed.entry(name), kept: filed.kept }),
-                None => page.gone.push(name.clone()),
+            match change {
+                Change::TakenBack(root) => page.taken_back.push(*root),
+                Change::Of(name) => match self.files.get(name) {
+                    Some(filed) => {
+                        page.files.push(Held { entry: filed.entry(name), kept: filed.kept });
+                    }
+                    None => page.gone.push(name.clone()),
+                },
             }
             last = *version;
         }
@@ -197,6 +233,7 @@ impl Catalogue {
             to,
             added: List::of(page.files),
             removed: List::of(page.gone),
+            taken_back: List::of(page.taken_back),
         }
     }
 
@@ -226,10 +263,11 @@ impl Catalogue {
         self.stamp = Stamp { epoch: self.stamp.epoch.wrapping_add(1), version: 0 };
         self.gone.clear();
         self.changes.clear();
+        self.taken_back.clear();
         for (name, filed) in &mut self.files {
             self.stamp.version += 1;
             filed.version = self.stamp.version;
-            self.changes.insert(filed.version, name.clone());
+            self.changes.insert(filed.version, Change::Of(name.clone()));
         }
     }
 }
@@ -245,18 +283,24 @@ impl Filed {
 struct Page<F> {
     files: Vec<F>,
     gone: Vec<Name>,
+    taken_back: Vec<Root>,
     bytes: usize,
 }
 
 impl<F> Page<F> {
     fn new() -> Page<F> {
-        Page { files: Vec::new(), gone: Vec::new(), bytes: 0 }
+        Page { files: Vec::new(), gone: Vec::new(), taken_back: Vec::new(), bytes: 0 }
     }
 
     /// Whether `name` still fits; its bytes are then counted.
     fn takes(&mut self, name: &Name) -> bool {
-        let bytes = self.bytes + name.as_str().len();
-        let fits = self.files.len() + self.gone.len() < PAGE_FILES_MAX && bytes <= PAGE_BYTES_MAX;
+        self.takes_bytes(name.as_str().len())
+    }
+
+    fn takes_bytes(&mut self, more: usize) -> bool {
+        let bytes = self.bytes + more;
+        let items = self.files.len() + self.gone.len() + self.taken_back.len();
+        let fits = items < PAGE_FILES_MAX && bytes <= PAGE_BYTES_MAX;
         if fits {
             self.bytes = bytes;
         }

@@ -165,6 +165,29 @@ fn tombstones_do_not_pile_up() {
     copy.catch_up(&catalogue);
 }
 
+#[test]
+fn what_was_taken_back_is_told_once_in_its_place_and_not_for_ever() {
+    let mut catalogue = Catalogue::new(1);
+    catalogue.set(entry("a", 1), Kept::Shared);
+    let before = catalogue.stamp();
+    catalogue.remove(&name("a"));
+    assert!(catalogue.delta(before).taken_back.is_empty(), "that it is gone says nothing of why");
+    let before = catalogue.stamp();
+    catalogue.take_back(Root::of(&[1]));
+    let delta = catalogue.delta(before);
+    assert_eq!((&delta.taken_back[..], delta.to), (&[Root::of(&[1])][..], before.version + 1));
+    assert!(catalogue.delta(catalogue.stamp()).taken_back.is_empty());
+    for n in 0..=TAKEN_BACK_MAX {
+        catalogue.take_back(Root::of(&n.to_le_bytes()));
+    }
+    assert_eq!(
+        (catalogue.taken_back.len(), catalogue.changes.len()),
+        (TAKEN_BACK_MAX, TAKEN_BACK_MAX + 1)
+    );
+    let mut copy = Copy::default();
+    assert!(copy.catch_up(&catalogue) >= TAKEN_BACK_MAX / PAGE_FILES_MAX, "pages are bounded");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]

@@ -127,7 +127,8 @@ fn nodes_join_beat_share_find_and_leave() {
     assert_eq!(home.notice(), "bob joined (127.0.0.1:0)");
 
     let (added, removed) = (List::of(vec![Held::shared(file("doc/a.txt"))]), List::default());
-    alice.ask(CatalogueDelta { epoch: 9, from: 0, to: 1, added, removed }).unwrap();
+    let taken_back = List::default();
+    alice.ask(CatalogueDelta { epoch: 9, from: 0, to: 1, added, removed, taken_back }).unwrap();
     let first = beat(&mut bob, Stamp::default());
     assert_eq!(first.peers.changed[0].id, alice_key.key.public());
     assert!(beat(&mut bob, first.peers.stamp).peers.changed.is_empty());

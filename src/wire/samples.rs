@@ -82,6 +82,7 @@ fn tracker_samples() -> Vec<Message> {
                 Held { entry: entry("c"), kept: Kept::Replica },
             ]),
             removed: List::of(vec![name("old")]),
+            taken_back: List::of(vec![Root::of(b"older")]),
         }
         .into(),
         CatalogueAnswer { catalogue: STAMP }.into(),
@@ -306,6 +307,7 @@ fn largest_pages() -> Vec<Message> {
         to: u64::MAX,
         added: List::of(page().into_iter().map(held).collect()),
         removed: List::default(),
+        taken_back: List::default(),
     };
     let removed =
         CatalogueDelta { added: List::default(), removed: List::of(page()), ..added.clone() };

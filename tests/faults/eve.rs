@@ -328,7 +328,14 @@ pub fn register(swarm: &Swarm, config: &LinkConfig, info: &PeerInfo, files: &[Fi
     };
     let added = List::of(files.iter().cloned().map(Held::shared).collect());
     assert!(matches!(link.ask(register), Ok(Message::Registered(_))));
-    let page = CatalogueDelta { epoch: 1, from: 0, to: 1, added, removed: List::default() };
+    let page = CatalogueDelta {
+        epoch: 1,
+        from: 0,
+        to: 1,
+        added,
+        removed: List::default(),
+        taken_back: List::default(),
+    };
     assert!(matches!(link.ask(page), Ok(Message::CatalogueAnswer(_))));
     link
 }

@@ -136,7 +136,7 @@ fn numbers_in_a_registration_are_clamped_or_refused() {
             raw.receive();
             let none: &[u8] = &[];
             for (from, to) in [(0, u64::MAX), (u64::MAX, 0), (u64::MAX, u64::MAX), (5, 4)] {
-                raw.send(Kind::CatalogueDelta as u8, &(epoch, from, to, none, none));
+                raw.send(Kind::CatalogueDelta as u8, &(epoch, from, to, none, none, none));
                 raw.receive();
             }
             raw.send_frame(Kind::Exit as u8, &[]);

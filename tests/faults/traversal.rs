@@ -108,7 +108,7 @@ fn the_tracker_takes_no_hostile_name_into_its_index() {
         let entry = Entry::of(&hostile, b"x");
         raw.send(
             Kind::CatalogueDelta as u8,
-            &(1_u64, 0_u64, 1_u64, [entry].as_slice(), &[] as &[&str]),
+            &(1_u64, 0_u64, 1_u64, [entry].as_slice(), &[] as &[&str], &[] as &[&str]),
         );
         assert_eq!(raw.receive(), None, "{hostile:?} was taken");
     }

@@ -11,6 +11,7 @@
 //! settling  what is still being written    pace    when to scan next
 //! status    how it stands, what is listed     find      what is known of a content
 //! state     what is known, and the catalogue that follows       cache   the same, across restarts
+//! taken     what a person took back
 //! shares    what a person shares by path and withholds
 //! book      which files are copies for others      replicas  those: told of, counted, trimmed
 //! rot       what is not what it was, though nobody wrote it     check   reads for it
@@ -37,6 +38,7 @@ mod signals;
 mod source;
 mod state;
 mod status;
+mod taken;
 mod walk;
 mod watch;
 

@@ -181,6 +181,11 @@ impl Rot {
         }
     }
 
+    /// What a file was that is to be hashed again.
+    pub(super) fn was(&self, key: &FileKey) -> Option<Root> {
+        Some(self.suspects.get(&rot_key(key))?.0.root)
+    }
+
     /// A file was hashed; whether it rots: it is as it was, but for its bytes.
     pub(super) fn has_rotted(&mut self, key: &FileKey, now: &Record) -> bool {
         let Some((was, _)) = self.suspects.remove(&rot_key(key)) else { return false };

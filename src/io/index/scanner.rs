@@ -72,6 +72,9 @@ impl Scanner {
             let fresh = self.walk_all(&mut problems);
             self.index.tell();
             let all = self.hash(&fresh, asked, &mut problems);
+            if all {
+                self.index.state.lock().tell_taken_back();
+            }
             self.save();
             let quiet = self.settling.next().is_none();
             let taken_out = self.index.state.lock().taken_out != taken_out;
@@ -97,19 +100,20 @@ impl Scanner {
         let mut fresh = Vec::new();
         for (id, place) in &places {
             let beneath = Beneath::open(&place.path).map(Arc::new);
-            let unread = match beneath.inspect_err(|e| problems.add(&place.path, unreadable(e))) {
-                Ok(beneath) => {
-                    self.index.state.lock().set_beneath(*id, Some(Arc::clone(&beneath)));
-                    self.walk_one(*id, place, &beneath, &mut fresh, problems)
-                }
-                Err(error) if is_gone(&error) => {
-                    self.index.state.lock().set_beneath(*id, None);
-                    Unread::default()
-                }
-                // The folder as it was opened before may still serve.
-                Err(_) => Unread::all(),
-            };
-            self.index.state.lock().sweep(*id, self.scan, &unread);
+            let (is_there, unread) =
+                match beneath.inspect_err(|e| problems.add(&place.path, unreadable(e))) {
+                    Ok(beneath) => {
+                        self.index.state.lock().set_beneath(*id, Some(Arc::clone(&beneath)));
+                        (true, self.walk_one(*id, place, &beneath, &mut fresh, problems))
+                    }
+                    Err(error) if is_gone(&error) => {
+                        self.index.state.lock().set_beneath(*id, None);
+                        (false, Unread::default())
+                    }
+                    // The folder as it was opened before may still serve.
+                    Err(_) => (false, Unread::all()),
+                };
+            self.index.state.lock().sweep(*id, self.scan, &unread, is_there);
         }
         self.watch.end();
         self.settling.sweep(self.scan);

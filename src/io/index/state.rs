@@ -3,7 +3,8 @@
 //! Invariants: a file is in the catalogue only if its bytes were hashed in the state `print` tells
 //! of, and it is not withheld; of two files of one name, the one of the first folder counts (what
 //! is shared, then what was shared by path, then downloads, then replicas); files of one content
-//! are all remembered, and any of them may serve it.
+//! are all remembered, and any of them may serve it. Only what a person unshared, deleted or edited is
+//! told to be taken back, and only once nothing is left to be hashed: it may only be called otherwise.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -30,7 +31,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// As what the files of such a folder are listed.
-    fn kept(self) -> Kept {
+    pub(super) fn kept(self) -> Kept {
         match self {
             Kind::Shared | Kind::Share => Kept::Shared,
             Kind::Downloaded => Kept::Downloaded,
@@ -130,6 +131,8 @@ pub(super) struct State {
     pub(super) manifests: BTreeMap<Root, Arc<Manifest>>,
     /// Grows with every change of what the cache keeps.
     pub(super) edits: u64,
+    /// What persons no longer share by an act of theirs, to be told when nothing is left to be hashed.
+    pub(super) taken_back: BTreeSet<Root>,
     /// Files taken out so far.
     pub(super) taken_out: u64,
     /// The scan that is under way, or the last one.
@@ -148,6 +151,7 @@ impl State {
             roots: BTreeSet::new(),
             manifests: BTreeMap::new(),
             edits: 0,
+            taken_back: BTreeSet::new(),
             taken_out: 0,
             scan: 0,
         }
@@ -186,8 +190,10 @@ impl State {
         self.scan
     }
 
+    /// The person shares a folder no more.
     pub(super) fn remove_folder(&mut self, id: FolderId) {
-        self.remove_where(id, |_, _| true);
+        let gone = self.remove_where(id, |_, _| true);
+        self.take_back(id, gone);
         self.folders.remove(&id);
     }
 
@@ -245,6 +251,7 @@ impl State {
         record: Record,
         manifest: Option<Arc<Manifest>>,
     ) {
+        let was = self.rot.was(key).filter(|was| *was != record.root);
         let refused = self.is_withheld(&key.1) || self.rot.has_rotted(key, &record);
         let offered = self.offers(key.0);
         let Some(folder) = self.folders.get_mut(&key.0).filter(|_| !refused) else {
@@ -263,9 +270,10 @@ impl State {
         }
         self.edits += 1;
         self.refresh(&key.1);
+        self.take_back(key.0, was);
     }
 
-    /// Forgets one file.
+    /// Forgets one file, which says nothing of why it is not there.
     pub(super) fn forget(&mut self, key: &FileKey) {
         let Some(folder) = self.folders.get_mut(&key.0) else { return };
         let Some(record) = folder.files.remove(&key.1) else { return };
@@ -295,13 +303,19 @@ impl State {
     /// Forgets all files: the cache was not to be trusted.
     pub(super) fn forget_all(&mut self) {
         let ids: Vec<_> = self.folders.keys().copied().collect();
-        ids.into_iter().for_each(|id| self.remove_where(id, |_, _| true));
+        ids.into_iter().for_each(|id| _ = self.remove_where(id, |_, _| true));
     }
 
-    /// Forgets the files of a folder that scan number `scan` has not seen, but for those it could
-    /// not look at.
-    pub(super) fn sweep(&mut self, id: FolderId, scan: u32, unread: &Unread) {
-        self.remove_where(id, |name, record| record.scan != scan && !unread.covers(name));
+    /// Forgets the files of a folder that scan number `scan` has not seen, but for those it could not
+    /// look at. A person deleted them if the folder `is_there`, was looked at to the end, and misses no
+    /// more than half of its files: what misses more was probably not mounted.
+    pub(super) fn sweep(&mut self, id: FolderId, scan: u32, unread: &Unread, is_there: bool) {
+        let had = self.folders.get(&id).map_or(0, |folder| folder.files.len());
+        let gone =
+            self.remove_where(id, |name, record| record.scan != scan && !unread.covers(name));
+        if is_there && unread.is_nothing() && 2 * gone.len() <= had {
+            self.take_back(id, gone);
+        }
         if let Some(folder) = self.folders.get(&id) {
             let mine = |name: &Name| folder.place.relative(name).is_some();
             self.rot.sweep(id, scan, unread, &mine);
@@ -313,7 +327,8 @@ impl State {
         self.withheld.insert(name.clone());
         let ids: Vec<_> = self.folders.keys().copied().collect();
         for id in ids {
-            self.remove_where(id, |file, _| file.answers(name));
+            let gone = self.remove_where(id, |file, _| file.answers(name));
+            self.take_back(id, gone);
         }
     }
 
@@ -331,13 +346,14 @@ impl State {
         id.kind != Kind::Downloaded || self.shares_downloads
     }
 
-    fn remove_where(&mut self, id: FolderId, gone: impl Fn(&Name, &Record) -> bool) {
-        let Some(folder) = self.folders.get(&id) else { return };
+    /// Forgets some files of a folder; says what they were.
+    fn remove_where(&mut self, id: FolderId, gone: impl Fn(&Name, &Record) -> bool) -> Vec<Root> {
+        let Some(folder) = self.folders.get(&id) else { return Vec::new() };
         let gone = folder.files.iter().filter(|(name, record)| gone(name, record));
-        let keys: Vec<FileKey> = gone.map(|(name, _)| (id, name.clone())).collect();
-        for key in &keys {
-            self.forget(key);
-        }
+        let gone: Vec<(FileKey, Root)> =
+            gone.map(|(name, record)| ((id, name.clone()), record.root)).collect();
+        gone.iter().for_each(|(key, _)| self.forget(key));
+        gone.into_iter().map(|(_, root)| root).collect()
     }
 
     /// Brings the catalogue's entry of `name` up to date with the folders.
@@ -395,12 +411,12 @@ mod tests {
         let mut state = state();
         let scan = state.begin_scan();
         state.insert(&key(DOWNLOADED, "a"), record(1), None);
-        state.sweep(DOWNLOADED, scan, &Unread::default());
+        state.sweep(DOWNLOADED, scan, &Unread::default(), true);
         assert_eq!(state.catalogue.len(), 1, "the scan that could not see it took it away");
         let scan = state.begin_scan();
-        state.sweep(DOWNLOADED, scan, &Unread::all());
+        state.sweep(DOWNLOADED, scan, &Unread::all(), true);
         assert_eq!(state.catalogue.len(), 1, "nothing was looked at");
-        state.sweep(DOWNLOADED, scan, &Unread::default());
+        state.sweep(DOWNLOADED, scan, &Unread::default(), true);
         assert_eq!(state.catalogue.len(), 0);
         assert!(state.sources(&record(1).root).is_empty() && state.roots.is_empty());
     }
@@ -429,5 +445,82 @@ mod tests {
         state.remove_folder(SHARED);
         state.insert(&key(SHARED, "b"), record(3), None);
         assert_eq!(state.catalogue.len(), 0, "its folder is not shared any more");
+    }
+
+    /// What is told to be taken back once nothing is left to be hashed.
+    fn taken_back(state: &mut State) -> Vec<Root> {
+        let stamp = state.catalogue.stamp();
+        state.tell_taken_back();
+        state.catalogue.delta(stamp).taken_back.into_vec()
+    }
+
+    /// A scan that finds some files as they were.
+    fn look(state: &mut State, found: &[&str], unread: &Unread, is_there: bool) {
+        let scan = state.begin_scan();
+        for name in found {
+            let key = key(SHARED, name);
+            let print = state.folders[&SHARED].files[&key.1].print;
+            assert!(state.see(&key, &print, scan));
+        }
+        state.sweep(SHARED, scan, unread, is_there);
+    }
+
+    fn four_files() -> State {
+        let mut state = state();
+        for n in 0..4 {
+            state.insert(&key(SHARED, &n.to_string()), record(n), None);
+        }
+        state
+    }
+
+    #[test]
+    fn what_a_person_deletes_unshares_or_edits_is_taken_back() {
+        let mut state = four_files();
+        look(&mut state, &["0", "1", "2"], &Unread::default(), true);
+        assert_eq!(taken_back(&mut state), [record(3).root]);
+        state.withhold(&key(SHARED, "2").1);
+        assert_eq!(taken_back(&mut state), [record(2).root]);
+        let (edited, scan) = (key(SHARED, "1"), state.begin_scan());
+        let print = Fingerprint { size: 2, ..record(9).print };
+        assert!(!state.see(&edited, &print, scan));
+        assert_eq!(taken_back(&mut state), [], "it is not hashed yet");
+        state.insert(&edited, Record { print, ..record(9) }, None);
+        assert_eq!(taken_back(&mut state), [record(1).root]);
+        state.remove_folder(SHARED);
+        assert_eq!(taken_back(&mut state).len(), 2);
+    }
+
+    #[test]
+    fn what_is_away_rots_is_renamed_or_to_be_hashed_again_is_not_taken_back() {
+        let mut state = four_files();
+        look(&mut state, &["0", "1", "2", "3"], &Unread::default(), true);
+        state.forget(&key(SHARED, "0"));
+        assert_eq!(taken_back(&mut state), [], "it rots");
+        state.insert(&key(SHARED, "0"), record(0), None);
+        let touched = Fingerprint { changed: Modified { secs: 5, nanos: 0 }, ..record(0).print };
+        let scan = state.begin_scan();
+        for n in 0..4 {
+            assert!(!state.see(&key(SHARED, &n.to_string()), &touched, scan));
+        }
+        state.sweep(SHARED, scan, &Unread::default(), true);
+        assert_eq!(taken_back(&mut state), [], "they are hashed again");
+        for (is_there, unread, found) in [
+            (false, Unread::default(), &["0", "1", "2"][..]),
+            (true, Unread::all(), &["0", "1", "2"]),
+            (true, Unread::default(), &["0"]),
+            (true, Unread::default(), &[]),
+        ] {
+            let mut state = four_files();
+            look(&mut state, found, &unread, is_there);
+            assert_eq!(taken_back(&mut state), [], "{is_there} {unread:?} {found:?}");
+        }
+        let mut state = four_files();
+        look(&mut state, &["0", "1", "2"], &Unread::default(), true);
+        state.insert(&key(SHARED, "renamed"), record(3), None);
+        assert_eq!(taken_back(&mut state), []);
+        state.insert(&key(DOWNLOADED, "a"), record(7), None);
+        state.insert(&key(DOWNLOADED, "b"), record(8), None);
+        state.withhold(&key(DOWNLOADED, "a").1);
+        assert_eq!(taken_back(&mut state), [], "it was only downloaded");
     }
 }

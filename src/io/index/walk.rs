@@ -41,6 +41,11 @@ impl Unread {
         Unread { all: true, ..Unread::default() }
     }
 
+    /// Whether everything was looked at.
+    pub(super) fn is_nothing(&self) -> bool {
+        !self.all && self.below.is_empty() && self.hidden.is_empty()
+    }
+
     /// Whether a file of that name may be there although it was not seen.
     pub(super) fn covers(&self, name: &Name) -> bool {
         let below = |folders: &[Name]| folders.iter().any(|folder| name.answers(folder));

@@ -186,7 +186,9 @@ impl Registry {
         page: &CatalogueDelta,
     ) -> Result<CatalogueAnswer, Refused> {
         let id = self.heard(now, session)?;
+        let is_news = self.index.takes(&id, page);
         match self.index.apply(id, page) {
+            Ok(catalogue) if !is_news => Ok(CatalogueAnswer { catalogue }),
             Ok(catalogue) => {
                 self.keep_on_page(&id, page);
                 self.relist(&id);
@@ -227,9 +229,7 @@ impl Registry {
 
     /// Takes a few files of nodes that left out of memory; whether the pass goes on.
     pub fn sweep(&mut self) -> bool {
-        let goes_on = self.index.sweep();
-        self.keep_on_dropped();
-        goes_on
+        self.index.sweep()
     }
 
     /// The list of nodes for anybody.

@@ -360,6 +360,7 @@ fn a_catalogue_survives_a_reconnect_and_goes_with_its_node() {
         to: 1,
         added: List::of(vec![Held::shared(entry.clone())]),
         removed: List::default(),
+        taken_back: List::default(),
     };
     let answer = town.registry.on_catalogue(town.now, alice.session, &page).unwrap();
     assert_eq!(answer.catalogue, stamp);

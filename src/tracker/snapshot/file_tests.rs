@@ -34,6 +34,7 @@ fn some() -> Registry {
             to: 1,
             added: List::of(vec![Held::shared(entry)]),
             removed: List::default(),
+            taken_back: List::default(),
         };
         registry.on_catalogue(Time::ZERO, session, &page).unwrap();
     }

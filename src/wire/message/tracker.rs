@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::copies::{Duties, OUTCOMES_MAX, Offer, Outcome};
 use crate::base::limits::{PAGE_FILES_MAX, PAGE_PEERS_MAX};
-use crate::base::{FileEntry, Kept, Name, NodeId, NodeLabel, PeerInfo, Ports};
+use crate::base::{FileEntry, Kept, Name, NodeId, NodeLabel, PeerInfo, Ports, Root};
 use crate::wire::bounded::{List, Text};
 
 /// How far a catalogue has come: versions count only within one epoch.
@@ -129,8 +129,11 @@ pub struct CatalogueDelta {
     pub to: u64,
     /// New or changed files.
     pub added: List<Held, PAGE_FILES_MAX>,
-    /// Names no longer shared.
+    /// Names no longer listed, for whatever reason: deleted, rotten, away, to be hashed again.
     pub removed: List<Name, PAGE_FILES_MAX>,
+    /// What the node's person shared and shares no more by an act of his own: he unshared, deleted or
+    /// edited it. Nothing else takes a file back.
+    pub taken_back: List<Root, PAGE_FILES_MAX>,
 }
 
 /// Where the tracker's copy is after a page.

@@ -282,6 +282,7 @@ pub(super) fn one_of_each() -> Vec<Message> {
             to: 1,
             added: List::of(entries(3).into_iter().map(t::Held::shared).collect()),
             removed: List::of(vec![name.clone()]),
+            taken_back: List::default(),
         }
         .into(),
         t::CatalogueAnswer { catalogue: stamp }.into(),

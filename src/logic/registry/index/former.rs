@@ -7,24 +7,17 @@
 //! index has no more room.
 //!
 //! ```text
-//!          park, supersede               expire: the node stayed away
-//! copy ──────────────────────> former ──────────────────────────────────> retired (Left)
-//!      <──────────────────────        ──────────────────────────────────> retired (Replaced)
-//!          unpark: same epoch            expire: the new copy is whole
+//!          park, supersede               expire: the node stayed away,
+//! copy ──────────────────────> former ──────────────────────────────────> retired
+//!      <──────────────────────           or the new copy is whole
+//!          unpark: same epoch
 //! ```
+//!
+//! Whatever a former copy has and the new one has not, was not taken back by that.
 
 use super::{Copy, CopyKey, Index};
 use crate::base::NodeId;
 use crate::wire::message::tracker::Stamp;
-
-/// Why a copy was retired.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// Its node has gone; what it had was not taken back.
-    Left,
-    /// Its node, which is there, has told all anew; what is not in that was taken back.
-    Replaced,
-}
 
 impl Copy {
     pub(super) fn empty(owner: NodeId) -> Copy {
@@ -70,9 +63,8 @@ impl Index {
 
     /// The time of the former copy is over, or the new one is whole.
     pub(in crate::logic::registry) fn expire(&mut self, owner: &NodeId) {
-        let end = if self.is_whole(owner) { End::Replaced } else { End::Left };
         if let Some(former) = self.former_of.remove(owner) {
-            self.retire(former, end);
+            self.retire(former);
         }
     }
 
@@ -84,7 +76,7 @@ impl Index {
     /// All former copies go: the index needs their room.
     pub(super) fn expire_all(&mut self) {
         for (_, former) in std::mem::take(&mut self.former_of) {
-            self.retire(former, End::Left);
+            self.retire(former);
         }
     }
 
@@ -99,18 +91,18 @@ impl Index {
             Some(copy) if copy.is_whole && is_more => {
                 copy.is_former = true;
                 if let Some(older) = self.former_of.insert(*owner, key) {
-                    self.retire(older, End::Left);
+                    self.retire(older);
                 }
             }
-            _ => self.retire(key, End::Left),
+            _ => self.retire(key),
         }
     }
 
     /// Hides a copy for ever; `sweep` takes it out of the records.
-    fn retire(&mut self, key: CopyKey, end: End) {
+    fn retire(&mut self, key: CopyKey) {
         // Of an empty copy nothing has to be taken out.
         match self.copies.remove(&key) {
-            Some(copy) if copy.files > 0 => _ = self.retired.insert(key, end),
+            Some(copy) if copy.files > 0 => _ = self.retired.insert(key),
             _ => self.free_keys.push(key),
         }
     }

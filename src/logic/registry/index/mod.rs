@@ -32,11 +32,10 @@ mod owners;
 mod saved;
 mod sweep;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::contents::{ContentId, Contents};
 pub use self::find::Finding;
-use self::former::End;
 pub(super) use self::holders::{Content, names_of};
 pub use self::limits::{IndexError, IndexLimits};
 pub use self::lookup::CONTENTS_MAX;
@@ -44,7 +43,7 @@ use self::names::Names;
 use self::owners::Holding;
 pub(super) use self::saved::Cursor;
 use self::sweep::Pass;
-use crate::base::{Kept, NodeId, Root};
+use crate::base::NodeId;
 use crate::wire::message::tracker::{CatalogueDelta, Held, Stamp};
 
 /// A copy's number; used again only when a pass has taken it out of all records, so that a retired
@@ -91,7 +90,7 @@ pub(super) struct Index {
     copy_of: BTreeMap<NodeId, CopyKey>,
     former_of: BTreeMap<NodeId, CopyKey>,
     /// Retired since the pass began.
-    retired: BTreeMap<CopyKey, End>,
+    retired: BTreeSet<CopyKey>,
     pass: Pass,
     keys_used: u32,
     free_keys: Vec<CopyKey>,
@@ -99,8 +98,6 @@ pub(super) struct Index {
     held: usize,
     name_bytes: usize,
     bytes: u64,
-    /// Roots that a node which is there has no more as a file of its person.
-    dropped: Vec<Root>,
     /// Copies begun, changed and retired.
     changes: u64,
 }
@@ -126,6 +123,12 @@ impl Index {
         (self.contents.len() as u64, self.bytes)
     }
 
+    /// Whether a page is applied: it builds on the copy, or begins a new one.
+    pub(super) fn takes(&self, owner: &NodeId, page: &CatalogueDelta) -> bool {
+        let CatalogueDelta { epoch, from, .. } = *page;
+        from == 0 || self.stamp(owner) == (Stamp { epoch, version: from })
+    }
+
     /// Applies a page if it builds on the copy, or begins a new copy; says where the copy is then.
     ///
     /// # Errors
@@ -139,10 +142,10 @@ impl Index {
         if to < from {
             return Err(IndexError::Backwards { from, to });
         }
-        let replace = from == 0;
-        if !replace && self.stamp(&owner) != (Stamp { epoch, version: from }) {
+        if !self.takes(&owner, page) {
             return Ok(self.stamp(&owner));
         }
+        let replace = from == 0;
         let size = self.copy(&owner).filter(|_| !replace).map_or((0, 0), Copy::size);
         let more: usize = page.added.iter().map(|held| held.entry.name.as_str().len()).sum();
         let room = self.check_room(size, (page.added.len(), more));
@@ -155,9 +158,7 @@ impl Index {
         }
         let key = self.key(owner);
         for name in page.removed.iter() {
-            let was = self.remove_file(key, name.as_str());
-            self.dropped
-                .extend(was.filter(|(_, kept)| *kept != Kept::Replica).map(|(root, _)| root));
+            self.remove_file(key, name.as_str());
         }
         for held in page.added.iter() {
             self.add_file(key, held);
@@ -173,12 +174,6 @@ impl Index {
     /// The copy, if it answers: it is not retired, nor a former one.
     fn answering(&self, key: CopyKey) -> Option<&Copy> {
         self.copies.get(&key).filter(|copy| !copy.is_former)
-    }
-
-    /// Roots that nodes which are there had as files of their persons, and have no more under some
-    /// name. Perhaps under another; to be taken after each page and each step of `sweep`.
-    pub(super) fn take_dropped(&mut self) -> Vec<Root> {
-        std::mem::take(&mut self.dropped)
     }
 
     fn copy(&self, owner: &NodeId) -> Option<&Copy> {
@@ -202,9 +197,7 @@ impl Index {
     fn add_file(&mut self, key: CopyKey, held: &Held) {
         let Held { entry, kept } = held;
         let (name, holding) = (entry.name.as_str(), Holding::new(key, *kept));
-        // A file that is as it was, but for its times, is not dropped.
-        let was = self.remove_file(key, name).filter(|(_, kept)| *kept != Kept::Replica);
-        self.dropped.extend(was.map(|(root, _)| root).filter(|root| *root != entry.root));
+        self.remove_file(key, name);
         let Some(copy) = self.copies.get_mut(&key) else { return };
         copy.files += 1;
         copy.name_bytes += name.len();
@@ -226,30 +219,30 @@ impl Index {
         self.names.insert(name, id, |head, block| tell(contents, others, head, block));
     }
 
-    fn remove_file(&mut self, key: CopyKey, name: &str) -> Option<(Root, Kept)> {
-        let was = self.disown(key, name)?;
+    fn remove_file(&mut self, key: CopyKey, name: &str) {
+        if !self.disown(key, name) {
+            return;
+        }
         if let Some(copy) = self.copies.get_mut(&key) {
             copy.files -= 1;
             copy.name_bytes -= name.len();
         }
-        Some(was)
     }
 
-    /// Takes the copy out of the owners of `name`, and what has no owner then out of the index.
-    /// What it had, and as what, if it was one.
-    fn disown(&mut self, key: CopyKey, name: &str) -> Option<(Root, Kept)> {
-        let head = self.names.get(name)?;
+    /// Takes the copy out of the owners of `name`, and what has no owner then out of the index;
+    /// whether it was one.
+    fn disown(&mut self, key: CopyKey, name: &str) -> bool {
+        let Some(head) = self.names.get(name) else { return false };
         let ids: Vec<ContentId> = self.under(head).collect();
-        let remove = |id: &ContentId| Some((*id, self.contents.remove_owner(*id, key)?));
-        let (id, kept) = ids.iter().find_map(remove)?;
-        let was = (*self.contents.root(id), kept);
+        let had = ids.iter().find(|id| self.contents.remove_owner(**id, key).is_some());
+        let Some(id) = had.copied() else { return false };
         self.held -= 1;
         self.name_bytes -= name.len();
         if self.contents.owners(id).is_empty() {
             self.bytes -= self.contents.remove(id);
             self.unlist(name, head, ids.into_iter().filter(|other| *other != id).collect());
         }
-        Some(was)
+        true
     }
 
     /// Of what stands under `name`, `left` is left.

@@ -1,14 +1,12 @@
 //! Takes retired copies out of the records, in steps between which others are served.
 //!
 //! Invariant: a pass ends, however many copies retire meanwhile, and only then are its numbers used
-//! again. What a node that is there has no more is told (`take_dropped`).
+//! again.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::contents::ContentId;
-use super::former::End;
 use super::{CopyKey, Index};
-use crate::base::Kept;
 
 /// Work in one step of `sweep`, in records and owners looked at: well below a millisecond.
 const SWEEP_STEP: usize = 8_192;
@@ -18,7 +16,7 @@ const TAKE_OUT_COST: usize = 16;
 /// One way through all records, to take retired copies out.
 #[derive(Debug, Default)]
 pub(super) struct Pass {
-    keys: BTreeMap<CopyKey, End>,
+    keys: BTreeSet<CopyKey>,
     /// The next record to be looked at.
     at: u32,
 }
@@ -36,7 +34,7 @@ impl Index {
         let mut work = 0;
         while work < SWEEP_STEP {
             let Some(id) = self.contents.id(self.pass.at) else {
-                self.free_keys.extend(std::mem::take(&mut self.pass.keys).into_keys());
+                self.free_keys.extend(std::mem::take(&mut self.pass.keys));
                 return false;
             };
             work += 1 + self.contents.owners(id).len();
@@ -52,22 +50,13 @@ impl Index {
 
     /// Takes the pass's copies out of one record, as many as a step may; says how many.
     fn sweep_record(&mut self, id: ContentId) -> usize {
-        let owners = self.contents.owners(id).iter();
-        let gone = owners.filter_map(|held| self.pass.keys.get_key_value(&held.key()));
-        let gone = gone.map(|(key, end)| (*key, *end)).take(SWEEP_STEP / TAKE_OUT_COST);
-        let gone: Vec<(CopyKey, End)> = gone.collect();
+        let owners = self.contents.owners(id).iter().map(|held| held.key());
+        let gone = owners.filter(|key| self.pass.keys.contains(key));
+        let gone: Vec<CopyKey> = gone.take(SWEEP_STEP / TAKE_OUT_COST).collect();
         if gone.is_empty() {
             return 0;
         }
         let Some(name) = self.name_of(id).map(str::to_owned) else { return 0 };
-        let mut taken = 0;
-        for (key, end) in gone {
-            let Some((root, kept)) = self.disown(key, &name) else { continue };
-            taken += 1;
-            if end == End::Replaced && kept != Kept::Replica {
-                self.dropped.push(root);
-            }
-        }
-        taken
+        gone.into_iter().filter(|key| self.disown(*key, &name)).count()
     }
 }

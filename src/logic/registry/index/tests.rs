@@ -29,7 +29,7 @@ fn file(text: &str, content: u8) -> FileEntry {
 fn page(from: u64, to: u64, added: Vec<FileEntry>, removed: &[&str]) -> CatalogueDelta {
     let removed = List::of(removed.iter().map(|n| name(n)).collect());
     let added = List::of(added.into_iter().map(Held::shared).collect());
-    CatalogueDelta { epoch: 1, from, to, added, removed }
+    CatalogueDelta { epoch: 1, from, to, added, removed, taken_back: List::default() }
 }
 
 fn at(version: u64) -> Stamp {

@@ -10,10 +10,11 @@
 //!
 //! Invariant: only what the index says of nodes that are there counts as a copy; what is remembered
 //! here makes copies count less, or later, never more. All of it is soft: a tracker that has lost it
-//! waits until the nodes have told their files (`is_open`) and plans anew. A file is taken for
-//! published unless its last publisher took it back while it was there, so what is forgotten is kept.
+//! waits until the nodes have told their files (`is_open`) and plans anew; so does one that misses more
+//! than half of its nodes at once. A file is taken for published unless its last publisher said, while
+//! it was there, that its person took it back: what is only gone is kept, and what is forgotten, too.
 //!
-//! Bounds: `pairs::PAIRS_MAX` in each table of orders, trims, doubts and bars (a full one takes no more
+//! Bounds: `pairs::PAIRS_MAX` in each table of orders, trims, blames, doubts and bars (a full one takes no more
 //! until something ends), `CALM_MAX` files that have too many copies (more are trimmed later),
 //! `WITHDRAWN_MAX` roots that were taken back (the oldest is forgotten first).
 
@@ -23,6 +24,7 @@ mod survey;
 mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 pub use policy::{COPIES_WANTED_MAX, Policy, Rule};
@@ -38,7 +40,8 @@ use crate::wire::message::copies::{
 };
 use crate::wire::message::tracker::CatalogueDelta;
 
-/// How long a copy does not count that another node could not make use of.
+/// How long a copy does not count that two nodes could not make use of, and for how long one that could
+/// not is remembered.
 const DOUBT_TIME: Duration = Duration::from_secs(3_600);
 /// How long a node that could not make a copy is not asked for it again.
 const BAR_TIME: Duration = Duration::from_secs(600);
@@ -61,6 +64,14 @@ struct Ordered {
     entry: FileEntry,
     sources: Vec<NodeId>,
     since: Time,
+    until: Time,
+}
+
+/// Who could not copy something from somebody: that one is asked last. Only with another node, at
+/// another address, he is doubted.
+#[derive(Debug, Clone, Copy)]
+struct Blame {
+    by: (NodeId, IpAddr),
     until: Time,
 }
 
@@ -104,6 +115,7 @@ pub(super) struct Keeper {
     is_open: bool,
     orders: Pairs<Ordered>,
     trims: Pairs<Time>,
+    blames: Pairs<Blame>,
     doubts: Pairs<Time>,
     bars: Pairs<Time>,
     gone: BTreeMap<NodeId, Gone>,
@@ -144,29 +156,23 @@ impl Keeper {
 
     /// What is wanted of a node now.
     fn duties(&self, id: &NodeId) -> Duties {
-        let copy = |(_, order): (_, &Ordered)| {
-            let sources = List::of(order.sources.clone());
-            CopyOrder { entry: order.entry.clone(), sources }
+        let copy = |(root, order): (&Root, &Ordered)| {
+            let mut sources = order.sources.clone();
+            sources.sort_by_key(|source| self.blames.contains(source, root));
+            CopyOrder { entry: order.entry.clone(), sources: List::of(sources) }
         };
         let copies = self.orders.of_node(id).take(COPIES_MAX).map(copy).collect();
         let trims = self.trims.of_node(id).take(TRIMS_MAX).map(|(root, _)| *root).collect();
         Duties { copies: List::of(copies), trims: List::of(trims) }
     }
 
-    /// What became of orders. Of those that were not given, nothing is believed.
-    fn on_outcome(&mut self, now: Time, id: NodeId, outcome: &Outcome) {
-        let root = outcome.root;
-        let Some(order) = self.orders.get_mut(&id, &root) else { return };
-        let CopyEnd::Failed { blamed, .. } = &outcome.end else {
-            order.until = order.until.min(now + LIST_TIME_MAX);
-            return;
-        };
-        let named: BTreeSet<NodeId> = blamed.iter().take(SOURCES_MAX).copied().collect();
-        self.orders.remove(&id, &root);
-        self.totals.failed += 1;
-        self.bars.insert(id, root, now + BAR_TIME);
-        for liar in named.into_iter().filter(|liar| *liar != id) {
-            self.doubts.insert(liar, root, now + DOUBT_TIME);
+    /// `by` could not copy it from `whom`.
+    fn blame(&mut self, now: Time, by: (NodeId, IpAddr), whom: NodeId, root: Root) {
+        let until = now + DOUBT_TIME;
+        match self.blames.get_mut(&whom, &root) {
+            Some(blame) if blame.by.0 == by.0 || blame.by.1 == by.1 => blame.until = until,
+            Some(_) => _ = self.doubts.insert(whom, root, until),
+            None => _ = self.blames.insert(whom, root, Blame { by, until }),
         }
     }
 
@@ -180,6 +186,7 @@ impl Keeper {
         for table in [&mut self.trims, &mut self.doubts, &mut self.bars] {
             table.remove_where(|until| *until <= now);
         }
+        self.blames.remove_where(|blame| blame.until <= now);
     }
 
     /// A node will not be back soon: what was asked of it is asked of others.
@@ -187,6 +194,13 @@ impl Keeper {
         self.gone.remove(id);
         self.orders.remove_node(id);
         self.trims.remove_node(id);
+    }
+
+    /// Safe mode, as after a start: what was not removed yet stays.
+    fn close(&mut self, now: Time) {
+        self.is_open = false;
+        self.started = Some(now);
+        self.trims = Pairs::default();
     }
 }
 
@@ -218,8 +232,32 @@ impl Registry {
         outcomes: &[Outcome],
     ) -> Duties {
         self.told(id);
-        outcomes.iter().for_each(|outcome| self.keeper.on_outcome(now, *id, outcome));
+        outcomes.iter().for_each(|outcome| self.keep_on_outcome(now, *id, outcome));
         self.keeper.duties(id)
+    }
+
+    /// What became of an order. Of one that was not given nothing is believed, nor of nodes that have
+    /// nothing to do with it.
+    fn keep_on_outcome(&mut self, now: Time, id: NodeId, outcome: &Outcome) {
+        let (root, keeper) = (outcome.root, &mut self.keeper);
+        let Some(order) = keeper.orders.get_mut(&id, &root) else { return };
+        let CopyEnd::Failed { blamed, .. } = &outcome.end else {
+            order.until = order.until.min(now + LIST_TIME_MAX);
+            return;
+        };
+        let sources = std::mem::take(&mut order.sources);
+        keeper.orders.remove(&id, &root);
+        keeper.totals.failed += 1;
+        keeper.bars.insert(id, root, now + BAR_TIME);
+        let Some(node) = self.nodes.get(&id) else { return };
+        let by = (id, node.probes.source.addr.ip());
+        let content = self.index.content(&root);
+        let holds = |whom: &NodeId| content.as_ref().is_some_and(|c| c.holders.contains_key(whom));
+        let named: BTreeSet<NodeId> = blamed.iter().take(SOURCES_MAX).copied().collect();
+        let named = named.into_iter().filter(|whom| *whom != id);
+        for whom in named.filter(|whom| sources.contains(whom) || holds(whom)) {
+            self.keeper.blame(now, by, whom, root);
+        }
     }
 
     /// The node's copy may be whole now.
@@ -233,13 +271,20 @@ impl Registry {
     pub(super) fn keep_on_page(&mut self, id: &NodeId, page: &CatalogueDelta) {
         for held in page.added.iter() {
             let root = held.entry.root;
+            // What it says again of its own accord clears no doubt.
             if self.keeper.orders.remove(id, &root).is_some() {
                 self.keeper.totals.made += 1;
+                self.keeper.blames.remove(id, &root);
+                self.keeper.doubts.remove(id, &root);
             }
-            self.keeper.doubts.remove(id, &root);
             if held.kept != Kept::Replica {
                 self.keeper.publish(&root);
             }
+        }
+        // What it says while it tells all its files anew may be older than what others have said since.
+        if self.index.is_whole(id) {
+            let taken_back: BTreeSet<Root> = page.taken_back.iter().copied().collect();
+            taken_back.into_iter().for_each(|root| self.keep_on_taken_back(root));
         }
         self.told(id);
         let trims: Vec<Root> = self.keeper.trims.of_node(id).map(|(root, _)| *root).collect();
@@ -249,25 +294,22 @@ impl Registry {
                 self.keeper.trims.remove(id, &root);
             }
         }
-        self.keep_on_dropped();
     }
 
-    /// Roots that were taken back, if nobody has them any more but who keeps them for others.
-    pub(super) fn keep_on_dropped(&mut self) {
-        for root in self.index.take_dropped() {
-            let Some(content) = self.index.content(&root) else { continue };
-            let is_kept = self.keeper.orders.of_root(&root).next().is_some()
-                || content.holders.values().any(|holder| holder.kept == Kept::Replica);
-            let is_own = content.holders.values().any(|holder| holder.kept != Kept::Replica);
-            if is_kept && !is_own {
-                self.keeper.withdraw(root);
-            }
+    /// A person took a content back. It is withdrawn if nobody has it any more but who keeps it for
+    /// others; a person who has gone not long ago still has it.
+    fn keep_on_taken_back(&mut self, root: Root) {
+        let Some(content) = self.index.content(&root) else { return };
+        let is_kept = self.keeper.orders.of_root(&root).next().is_some()
+            || content.holders.values().any(|holder| holder.kept == Kept::Replica);
+        let is_own = content.holders.values().any(|holder| holder.kept != Kept::Replica);
+        if is_kept && !is_own {
+            self.keeper.withdraw(root);
         }
     }
 
     /// Once a second.
     pub(super) fn keep_on_tick(&mut self, now: Time) {
-        let started = *self.keeper.started.get_or_insert(now);
         let grace = self.keeper.policy.patience.grace;
         self.keeper.expire(now);
         let late = self.keeper.gone.iter().filter(|(_, gone)| now.since(gone.since) >= grace);
@@ -282,13 +324,29 @@ impl Registry {
         for id in former.collect::<Vec<_>>() {
             self.index.expire(&id);
         }
+        if self.nodes.is_empty() || self.misses_most(now) {
+            self.keeper.close(now);
+        }
         if !self.keeper.is_open {
+            let started = *self.keeper.started.get_or_insert(now);
             self.keeper.is_open = self.has_heard_all(now.since(started));
         }
     }
 
-    /// Whether every node that there may be had the time to come back and to tell its files.
+    /// Whether more than half of the nodes, and more than one, have gone within the grace or are
+    /// overdue: then the network is more likely to be broken than they are.
+    fn misses_most(&self, now: Time) -> bool {
+        let overdue = self.nodes.values().filter(|node| node.missed_since(now).is_some());
+        let missed = overdue.count() + self.keeper.gone.len();
+        missed > 1 && 2 * missed > self.nodes.len() + self.keeper.gone.len()
+    }
+
+    /// Whether every node that there may be had the time to come back and to tell its files, since the
+    /// first one was heard. Who is remembered is waited for, as long as that lasts.
     fn has_heard_all(&self, up: Duration) -> bool {
+        if self.nodes.is_empty() || self.remembered.len() > 0 {
+            return false;
+        }
         let longest = self.nodes.values().map(|node| node.heartbeat * 2).max();
         let least = longest.unwrap_or_default().max(self.keeper.policy.patience.grace);
         let is_whole = || self.nodes.keys().all(|id| self.index.is_whole(id));

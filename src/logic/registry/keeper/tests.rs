@@ -1,13 +1,15 @@
 //! Whole swarms in simulated time: registries, and nodes that die, come back, lie and are full.
 
+use super::super::remembered::Remembered;
+use super::super::snapshot::SavedNode;
 use super::super::{ClosedBy, Limits, SessionToken};
 use super::*;
-use crate::base::{Modified, Name, Ports};
+use crate::base::{Modified, Name, PeerInfo, Ports};
 use crate::logic::catalogue::Catalogue;
 use crate::logic::dice::{Dice, rounds};
 use crate::logic::replication::{CALM, GRACE};
 use crate::wire::message::copies::{CopyFault, CopyState, Offer, WhyQuestion};
-use crate::wire::message::tracker::{Heartbeat, Register, Stamp};
+use crate::wire::message::tracker::{Heartbeat, Held, Register, Stamp};
 
 const BEAT: u64 = 10;
 const SIZE: u64 = 100;
@@ -98,19 +100,30 @@ impl World {
 
     fn share(&mut self, n: usize, text: &str, content: u64) {
         let entry = entry(text, content);
-        self.nodes[n].shared.insert(entry.name.clone(), entry.clone());
+        let was = self.nodes[n].shared.insert(entry.name.clone(), entry.clone());
         self.nodes[n].catalogue.set(entry, Kept::Shared);
+        if let Some(was) = was.filter(|was| was.root != root(content)) {
+            self.nodes[n].catalogue.take_back(was.root);
+        }
         self.nodes[n].next_beat = 0;
     }
 
     fn unshare(&mut self, n: usize, text: &str) {
+        if let Some(root) = self.lose(n, text) {
+            self.nodes[n].catalogue.take_back(root);
+        }
+    }
+
+    /// It is gone, and that is no word of the person's: it rots, or its disk is away.
+    fn lose(&mut self, n: usize, text: &str) -> Option<Root> {
         let node = &mut self.nodes[n];
         node.next_beat = 0;
-        let Some(was) = node.shared.remove(&name(text)) else { return };
+        let was = node.shared.remove(&name(text))?;
         match node.replicas.get(&was.root) {
             Some(replica) => node.catalogue.set(replica.clone(), Kept::Replica),
             None => node.catalogue.remove(&name(text)),
         };
+        Some(was.root)
     }
 
     fn kill(&mut self, n: usize) {
@@ -410,6 +423,35 @@ fn what_is_edited_or_deleted_is_trimmed_and_a_new_name_is_neither() {
 }
 
 #[test]
+fn what_a_node_has_no_more_without_a_word_of_its_person_is_kept_and_repaired() {
+    let mut world = settled(1, 4);
+    world.lose(0, "doc/1");
+    world.run(20);
+    // Another one is lost while the node is not running.
+    world.kill(0);
+    world.lose(0, "doc/2");
+    world.run(20);
+    world.revive(0);
+    world.run(CALM.as_secs() * 3);
+    assert_eq!(world.trimmed, 0, "{}", world.words("doc/1"));
+    assert!((0..20).all(|n| world.holders(&root(n)).len() == 2), "{}", world.words("doc/2"));
+}
+
+#[test]
+fn nobody_takes_back_what_another_one_who_is_waited_for_has_published() {
+    let mut world = settled(1, 5);
+    let other = (1..5).find(|n| !world.holders(&root(1)).contains(n)).unwrap();
+    world.share(other, "mine", 1);
+    world.run(20);
+    world.kill(0);
+    world.run(10);
+    world.unshare(other, "mine");
+    world.run(GRACE.as_secs() + CALM.as_secs() * 3);
+    assert_eq!(world.trimmed, 0, "{}", world.words("doc/1"));
+    assert_eq!(world.holders(&root(1)).len(), 2);
+}
+
+#[test]
 fn a_replica_of_what_was_taken_back_while_its_node_was_away_goes_when_it_comes_back() {
     let mut world = settled(1, 4);
     let holder = *world.holders(&root(1)).iter().find(|n| **n != 0).unwrap();
@@ -429,7 +471,6 @@ fn the_copy_of_a_liar_does_not_count_once_somebody_could_not_copy_it() {
     let mut world = World::new(1, 5);
     world.nodes[1].lies = true;
     world.nodes[2].keeps = false;
-    world.nodes[4].keeps = false;
     world.share(0, "film", 1);
     world.share(1, "film", 1);
     world.share(1, "nothing", 2);
@@ -444,6 +485,10 @@ fn the_copy_of_a_liar_does_not_count_once_somebody_could_not_copy_it() {
     let question = WhyQuestion { name: name("nothing"), root: None };
     let answer = world.registries[0].why(world.now(), &question);
     assert_eq!(answer.files[0].copies[0].state, CopyState::Doubted);
+    world.share(1, "again", 2);
+    world.run(20);
+    let answer = world.registries[0].why(world.now(), &question);
+    assert_eq!(answer.files[0].copies[0].state, CopyState::Doubted, "its own word clears nothing");
     // Whoever has it goes; who copies it from the liar learns what that is.
     world.kill(0);
     world.run(GRACE.as_secs() + 60);
@@ -482,6 +527,117 @@ fn a_tracker_that_has_just_started_orders_and_trims_nothing_until_all_were_heard
     assert!(world.words("doc/1").contains("has just started"), "{}", world.words("doc/1"));
     world.run(CALM.as_secs() * 2);
     assert_eq!((world.made, world.trimmed), (20, 0));
+}
+
+#[test]
+fn a_tracker_that_has_heard_nobody_counts_no_time() {
+    let mut world = settled(1, 4);
+    (0..4).for_each(|n| world.kill(n));
+    world.restart_tracker(0);
+    world.run(2_000);
+    world.revive(0);
+    world.run(GRACE.as_secs() - 5);
+    assert_eq!(world.registries[0].copies().under_way, 0, "{}", world.words("doc/1"));
+    (1..4).for_each(|n| world.revive(n));
+    world.run(CALM.as_secs());
+    assert_eq!((world.made, world.trimmed), (20, 0));
+}
+
+#[test]
+fn nothing_is_ordered_while_a_node_from_a_snapshot_is_waited_for() {
+    let mut world = World::new(1, 3);
+    let info = PeerInfo {
+        id: id(9),
+        label: "n9".parse().unwrap(),
+        ip: [10, 0, 0, 9].into(),
+        ports: Ports { search: 1, size: 2, chunk: 3 },
+        files: 0,
+    };
+    let mut remembered = Remembered::since(world.now());
+    remembered.insert(SavedNode { info, heartbeat_s: 60, silent_s: 0, number: None });
+    world.registries[0].list_remembered(remembered);
+    world.share(0, "film", 1);
+    world.run(175);
+    assert_eq!(world.registries[0].copies().under_way + world.made as u64, 0);
+    world.run(20);
+    assert_eq!(world.made, 1, "it is not waited for for ever");
+}
+
+#[test]
+fn a_tracker_that_misses_most_of_its_nodes_at_once_moves_nothing_for_a_while() {
+    let mut world = settled(1, 5);
+    (0..3).for_each(|n| world.kill(n));
+    world.run(GRACE.as_secs() + 20);
+    assert_eq!((world.made, world.trimmed), (20, 0));
+    assert!(world.words("doc/1").contains("has just started"), "{}", world.words("doc/1"));
+    (0..3).for_each(|n| world.revive(n));
+    world.run(GRACE.as_secs() * 2);
+    assert_eq!((world.made, world.trimmed), (20, 0));
+    (0..2).for_each(|n| world.kill(n));
+    world.run(GRACE.as_secs() + 20);
+    assert!(world.made > 20, "of five, two may go");
+}
+
+/// A world in which the only copy of a file is ordered of two nodes, and takes long.
+fn under_way() -> (World, NodeId) {
+    let mut world = World::new(1, 6);
+    world.copy_time = 3_000;
+    world.share(0, "film", 1);
+    world.run(GRACE.as_secs() + 20);
+    let target = world.registries[0].keeper.orders.of_root(&root(1)).map(|(id, _)| *id).next();
+    (world, target.unwrap())
+}
+
+#[test]
+fn who_has_nothing_to_do_with_a_copy_is_not_to_blame_for_it() {
+    let (mut world, target) = under_way();
+    let bystander = (1..6).map(id).find(|id| *id != target).unwrap();
+    let end = CopyEnd::Failed {
+        why: CopyFault::Broken,
+        blamed: List::of(vec![bystander, id(0), id(77), target]),
+    };
+    let (now, registry) = (world.now(), &mut world.registries[0]);
+    registry.keep_on_heartbeat(now, &target, &[Outcome { root: root(1), end }]);
+    let blamed: Vec<_> = registry.keeper.blames.of_root(&root(1)).map(|(id, _)| *id).collect();
+    assert_eq!((blamed, registry.keeper.doubts.len()), (vec![id(0)], 0), "one does not doubt");
+}
+
+#[test]
+fn only_two_nodes_at_two_addresses_together_doubt_a_copy_and_one_has_it_asked_last() {
+    let (now, film) = (Time::from_origin(GRACE), root(1));
+    let mut keeper = Keeper::default();
+    for (by, address) in [(1, 1), (1, 1), (2, 1), (1, 2)] {
+        keeper.blame(now, (id(by), [10, 0, 0, address].into()), id(0), film);
+        assert_eq!(keeper.doubts.len(), 0);
+    }
+    let (entry, sources, until) = (entry("film", 1), vec![id(0), id(5)], now + DOUBT_TIME);
+    keeper.orders.insert(id(3), film, Ordered { entry, sources, since: now, until });
+    assert_eq!(keeper.duties(&id(3)).copies[0].sources[..], [id(5), id(0)]);
+    keeper.blame(now, (id(2), [10, 0, 0, 2].into()), id(0), film);
+    assert!(keeper.doubts.contains(&id(0), &film));
+    keeper.expire(until);
+    assert_eq!((keeper.doubts.len(), keeper.blames.len()), (0, 0));
+}
+
+#[test]
+fn a_page_that_is_not_applied_ends_no_order() {
+    let (mut world, target) = under_way();
+    let n = (1..6).find(|n| id(*n) == target).unwrap();
+    let token = world.nodes[n].sessions[0].unwrap();
+    let (now, registry) = (world.now(), &mut world.registries[0]);
+    let mut page = CatalogueDelta {
+        epoch: 99,
+        from: 5,
+        to: 6,
+        added: List::of(vec![Held { entry: entry("film", 1), kept: Kept::Replica }]),
+        removed: List::default(),
+        taken_back: List::default(),
+    };
+    registry.on_catalogue(now, token, &page).unwrap();
+    assert!(registry.keeper.orders.contains(&target, &root(1)) && registry.copies().made == 0);
+    page.from = 0;
+    registry.on_catalogue(now, token, &page).unwrap();
+    assert!(!registry.keeper.orders.contains(&target, &root(1)) && registry.copies().made == 1);
 }
 
 #[test]

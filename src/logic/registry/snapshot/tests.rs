@@ -45,7 +45,14 @@ fn register(registry: &mut Registry, n: u8, epoch: u64) -> (Registered, Vec<Effe
 
 fn send(registry: &mut Registry, n: u8, stamps: (Stamp, u64), added: Vec<FileEntry>) {
     let (Stamp { epoch, version: from }, to) = stamps;
-    let page = CatalogueDelta { epoch, from, to, added: list(added), removed: List::default() };
+    let page = CatalogueDelta {
+        epoch,
+        from,
+        to,
+        added: list(added),
+        removed: List::default(),
+        taken_back: List::default(),
+    };
     let answer = registry.on_catalogue(START, SessionToken(n.into()), &page).unwrap();
     assert_eq!(answer.catalogue, Stamp { epoch, version: to });
 }
@@ -217,6 +224,7 @@ fn a_name_with_very_many_contents_is_told_in_steps_and_whole() {
             to: 1,
             added: list(vec![entry]),
             removed: List::default(),
+            taken_back: List::default(),
         };
         registry.index.apply(owner, &page).unwrap();
         let (label, ip) = ("n".parse().unwrap(), [10, 0, 0, 1].into());
@@ -271,6 +279,7 @@ impl Model {
             to,
             added: list(added),
             removed: List::of(removed),
+            taken_back: List::default(),
         };
         self.stamp.version = to;
         let answer = registry.on_catalogue(START, SessionToken(n.into()), &page).unwrap();
