@@ -244,8 +244,7 @@ impl Registry {
         self.told(id);
         let trims: Vec<Root> = self.keeper.trims.of_node(id).map(|(root, _)| *root).collect();
         for root in trims {
-            let content = self.index.content(&root);
-            if content.is_none_or(|content| !content.holders.contains_key(id)) {
+            if !self.index.has(id, &root) {
                 self.keeper.trims.remove(id, &root);
             }
         }
@@ -255,11 +254,13 @@ impl Registry {
     /// Roots that were taken back, if nobody has them any more but who keeps them for others.
     pub(super) fn keep_on_dropped(&mut self) {
         for root in self.index.take_dropped() {
+            if self.index.is_own(&root) {
+                continue;
+            }
             let Some(content) = self.index.content(&root) else { continue };
-            let is_kept = self.keeper.orders.of_root(&root).next().is_some()
-                || content.holders.values().any(|holder| holder.kept == Kept::Replica);
-            let is_own = content.holders.values().any(|holder| holder.kept != Kept::Replica);
-            if is_kept && !is_own {
+            let is_kept =
+                self.keeper.orders.of_root(&root).next().is_some() || !content.holders.is_empty();
+            if is_kept {
                 self.keeper.withdraw(root);
             }
         }
