@@ -1,8 +1,10 @@
 //! The peers a node knows: the union of what its trackers list.
 //!
 //! Invariant: each tracker's list is kept apart, by its own stamps, so that trackers need not
-//! agree; a tracker that dies leaves its last list behind, which is what lookups then work with. What a
-//! peer says of itself is only shown, and only until a tracker lists it.
+//! agree; a tracker that dies leaves its last list behind, which is what lookups then work with. Of
+//! lists that differ, one whose tracker has heard the peer comes before one whose tracker only remembers
+//! it, and then the one that was heard last. What a peer says of itself is only shown, and only until a
+//! tracker lists it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +24,13 @@ struct TrackerList {
     /// Those of them whom the tracker has not heard since its start.
     stale: BTreeSet<NodeId>,
     heard: Time,
+}
+
+impl TrackerList {
+    /// Of lists that differ in a peer, the highest is right.
+    fn rank(&self, id: &NodeId) -> (bool, Time) {
+        (!self.stale.contains(id), self.heard)
+    }
 }
 
 /// Every peer the node has been told of, by tracker.
@@ -79,13 +88,13 @@ impl PeerBook {
         list.heard = now;
     }
 
-    /// All peers, ascending by identity; where trackers differ, the one heard last is right.
+    /// All peers, ascending by identity; where trackers differ, as the module says.
     pub fn all(&self) -> Vec<KnownPeer> {
         let mut union: BTreeMap<NodeId, KnownPeer> = BTreeMap::new();
         for list in &self.lists {
             for (id, info) in &list.peers {
-                let newer = union.get(id).is_none_or(|known| known.heard < list.heard);
-                if newer {
+                let rank = |known: &KnownPeer| (!known.stale, known.heard);
+                if union.get(id).is_none_or(|known| rank(known) < list.rank(id)) {
                     let (info, stale) = (info.clone(), list.stale.contains(id));
                     union.insert(*id, KnownPeer { info, heard: list.heard, stale });
                 }
@@ -117,7 +126,7 @@ impl PeerBook {
     /// The peer with this identity.
     pub fn get(&self, id: &NodeId) -> Option<PeerInfo> {
         let lists = self.lists.iter().filter(|l| l.peers.contains_key(id));
-        lists.max_by_key(|l| l.heard).and_then(|l| l.peers.get(id).cloned())
+        lists.max_by_key(|l| l.rank(id)).and_then(|l| l.peers.get(id).cloned())
     }
 }
 
@@ -169,6 +178,26 @@ mod tests {
         assert_eq!(book.get(&new.id), Some(new.clone()));
         book.apply(at(6), 1, delta(2, false, vec![], vec![new.id]));
         assert_eq!(book.get(&old.id), Some(old), "the other tracker still lists it");
+    }
+
+    #[test]
+    fn a_tracker_that_has_heard_a_peer_is_right_before_one_that_remembers_it() {
+        let (old, new) = (peer(1, [10, 0, 0, 1]), peer(1, [10, 0, 0, 9]));
+        for remembers in 0..2 {
+            let mut book = PeerBook::new(NodeId::from_bytes([0; 32]), 2);
+            let stale = PeersDelta {
+                stale: List::of(vec![old.id]),
+                ..delta(1, true, vec![old.clone()], vec![])
+            };
+            book.apply(at(1), 1 - remembers, delta(1, true, vec![new.clone()], vec![]));
+            book.apply(at(5), remembers, stale);
+            assert_eq!(book.get(&new.id), Some(new.clone()));
+            let known = KnownPeer { info: new.clone(), heard: at(1), stale: false };
+            assert_eq!(book.all(), [known]);
+            // It comes to the other one too.
+            book.apply(at(6), remembers, delta(2, false, vec![old.clone()], vec![]));
+            assert_eq!((book.get(&old.id), book.all()[0].heard), (Some(old.clone()), at(6)));
+        }
     }
 
     #[test]

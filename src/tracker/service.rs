@@ -24,13 +24,14 @@ use crate::wire::message::copies::{WhyAnswer, WhyQuestion};
 use crate::wire::message::find::{FindAnswer, FindQuestion};
 use crate::wire::message::tracker::{Bye, OWNERS_MAX, Refused, Register, Why};
 
-/// Questions for many files that are answered at once; there are four times as many workers.
+/// Questions that look at much of the index and are answered at once; there are four times as many
+/// workers.
 const FINDING_MAX: usize = 4;
 
-/// Who asks for many files just now, by address: one question each, so that nobody has all places.
+/// Who asks such a question just now, by address: one question each, so that nobody has all places.
 type Finders = Mutex<BTreeSet<IpAddr>>;
 
-/// One of the questions for many files that are being answered, until it is dropped: a panic gives it
+/// One of such questions that are being answered, until it is dropped: a panic gives it
 /// back as well.
 struct Slot<'a>(&'a Finders, IpAddr);
 
@@ -38,7 +39,8 @@ impl Slot<'_> {
     fn take(finders: &Finders, ip: IpAddr) -> Option<Slot<'_>> {
         let mut taken = finders.lock();
         let is_free = taken.len() < FINDING_MAX && taken.insert(ip);
-        is_free.then_some(Slot(finders, ip))
+        // Not `then_some`: a slot that is made and dropped takes the lock, and frees another's place.
+        is_free.then(|| Slot(finders, ip))
     }
 }
 
@@ -143,6 +145,7 @@ impl Service {
             }
             Message::WhyQuestion(question) => {
                 self.counters.lookups.fetch_add(1, Relaxed);
+                let _slot = self.slot(asker.ip)?;
                 self.why(&question).into()
             }
             Message::Exit(_) => {
@@ -162,13 +165,18 @@ impl Service {
     fn find(&self, ip: IpAddr, question: &FindQuestion) -> Result<FindAnswer, Refused> {
         let malformed = |e: PatternError| Refused::new(Why::Unexpected, e.to_string());
         let finding = Finding::new(question, clock::random_u64()).map_err(malformed)?;
-        let Some(_slot) = Slot::take(&self.finders, ip.to_canonical()) else {
-            let text = format!(
-                "{FINDING_MAX} such questions are being answered, or one from {ip}; ask again soon"
-            );
-            return Err(Refused::new(Why::Busy, text));
-        };
+        let _slot = self.slot(ip)?;
         Ok(self.find_all(finding))
+    }
+
+    fn slot(&self, ip: IpAddr) -> Result<Slot<'_>, Refused> {
+        let text = || {
+            format!(
+                "{FINDING_MAX} such questions are being answered, or one from {ip}; ask again soon"
+            )
+        };
+        let slot = Slot::take(&self.finders, ip.to_canonical());
+        slot.ok_or_else(|| Refused::new(Why::Busy, text()))
     }
 
     /// Lets others in between two steps.

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use super::stand::Stand;
 use super::why::Obstacle;
 use super::{
-    AHEAD_MAX, COPIES_MAX, File, Node, ORDERS_MAX, Order, Plan, SOURCES_MAX, Standing, TRIMS_MAX,
-    Trim, View,
+    AHEAD_MAX, COPIES_MAX, FEW, File, Node, ORDERS_MAX, Order, Plan, SOURCES_MAX, Standing,
+    TRIMS_MAX, Trim, View,
 };
 use crate::base::{NodeId, Root, Time};
 
@@ -26,7 +26,7 @@ pub fn plan(view: &View, now: Time) -> Plan {
     let mut stands: Vec<_> = stands.collect();
     stands.sort_by_key(|(root, _, stand)| (stand.there.len(), **root));
     for (root, file, stand) in &stands {
-        plan.cancelled.extend(cancelled(stand).map(|target| (**root, target)));
+        plan.cancelled.extend(stand.cancelled().map(|target| (**root, target)));
         plan.spared.extend(spared(root, stand).map(|holder| Trim { root: **root, holder }));
         let room = ORDERS_MAX - plan.orders.len();
         let lacking = stand.lacking().min(room);
@@ -82,7 +82,7 @@ impl Load {
         if fresh.saturating_add(size) > node.room {
             return Some(Obstacle::NoRoom);
         }
-        let busy = copies >= COPIES_MAX || (copies >= 2 && bytes >= AHEAD_MAX);
+        let busy = copies >= COPIES_MAX || (copies >= FEW && bytes >= AHEAD_MAX);
         busy.then_some(Obstacle::Busy)
     }
 }
@@ -124,12 +124,6 @@ pub(super) fn targets(
     Ok(chosen)
 }
 
-/// Copies on the way that are not wanted any more.
-fn cancelled(stand: &Stand) -> impl Iterator<Item = NodeId> {
-    let enough = stand.there.len() >= stand.wanted;
-    stand.coming.iter().copied().filter(move |_| enough)
-}
-
 /// Of the replicas that were to be removed, those that are missing now, the first choice of targets
 /// first.
 fn spared(root: &Root, stand: &Stand) -> impl Iterator<Item = NodeId> {
@@ -147,7 +141,7 @@ fn trims(view: &View, now: Time, (root, file): (&Root, &File), stand: &Stand) ->
     }
     let mut replicas = stand.replicas(file);
     replicas.sort_by_cached_key(|id| score(root, id));
-    replicas.truncate(stand.surplus());
+    replicas.truncate(stand.surplus(file));
     replicas
 }
 

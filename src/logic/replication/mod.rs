@@ -10,7 +10,9 @@
 //!                        rendezvous hashing
 //! enough without them -> orders are taken back
 //! too many            -> trims: of replicas only, after a calm time, never below what is wanted of
-//!                        verified copies at nodes that are there
+//!                        replicas and one own copy at nodes that are there: that a person has a
+//!                        file is that node's word alone, and two who lie must not have the only
+//!                        replica removed
 //! withdrawn           -> trims: of all replicas, after the calm time
 //! publisher vanished  -> its files are kept, and repaired, as if it were there
 //! not all seen yet    -> nothing: a tracker that has just started knows of no copy that is missing
@@ -63,6 +65,8 @@ pub const GRACE: Duration = Duration::from_secs(60);
 pub const CALM: Duration = Duration::from_secs(300);
 /// Bytes on the way to one node from which on it is given no more than two copies at once.
 pub const AHEAD_MAX: u64 = 64 << 20;
+/// That many.
+const FEW: usize = 2;
 /// Orders in one plan.
 pub const ORDERS_MAX: usize = 256;
 /// Trims in one plan.
@@ -116,6 +120,18 @@ pub struct Node {
     pub copies: usize,
     /// Bytes of those.
     pub ahead: u64,
+}
+
+impl Node {
+    /// How many copies more it may be given.
+    pub fn places(&self) -> usize {
+        let most = match self {
+            Node { gone_since: Some(_), .. } | Node { opted_in: false, .. } => 0,
+            Node { ahead: AHEAD_MAX.., .. } => FEW,
+            _ => COPIES_MAX,
+        };
+        most.saturating_sub(self.copies)
+    }
 }
 
 /// One content.

@@ -75,15 +75,25 @@ impl Stand {
         self.missing().saturating_sub(self.leaving.len())
     }
 
+    /// Nodes that are to end the copy that they are making: there are enough.
+    pub(super) fn cancelled(&self) -> impl Iterator<Item = NodeId> {
+        let enough = self.there.len() >= self.wanted;
+        self.coming.iter().copied().filter(move |_| enough)
+    }
+
     /// Nodes that are there and keep it for others.
     pub(super) fn replicas(&self, file: &File) -> Vec<NodeId> {
         let replica = |id: &NodeId| file.holders.get(id) == Some(&Holder::Replica);
         self.there.iter().copied().filter(replica).collect()
     }
 
-    /// How many verified copies at nodes that are there are more than wanted.
-    pub(super) fn surplus(&self) -> usize {
-        self.there.len().saturating_sub(self.wanted)
+    /// How many replicas may go: as many as there are beyond what is wanted of replicas and one
+    /// person's own copy. That somebody has a file as his own is his word alone, so that however many
+    /// say so, they do not replace the replicas of others.
+    pub(super) fn surplus(&self, file: &File) -> usize {
+        let replicas = self.replicas(file).len();
+        let own = (self.there.len() - replicas).min(1);
+        (replicas + own).saturating_sub(self.wanted).min(replicas)
     }
 
     /// Who can be named as a source: first those of whom nothing bad is known.
@@ -103,8 +113,10 @@ pub struct Tally {
     pub lacks: bool,
     /// Replicas that are too many.
     pub surplus: usize,
-    /// Whether copies are being made or removed.
-    pub moves: bool,
+    /// Whether copies are being made that are not wanted any more, or removed that are missing.
+    pub turns: bool,
+    /// Whether anybody is there who has it.
+    pub has_source: bool,
 }
 
 /// How it stands with a file, which need not be in the view.
@@ -114,8 +126,10 @@ pub fn tally(view: &View, file: &File, now: Time) -> Tally {
         wanted: stand.wanted,
         there: stand.there.len(),
         lacks: stand.missing() > 0,
-        surplus: stand.surplus().min(stand.replicas(file).len()),
-        moves: !file.under_way.is_empty() || !stand.leaving.is_empty(),
+        surplus: stand.surplus(file),
+        turns: stand.cancelled().next().is_some()
+            || (!stand.leaving.is_empty() && stand.missing() > 0),
+        has_source: stand.sources().next().is_some(),
     }
 }
 

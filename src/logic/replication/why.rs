@@ -70,15 +70,18 @@ pub struct Why {
 pub fn why(view: &View, now: Time, root: &Root) -> Option<Why> {
     let file = view.files.get(root)?;
     let stand = Stand::of(file, view, now);
-    let surplus = stand.surplus().min(stand.replicas(file).len());
     let lacking = stand.lacking();
-    let obstacle = targets(view, &Load::of(view), (root, file), &stand).err();
+    // Choosing costs a hash a node.
+    let obstacle = match lacking {
+        0 => None,
+        _ => targets(view, &Load::of(view), (root, file), &stand).err(),
+    };
     Some(Why {
         wanted: stand.wanted,
         waits: stand.waits_until.map_or(Duration::ZERO, |until| until.since(now)),
         lacking,
-        obstacle: obstacle.filter(|_| lacking > 0),
-        surplus: (surplus, (file.changed + view.patience.calm).since(now)),
+        obstacle,
+        surplus: (stand.surplus(file), (file.changed + view.patience.calm).since(now)),
         starting: !view.is_complete,
         withdrawn: file.standing == Standing::Withdrawn,
         there: stand.there,

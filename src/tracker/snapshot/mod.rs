@@ -2,8 +2,9 @@
 //!
 //! Invariant: the file is replaced whole, synced before it has its name, or stays as it was. What
 //! cannot be read is kept aside as `index.bad`, in the place of an earlier one, and the tracker starts
-//! empty; what cannot be written is told once and tried again. The registry is locked for one step of
-//! the writing at a time. Ends with a last writing when the tracker stops.
+//! empty; what cannot be written is told once and tried again after `RETRY`. The registry is locked for
+//! one step of the writing at a time. Ends with a last writing when the tracker stops, which is given up
+//! after `LAST_TIME_MAX`.
 //!
 //! A tracker that is killed loses what changed since the last writing: the nodes send that again. A
 //! copy of the file under another tracker is as good a hint there as it is here.
@@ -28,6 +29,11 @@ use crate::logic::registry::{Limits, Policy, Record, Registry, Restoring, Saving
 const EVERY: Duration = Duration::from_secs(2);
 /// A writing that takes long is followed by a pause so many times as long.
 const PAUSE_SHARE: u32 = 20;
+/// Before what could not be written is tried again: a full disk is not filled anew all the time.
+const RETRY: Duration = Duration::from_secs(120);
+/// What the last writing may take; the threads that are ended have longer.
+const LAST_TIME_MAX: Duration = Duration::from_secs(8);
+const _: () = assert!(LAST_TIME_MAX.as_secs() < super::JOIN_TIME_MAX.as_secs());
 
 /// What was read at the start, and what the person hears of it.
 pub(super) struct Loaded {
@@ -84,9 +90,10 @@ pub(super) fn start(
         let mut keeper = Keeper { path, written: service.read(Registry::revision), told: false };
         let mut pause = EVERY;
         while !stop.wait(pause) {
-            pause = EVERY.max(keeper.keep(&service, &|| stop.is_stopped()) * PAUSE_SHARE);
+            pause = keeper.keep(&service, &|| stop.is_stopped());
         }
-        keeper.keep(&service, &|| false);
+        let deadline = clock::now() + LAST_TIME_MAX;
+        keeper.keep(&service, &|| clock::now() >= deadline);
     })
 }
 
@@ -100,11 +107,12 @@ struct Keeper {
 }
 
 impl Keeper {
-    /// Writes it, if anything has changed; says how long that took. Given up when `stop` says so.
+    /// Writes it, if anything has changed; says how long to wait before the next time. Given up when
+    /// `stop` says so.
     fn keep(&mut self, service: &Service, stop: &dyn Fn() -> bool) -> Duration {
         let (began, revision) = (clock::now(), service.read(Registry::revision));
         if self.written == revision {
-            return Duration::ZERO;
+            return EVERY;
         }
         let outcome =
             self.write(&|saving| service.read(|r| r.save_step(clock::now(), saving)), stop);
@@ -113,8 +121,12 @@ impl Keeper {
             Ok(Some(bytes)) => {
                 log::debug!(target: "tracker", "the index is on the disk: {bytes} bytes in {took:?}");
                 (self.written, self.told) = (revision, false);
+                EVERY.max(took * PAUSE_SHARE)
             }
-            Ok(None) => {}
+            Ok(None) => {
+                log::debug!(target: "tracker", "writing the index was given up after {took:?}");
+                EVERY
+            }
             Err(error) => {
                 let words = format!(
                     "cannot write the index to {}: {error}; it is tried again, and after a restart \
@@ -126,9 +138,9 @@ impl Keeper {
                 } else {
                     service.notices.tell(words);
                 }
+                RETRY.max(took * PAUSE_SHARE)
             }
         }
-        took
     }
 
     /// Writes all that `next` gives; returns how many bytes, or none when it was given up.

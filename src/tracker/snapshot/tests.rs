@@ -86,12 +86,12 @@ fn what_cannot_be_written_is_told_once_and_tried_again_and_what_was_there_stays(
     let (service, mut keeper) =
         (service(load(&path, clock::now(), Policy::default()).registry), keeper(&path));
     join(&service, 1);
-    keeper.keep(&service, &|| false);
+    assert_eq!(keeper.keep(&service, &|| false), RETRY);
     keeper.keep(&service, &|| false);
     let words = service.notices.next().unwrap();
     assert!(words.contains("cannot write the index") && words.contains("tried again"), "{words}");
     fs::create_dir(&folder).unwrap();
-    keeper.keep(&service, &|| false);
+    assert!(keeper.keep(&service, &|| false) < RETRY, "it is on the disk");
     assert_eq!(
         load(&path, clock::now(), Policy::default()).registry.stale(),
         1,

@@ -165,6 +165,13 @@ impl Contents {
         self.roots.range((start, Unbounded)).copied()
     }
 
+    /// The contents whose roots have the same first bytes as `root`.
+    pub(super) fn alike(&self, root: &Root) -> impl Iterator<Item = ContentId> + '_ {
+        let first = first_bytes(root);
+        let range = (first, ContentId(0))..=(first, ContentId(u32::MAX));
+        self.roots.range(range).map(|(_, id)| *id)
+    }
+
     /// Bytes.
     pub(super) fn size(&self, id: ContentId) -> u64 {
         self.record(id).size & !EXECUTABLE

@@ -289,8 +289,7 @@ impl Registry {
         self.told(id);
         let trims: Vec<Root> = self.keeper.trims.of_node(id).map(|(root, _)| *root).collect();
         for root in trims {
-            let content = self.index.content(&root);
-            if content.is_none_or(|content| !content.holders.contains_key(id)) {
+            if !self.index.has(id, &root) {
                 self.keeper.trims.remove(id, &root);
             }
         }
@@ -299,11 +298,11 @@ impl Registry {
     /// A person took a content back. It is withdrawn if nobody has it any more but who keeps it for
     /// others; a person who has gone not long ago still has it.
     fn keep_on_taken_back(&mut self, root: Root) {
+        if self.index.is_own(&root) {
+            return;
+        }
         let Some(content) = self.index.content(&root) else { return };
-        let is_kept = self.keeper.orders.of_root(&root).next().is_some()
-            || content.holders.values().any(|holder| holder.kept == Kept::Replica);
-        let is_own = content.holders.values().any(|holder| holder.kept != Kept::Replica);
-        if is_kept && !is_own {
+        if self.keeper.orders.of_root(&root).next().is_some() || !content.holders.is_empty() {
             self.keeper.withdraw(root);
         }
     }

@@ -5,14 +5,15 @@
 //! with the index, or when `CANDIDATES_MAX` files were found; the next one goes on behind it. So the
 //! most endangered go first among so many, and no file is passed over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Registry;
 use super::super::index::{Content, names_of};
+use super::pairs::PAIRS_MAX;
 use super::{CALM_MAX, Calm, CopyTotals, Ordered, TRIM_TIME_MAX};
 use crate::base::{Kept, NodeId, Root, Time};
 use crate::logic::replication::{
-    self, COPIES_MAX, File, Holder, Node, Order, Plan, Standing, View, copy_time_max,
+    self, COPIES_MAX, File, Holder, Node, ORDERS_MAX, Order, Plan, Standing, View, copy_time_max,
 };
 use crate::wire::message::copies::TRIMS_MAX;
 
@@ -26,18 +27,70 @@ const STEPS_MAX: usize = 16;
 pub struct Survey {
     view: View,
     after: Option<u64>,
-    /// Whether any node takes copies.
-    has_takers: bool,
+    places: Places,
     steps: usize,
     is_over: bool,
     marks: Vec<(Root, u64)>,
     counted: CopyTotals,
 }
 
+/// The files that are gathered because they lack copies which somebody could take.
+#[derive(Debug)]
+struct Places {
+    /// How many more orders there may be.
+    most: usize,
+    /// Bytes that each node takes which may be given an order, ascending.
+    rooms: Vec<u64>,
+    /// How many copies each has.
+    taken: BTreeSet<(usize, Root)>,
+}
+
+impl Places {
+    fn of(view: &View, orders: usize) -> Places {
+        let takers = view.nodes.values().filter(|node| node.places() > 0);
+        let (most, mut rooms) =
+            takers.map(|node| (node.places(), node.room)).unzip::<_, _, Vec<_>, Vec<_>>();
+        rooms.sort_unstable();
+        let most = most.into_iter().sum::<usize>().min(orders).min(ORDERS_MAX);
+        Places { most, rooms, taken: BTreeSet::new() }
+    }
+
+    /// Whether a node may be given an order that neither has the file nor tries, or has tried.
+    fn has_target(&self, view: &View, file: &File) -> bool {
+        let with_room = self.rooms.len() - self.rooms.partition_point(|room| *room < file.size);
+        let known = file.holders.keys().chain(file.under_way.keys()).chain(&file.barred);
+        let takes = |id: &&NodeId| {
+            let node = view.nodes.get(id);
+            node.is_some_and(|node| node.places() > 0 && node.room >= file.size)
+        };
+        with_room > known.filter(takes).collect::<BTreeSet<_>>().len()
+    }
+
+    /// Whether a file that has so many copies finds a place, and which one makes way for it.
+    fn take(&mut self, there: usize, root: Root) -> (bool, Option<Root>) {
+        if self.taken.len() < self.most {
+            return (self.taken.insert((there, root)), None);
+        }
+        match self.taken.last().copied() {
+            Some((copies, best)) if there < copies => {
+                self.taken.remove(&(copies, best));
+                (self.taken.insert((there, root)), Some(best))
+            }
+            _ => (false, None),
+        }
+    }
+}
+
 impl Survey {
     /// What is to be done.
     pub fn plan(&self, now: Time) -> Plan {
         replication::plan(&self.view, now)
+    }
+
+    /// How many files the plan is made of.
+    #[cfg(test)]
+    pub(super) fn gathered(&self) -> usize {
+        self.view.files.len()
     }
 
     /// Whether another step brings more.
@@ -50,11 +103,11 @@ impl Registry {
     /// Begins a look, where the one before ended.
     pub fn begin_survey(&self, now: Time) -> Survey {
         let view = self.nodes_in_view(now);
-        let has_takers = view.nodes.values().any(|node| node.opted_in && node.room > 0);
+        let places = Places::of(&view, PAIRS_MAX - self.keeper.orders.len());
         Survey {
             view,
             after: self.keeper.after,
-            has_takers,
+            places,
             steps: 0,
             is_over: false,
             marks: Vec::new(),
@@ -75,16 +128,28 @@ impl Registry {
     }
 
     fn look_at(&self, now: Time, survey: &mut Survey, content: &Content) {
+        // Nobody has counted all of it: it is left as it is, and in no numbers.
+        if content.is_cut {
+            return;
+        }
         let file = self.file_in_view(now, content, &survey.view);
         let stand = replication::tally(&survey.view, &file, now);
         survey.counted.wanted += stand.wanted as u64;
         survey.counted.there += stand.there.min(stand.wanted) as u64;
-        // What stands under very many names is left as it is: others may have it too.
-        let lacks = stand.lacks && survey.has_takers;
-        if !content.is_cut && (lacks || stand.surplus > 0 || stand.moves) {
-            if stand.surplus > 0 {
-                survey.marks.push((content.root, mark(&file, &survey.view)));
-            }
+        if stand.surplus > 0 {
+            survey.marks.push((content.root, mark(&file, &survey.view)));
+        }
+        let mut is_gathered = stand.surplus > 0 || stand.turns;
+        if !is_gathered
+            && stand.lacks
+            && stand.has_source
+            && survey.places.has_target(&survey.view, &file)
+        {
+            let (fits, gives_way) = survey.places.take(stand.there, content.root);
+            gives_way.map(|root| survey.view.files.remove(&root));
+            is_gathered = fits;
+        }
+        if is_gathered {
             survey.view.files.insert(content.root, file);
         }
     }
@@ -115,16 +180,19 @@ impl Registry {
 
     /// A file as plans see it.
     pub(super) fn file_in_view(&self, now: Time, content: &Content, view: &View) -> File {
-        let Content { root, size, holders, .. } = content;
+        let Content { root, holders, .. } = content;
         let keeper = &self.keeper;
-        let wanted = keeper.policy.wanted(root, names_of(&self.index, content));
+        let doubts: BTreeSet<NodeId> = keeper.doubts.of_root(root).map(|(id, _)| *id).collect();
+        let size = content.size(|id| doubts.contains(id));
+        let wanted = keeper.policy.wanted(root, names_of(&self.index, content, size));
         let is_own = holders.values().any(|holder| holder.kept != Kept::Replica);
         let standing = match keeper.withdrawn.contains_key(root) && !is_own {
             true => Standing::Withdrawn,
             false => Standing::Published,
         };
-        let mut file = File::new(*size, wanted, standing, now);
-        for (id, holder) in holders {
+        let mut file = File::new(size, wanted, standing, now);
+        // Who tells another size has something else.
+        for (id, holder) in holders.iter().filter(|(_, holder)| holder.size == size) {
             let as_what = match holder.kept {
                 Kept::Shared | Kept::Downloaded => Holder::Own,
                 Kept::Replica => Holder::Replica,
@@ -134,11 +202,12 @@ impl Registry {
                 file.unsure.insert(*id);
             }
         }
-        let held = |id: &&NodeId| holders.contains_key(id);
-        let ids = |(id, _): (_, &Time)| id;
-        file.doubted = keeper.doubts.of_root(root).map(ids).filter(held).copied().collect();
-        file.leaving = keeper.trims.of_root(root).map(ids).filter(held).copied().collect();
-        file.barred = keeper.bars.of_root(root).map(ids).copied().collect();
+        let held = |id: &NodeId| file.holders.contains_key(id);
+        let ids = |(id, _): (&NodeId, &Time)| *id;
+        let doubted = doubts.into_iter().filter(held).collect();
+        let leaving = keeper.trims.of_root(root).map(ids).filter(held).collect();
+        (file.doubted, file.leaving) = (doubted, leaving);
+        file.barred = keeper.bars.of_root(root).map(ids).collect();
         let orders = keeper.orders.of_root(root);
         file.under_way = orders.map(|(id, order)| (*id, order.since)).collect();
         if let Some(calm) = keeper.calm.get(root)
@@ -158,7 +227,8 @@ impl Registry {
             self.keeper.trims.remove(&spared.holder, &spared.root);
         }
         for order in plan.orders {
-            self.order(now, order);
+            let size = survey.view.files.get(&order.root).map_or(0, |file| file.size);
+            self.order(now, order, size);
         }
         for trim in plan.trims {
             let of_node = self.keeper.trims.of_node(&trim.holder).count();
@@ -169,11 +239,11 @@ impl Registry {
         self.remember(now, survey);
     }
 
-    fn order(&mut self, now: Time, order: Order) {
+    fn order(&mut self, now: Time, order: Order, size: u64) {
         let Order { root, target, sources } = order;
         let is_there = self.nodes.get(&target).is_some_and(|node| node.offer.keeps);
         let of_node = self.keeper.orders.of_node(&target).count();
-        let Some(entry) = self.index.entry_of(&root) else { return };
+        let Some(entry) = self.index.entry_of(&root, size) else { return };
         if is_there && of_node < COPIES_MAX && !self.keeper.orders.contains(&target, &root) {
             let until = now + copy_time_max(entry.size);
             let ordered = Ordered { entry, sources, since: now, until };

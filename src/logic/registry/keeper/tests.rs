@@ -7,7 +7,7 @@ use super::*;
 use crate::base::{Modified, Name, PeerInfo, Ports};
 use crate::logic::catalogue::Catalogue;
 use crate::logic::dice::{Dice, rounds};
-use crate::logic::replication::{CALM, GRACE};
+use crate::logic::replication::{CALM, GRACE, Plan};
 use crate::wire::message::copies::{CopyFault, CopyState, Offer, WhyQuestion};
 use crate::wire::message::tracker::{Heartbeat, Held, Register, Stamp};
 
@@ -496,6 +496,80 @@ fn the_copy_of_a_liar_does_not_count_once_somebody_could_not_copy_it() {
     world.revive(0);
     world.run(BAR_TIME.as_secs() + 60);
     assert_eq!(world.holders(&root(1)).len(), 2, "{}", world.words("film"));
+}
+
+#[test]
+fn a_lie_about_a_size_stops_no_copies() {
+    for size in [1, 1 << 39] {
+        let mut world = World::new(1, 4);
+        (world.nodes[0].lies, world.nodes[0].keeps) = (true, false);
+        let lie = FileEntry { size, ..entry("a lie", 1) };
+        world.nodes[0].shared.insert(lie.name.clone(), lie.clone());
+        world.nodes[0].catalogue.set(lie, Kept::Shared);
+        world.share(1, "film", 1);
+        world.run(GRACE.as_secs() + BAR_TIME.as_secs() + 120);
+        assert_eq!(world.holders(&root(1)).len(), 2, "{size}: {}", world.words("film"));
+    }
+}
+
+#[test]
+fn those_who_say_that_they_have_it_themselves_have_no_replica_removed() {
+    let mut world = settled(1, 5);
+    let holders = world.holders(&root(1));
+    let liars: Vec<usize> = (0..5).filter(|n| !holders.contains(n)).collect();
+    for n in &liars {
+        world.nodes[*n].lies = true;
+        world.share(*n, "doc/1", 1);
+    }
+    world.run(CALM.as_secs() * 3);
+    assert_eq!((world.holders(&root(1)), world.trimmed), (holders, 0), "{}", world.words("doc/1"));
+}
+
+#[test]
+fn while_nobody_may_be_given_an_order_a_look_goes_through_all_that_lacks_copies() {
+    let mut world = World::new(1, 2);
+    world.copy_time = 1_000;
+    (0..2_000).for_each(|n| world.share(0, &format!("doc/{n}"), n));
+    world.run(GRACE.as_secs() + 60);
+    let registry = &world.registries[0];
+    assert_eq!(registry.copies().under_way, COPIES_MAX as u64);
+    assert_eq!(registry.copies().wanted, 4_000, "all of it was looked at");
+    let mut survey = registry.begin_survey(world.now());
+    while survey.goes_on() {
+        registry.survey(world.now(), &mut survey);
+    }
+    assert_eq!(survey.plan(world.now()), Plan::default());
+    assert_eq!(survey.gathered(), 0);
+}
+
+#[test]
+fn places_go_to_the_files_with_the_fewest_copies_wherever_they_are() {
+    let mut world = World::new(1, 4);
+    world.copy_time = 1_000;
+    world.registries[0] =
+        Registry::with_policy(1, Limits::default(), Policy { copies: 3, ..Policy::default() });
+    world.nodes[..3].iter_mut().for_each(|node| node.keeps = false);
+    for n in 0..1_000 {
+        world.share(0, &format!("doc/{n}"), n);
+        if n % 100 > 0 {
+            world.share(1, &format!("doc/{n}"), n);
+        }
+    }
+    world.run(GRACE.as_secs() + 30);
+    let ordered: BTreeSet<Root> = world.nodes[3].copying.keys().copied().collect();
+    assert_eq!(ordered.len(), COPIES_MAX);
+    let lacking = (0..10).filter(|n| ordered.contains(&root(n * 100))).count();
+    assert_eq!(lacking, 10, "those with one copy only wait");
+}
+
+#[test]
+fn what_is_listed_more_often_than_is_counted_is_left_as_it_is_and_why_says_so() {
+    let mut world = World::new(1, 3);
+    world.share(0, "film", 1);
+    (0..1_024).for_each(|n| world.share(1, &format!("film/{n}"), 1));
+    world.run(GRACE.as_secs() + 60);
+    assert!(world.words("film").contains("left as it is"), "{}", world.words("film"));
+    assert_eq!((world.made, world.registries[0].copies().wanted), (0, 0));
 }
 
 #[test]

@@ -11,6 +11,9 @@ use crate::wire::message::copies::{
 };
 use crate::wire::{List, Text};
 
+/// What is said of a root of which more is listed than is looked at.
+const CUT: &str = "more names or nodes list it than are counted; it is left as it is";
+
 impl Registry {
     /// All contents that are meant.
     pub fn why(&self, now: Time, question: &WhyQuestion) -> WhyAnswer {
@@ -21,7 +24,8 @@ impl Registry {
         };
         let fits = |root: &Root| question.root.as_ref().is_none_or(|prefix| prefix.fits(root));
         let meant = roots.into_iter().filter(fits).take(WHY_FILES_MAX);
-        let files = meant.filter_map(|root| self.why_root(now, &question.name, &root));
+        let mut view = self.nodes_in_view(now);
+        let files = meant.filter_map(|root| self.why_root(now, &question.name, &root, &mut view));
         WhyAnswer { files: List::of(files.collect()) }
     }
 
@@ -30,15 +34,16 @@ impl Registry {
         prefix.map_or(Vec::new(), |prefix| self.index.roots_from(&prefix, WHY_FILES_MAX))
     }
 
-    fn why_root(&self, now: Time, asked: &Name, root: &Root) -> Option<WhyFile> {
+    /// The view is of all nodes; it is given back as it was.
+    fn why_root(&self, now: Time, asked: &Name, root: &Root, view: &mut View) -> Option<WhyFile> {
         let content = self.index.content(root)?;
-        let mut view = self.nodes_in_view(now);
-        let file = self.file_in_view(now, &content, &view);
+        let file = self.file_in_view(now, &content, view);
+        let size = file.size;
         let copies = content.holders.iter().map(|(id, holder)| WhyCopy {
             node: *id,
             label: Text::of(self.label_of(id)),
             kept: holder.kept,
-            state: state(&file, &view, id),
+            state: state(&file, view, id),
             seen_s: self.seen_s(now, id),
         });
         let coming = self.keeper.orders.of_root(root).filter_map(|(id, order)| {
@@ -48,16 +53,22 @@ impl Registry {
         });
         let (copies, coming) = (List::of(copies.collect()), List::of(coming.collect()));
         view.files.insert(*root, file);
-        let why = replication::why(&view, now, root)?;
+        let why = replication::why(view, now, root);
+        view.files.remove(root);
+        let why = why?;
+        let text = match content.is_cut {
+            true => CUT.to_owned(),
+            false => why.to_string(),
+        };
         Some(WhyFile {
-            name: name_of(self, &content, asked)?,
-            size: content.size,
+            name: name_of(self, &content, size, asked)?,
+            size,
             root: *root,
             wanted: why.wanted as u32,
             there: why.there.len() as u32,
             copies,
             coming,
-            text: Text::of(why.to_string()),
+            text: Text::of(text),
         })
     }
 
@@ -78,8 +89,8 @@ fn seconds(seconds: u64) -> u32 {
 }
 
 /// The name that was asked for, if it is one of it.
-fn name_of(registry: &Registry, content: &Content, asked: &Name) -> Option<Name> {
-    let mut names = names_of(&registry.index, content);
+fn name_of(registry: &Registry, content: &Content, size: u64, asked: &Name) -> Option<Name> {
+    let mut names = names_of(&registry.index, content, size);
     let first = names.next()?;
     match first == asked.as_str() || names.any(|name| name == asked.as_str()) {
         true => Some(asked.clone()),
@@ -89,7 +100,8 @@ fn name_of(registry: &Registry, content: &Content, asked: &Name) -> Option<Name>
 
 fn state(file: &File, view: &View, id: &NodeId) -> CopyState {
     let is_there = view.nodes.get(id).is_some_and(|node| node.gone_since.is_none());
-    if file.doubted.contains(id) {
+    // Who tells another size than most has something else.
+    if file.doubted.contains(id) || !file.holders.contains_key(id) {
         CopyState::Doubted
     } else if file.leaving.contains(id) {
         CopyState::Leaving
