@@ -13,11 +13,13 @@
 //! Invariant: at most `AT_ONCE` are under way; what is promised and what is here stay within the quota,
 //! and the disk's reserve stays free. An end is told to each tracker until that has answered, or wants
 //! the copy no more; ordered again after that, it is tried again. What one tracker wants is not trimmed
-//! for another. Bounded by what trackers may say: `COPIES_MAX` copies and `TRIMS_MAX` trims each.
+//! for another. A trim that failed is tried again after `TRIM_AGAIN`. Bounded by what trackers may say:
+//! `COPIES_MAX` copies and `TRIMS_MAX` trims each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use crate::base::{Name, Root};
+use crate::base::{Name, Root, Time};
 use crate::wire::List;
 use crate::wire::message::copies::{CopyEnd, CopyOrder, Duties, OUTCOMES_MAX, Outcome};
 
@@ -29,6 +31,8 @@ const RESERVE_PART: u64 = 20;
 const RESERVE_MAX: u64 = 10 << 30;
 /// What is given to others, if nobody says otherwise: a tenth of the disk.
 const QUOTA_PART: u64 = 10;
+/// From a trim that failed to the next try: a disk that refuses it does not change its mind soon.
+pub const TRIM_AGAIN: Duration = Duration::from_secs(300);
 
 /// A disk, bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -68,6 +72,8 @@ pub struct Copies {
     trackers: BTreeMap<usize, Tracker>,
     /// Bytes of each copy that is being made.
     under_way: BTreeMap<Root, u64>,
+    /// Trims that failed, and when each is due again.
+    untrimmed: BTreeMap<Root, Time>,
 }
 
 /// What one tracker wants, and is to be told.
@@ -138,13 +144,19 @@ impl Copies {
     }
 
     /// The copies that are to be removed now.
-    pub fn trims(&self) -> Vec<Root> {
-        let wanted = |root: &Root| {
+    pub fn trims(&mut self, now: Time) -> Vec<Root> {
+        self.untrimmed.retain(|_, due| now < *due);
+        let waits = |root: &Root| {
             let ordered = self.trackers.values().any(|tracker| tracker.orders.contains_key(root));
-            ordered || self.under_way.contains_key(root)
+            ordered || self.under_way.contains_key(root) || self.untrimmed.contains_key(root)
         };
         let all: BTreeSet<Root> = self.trackers.values().flat_map(|t| &t.trims).copied().collect();
-        all.into_iter().filter(|root| !wanted(root)).collect()
+        all.into_iter().filter(|root| !waits(root)).collect()
+    }
+
+    /// A copy could not be removed.
+    pub fn trim_failed(&mut self, root: Root, now: Time) {
+        self.untrimmed.insert(root, now + TRIM_AGAIN);
     }
 
     /// A copy is gone, or was none: it is not tried again until its tracker says so again.
@@ -165,6 +177,13 @@ impl Copies {
 /// eight digits. `None`: that is no name.
 pub fn own_name(name: &Name, root: &Root) -> Option<Name> {
     Name::parse(&format!("@{}/{name}", root.short())).ok()
+}
+
+/// What others call a copy that may be kept here under its [`own_name`].
+pub fn common_name(name: &Name, root: &Root) -> Name {
+    let own = format!("@{}/", root.short());
+    let common = name.as_str().strip_prefix(&own).and_then(|common| Name::parse(common).ok());
+    common.unwrap_or_else(|| name.clone())
 }
 
 #[cfg(test)]

@@ -92,11 +92,23 @@ fn what_anybody_wants_or_is_being_made_is_not_trimmed() {
     copies.hear(0, duties(&[], &[1, 2, 3]), &[]);
     copies.hear(1, duties(&[2], &[]), &[]);
     copies.begin(root(3), 1);
-    assert_eq!(copies.trims(), [root(1)]);
+    assert_eq!(copies.trims(Time::ZERO), [root(1)]);
     copies.trimmed(&root(1));
-    assert!(copies.trims().is_empty());
+    assert!(copies.trims(Time::ZERO).is_empty());
     copies.hear(0, duties(&[], &[1]), &[]);
-    assert_eq!(copies.trims(), [root(1)], "its tracker still sees it");
+    assert_eq!(copies.trims(Time::ZERO), [root(1)], "its tracker still sees it");
+}
+
+#[test]
+fn a_trim_that_failed_waits_however_often_it_is_wanted() {
+    let (mut copies, soon) = (Copies::default(), Time::ZERO + TRIM_AGAIN / 2);
+    copies.hear(0, duties(&[], &[1, 2]), &[]);
+    copies.trim_failed(root(1), Time::ZERO);
+    for _ in 0..2 {
+        assert_eq!(copies.trims(soon), [root(2)]);
+        copies.hear(0, duties(&[], &[1, 2]), &[]);
+    }
+    assert_eq!(copies.trims(Time::ZERO + TRIM_AGAIN).len(), 2);
 }
 
 #[test]
@@ -125,6 +137,8 @@ fn a_name_that_is_taken_gives_way_to_one_with_the_root() {
     let name = Name::parse("a/notes.txt").unwrap();
     let own = own_name(&name, &root(1)).unwrap();
     assert_eq!(own.as_str(), format!("@{}/a/notes.txt", &root(1).to_string()[..8]));
+    assert_eq!(common_name(&own, &root(1)), name);
+    assert_eq!(common_name(&own, &root(2)), own, "it is called so");
     let long = Name::parse(&vec!["x".repeat(255); 12].join("/")).unwrap();
     assert_eq!(own_name(&long, &root(1)), None, "no name can be that long");
 }

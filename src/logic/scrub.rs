@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Name, Rate};
+use crate::base::{Name, Rate, Time};
 
 /// From the beginning of a round to that of the next.
 pub const ROUND: Duration = Duration::from_secs(30 * 86_400);
@@ -22,6 +22,8 @@ const READ_IN: Duration = Duration::from_secs(20 * 86_400);
 const FIRST_AFTER: Duration = Duration::from_secs(86_400);
 /// Slowest that is chosen, bytes a second: less would save nothing.
 const RATE_MIN: u64 = 1 << 20;
+/// Bytes that a read counts as at least: a disk reads whole blocks.
+const BLOCK: u64 = 4_096;
 
 /// How fast a person wants it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -125,9 +127,38 @@ impl Scrub {
     }
 }
 
+/// Keeps all files together to a rate, small ones too.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Turns {
+    next: Time,
+}
+
+impl Turns {
+    /// When the next `bytes` may be read, at `rate` bytes a second.
+    pub fn take(&mut self, now: Time, bytes: u64, rate: u64) -> Time {
+        let begin = self.next.max(now);
+        let takes = bytes.max(BLOCK) as f64 / rate.max(1) as f64;
+        self.next = begin + Duration::from_secs_f64(takes);
+        begin
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn small_files_are_read_at_the_rate_too_and_rest_is_not_made_up_for() {
+        let (mut turns, second) = (Turns::default(), Duration::from_secs(1));
+        let mut now = Time::ZERO;
+        for bytes in [0, 1, 4_096].repeat(100) {
+            now = turns.take(now, bytes, 4_096);
+        }
+        assert_eq!(now.since(Time::ZERO), second * 299);
+        let later = now + second * 1_000;
+        assert_eq!(turns.take(later, 8_192, 4_096), later);
+        assert_eq!(turns.take(later, 1, 4_096), later + second * 2);
+    }
 
     const HOUR: Duration = Duration::from_secs(3_600);
 

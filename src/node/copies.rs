@@ -2,10 +2,11 @@
 //! there is. `logic/copies.rs` decides.
 //!
 //! Invariant: a copy is in the book of replicas before its first byte is asked for; it lies in
-//! `replicated/` under its name, or under `@ROOT/NAME` where another content is called so here. Nothing
-//! is begun or removed while the first look at the folders lasts: what is here is not known then. While
-//! less than the reserve is free, copies that are on their way are given up. Ends with the node; a copy
-//! that was under way is ordered again, and goes on from what has arrived.
+//! `replicated/` under its name, or under `@ROOT/NAME` where another content is called so here, or will
+//! be; two copies never come under one name. One that fails is taken out of the book only if no other
+//! file is meant by that line. Nothing is begun or removed while the first look at the folders lasts: what
+//! is here is not known then. While less than the reserve is free, copies that are on their way are given
+//! up. Ends with the node; a copy that was under way is ordered again, and goes on from what has arrived.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,9 +23,10 @@ use super::downloads::Downloads;
 use super::fetch::control::Wish;
 use super::fetch::job::{Errand, Job};
 use super::repairs::Repairs;
-use super::view::KeptStatus;
+use super::view::{KeptStatus, RotState};
 use crate::base::{Fault, FaultKind, FileEntry, Name, Root};
-use crate::io::index::{Index, Trimmed};
+use crate::io::clock;
+use crate::io::index::{Index, Rotten, Shelf, Trimmed};
 use crate::io::space::space;
 use crate::logic::copies::{Copies, Disk, Space, own_name};
 use crate::wire::List;
@@ -50,8 +52,24 @@ pub(super) struct Keeping {
     wake: (Sender<()>, Receiver<()>),
 }
 
-/// Copies under way, with why they are given up, if they are.
-type Running = BTreeMap<Root, (Arc<Job>, Option<CopyFault>)>;
+/// Copies under way.
+type Running = BTreeMap<Root, Making>;
+
+/// One of them.
+struct Making {
+    job: Arc<Job>,
+    /// Whether it came into the book for this.
+    is_new: bool,
+    /// Why it is given up, if it is.
+    given_up: Option<CopyFault>,
+}
+
+/// How things stand while orders are looked at.
+struct Now<'a> {
+    running: &'a Running,
+    rotten: Vec<Rotten>,
+    space: Space,
+}
 
 impl Keeping {
     pub(super) fn new(
@@ -131,14 +149,17 @@ impl Keeping {
     /// Takes the ends of copies, and gives up those for which there is no room any more.
     fn collect(&self, running: &mut Running) {
         let ended: Vec<Root> =
-            running.iter().filter(|(_, (job, _))| job.is_over()).map(|(root, _)| *root).collect();
+            running.iter().filter(|(_, m)| m.job.is_over()).map(|(root, _)| *root).collect();
         for root in ended {
-            let Some((job, given_up)) = running.remove(&root) else { continue };
+            let Some(Making { job, is_new, given_up }) = running.remove(&root) else { continue };
             let end = end_of(&job, given_up);
-            if end != CopyEnd::Kept
-                && let Err(e) = self.index.no_replica(&job.name)
-            {
-                log::warn!(target: "node", "{} is still noted as a copy: {e}", job.name);
+            match end {
+                // What was put aside of it, whoever brought it anew.
+                CopyEnd::Kept => self.index.remove_rotten(&root),
+                CopyEnd::Failed { .. } if is_new || !self.is_there(&job.name) => {
+                    self.is_no_copy(&job.name, &root);
+                }
+                CopyEnd::Failed { .. } => {}
             }
             self.copies.lock().end(&root, &end);
         }
@@ -147,7 +168,7 @@ impl Keeping {
         }
         let disk = self.space().disk;
         if disk.free < disk.reserve() {
-            for (job, given_up) in running.values_mut().filter(|(job, _)| !job.is_over()) {
+            for Making { job, given_up, .. } in running.values_mut().filter(|m| !m.job.is_over()) {
                 *given_up = Some(CopyFault::NoRoom);
                 job.control.say(Wish::Cancel);
             }
@@ -157,17 +178,26 @@ impl Keeping {
     /// Begins copies, as many as there are places and room for.
     fn begin(&self, running: &mut Running) {
         let waiting = self.copies.lock().waiting();
+        if waiting.is_empty() {
+            return;
+        }
+        let (mut rotten, space) = (self.index.rotten(), self.space());
         for order in waiting {
             let (root, size) = (order.entry.root, order.entry.size);
-            let end = match self.judge(&order) {
+            let now = Now { running, rotten, space };
+            let judged = self.judge(&order, &now);
+            rotten = now.rotten;
+            let end = match judged {
+                // A person's downloads may have all the places.
+                Judged::Make(_) if !self.downloads.has_place() => continue,
                 Judged::Make(name) if self.copies.lock().has_slot() => {
                     match self.make(order, name) {
-                        Ok(Some(job)) => {
+                        Ok(Some(making)) => {
                             self.copies.lock().begin(root, size);
-                            running.insert(root, (job, None));
+                            running.insert(root, making);
                             continue;
                         }
-                        // A person's downloads have all the places.
+                        // One has taken it just now.
                         Ok(None) => continue,
                         Err(end) => end,
                     }
@@ -180,7 +210,7 @@ impl Keeping {
     }
 
     /// What becomes of an order.
-    fn judge(&self, order: &CopyOrder) -> Judged {
+    fn judge(&self, order: &CopyOrder, now: &Now<'_>) -> Judged {
         let FileEntry { name, root, size, .. } = &order.entry;
         let failed = |why| Judged::Ended(CopyEnd::Failed { why, blamed: List::default() });
         if self.config.off {
@@ -192,11 +222,18 @@ impl Keeping {
         if self.index.withholds(name) {
             return failed(CopyFault::Refused);
         }
-        if *size > self.room() {
+        // What rots of it is fetched again where it is.
+        let rots = now.rotten.iter().find(|rotten| rotten.copy && rotten.entry.root == *root);
+        match rots.map(|rotten| self.repair_state(rotten)) {
+            Some(RotState::Waiting | RotState::Fetching) => return Judged::Later,
+            Some(RotState::Failed(_)) => return failed(CopyFault::NoSource),
+            Some(RotState::Repaired | RotState::Yours) | None => {}
+        }
+        if *size > self.copies.lock().room(&now.space) {
             // What is promised to others may become free yet.
             return failed(CopyFault::NoRoom);
         }
-        match self.name(name, root) {
+        match self.name(name, root, now) {
             Named::As(name) => Judged::Make(name),
             Named::Later => Judged::Later,
             Named::Not => failed(CopyFault::Refused),
@@ -204,32 +241,62 @@ impl Keeping {
     }
 
     /// Under which name a copy is kept.
-    fn name(&self, name: &Name, root: &Root) -> Named {
-        let taken = self.index.named(name).is_some_and(|entry| entry.root != *root);
-        let there = self.downloads.elsewhere.replicated.into.open_file(name);
-        let free = there.is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
-        if !taken && free {
-            return Named::As(name.clone());
+    fn name(&self, name: &Name, root: &Root, now: &Now<'_>) -> Named {
+        for name in [Some(name.clone()), own_name(name, root)].into_iter().flatten() {
+            if self.is_taken(&name, root, now) {
+                continue;
+            }
+            let there = self.downloads.elsewhere.replicated.into.open_file(&name);
+            if there.is_err_and(|e| e.kind() == io::ErrorKind::NotFound) {
+                return Named::As(name);
+            }
+            // It may be the very file, not hashed yet.
+            if !self.index.is_sure() {
+                return Named::Later;
+            }
         }
-        // It may be the very file, not hashed yet.
-        if !taken && !self.index.is_sure() {
-            return Named::Later;
-        }
-        own_name(name, root).map_or(Named::Not, Named::As)
+        Named::Not
     }
 
-    fn make(&self, order: CopyOrder, name: Name) -> Result<Option<Arc<Job>>, CopyEnd> {
+    /// Whether another content is called so here, comes under that name, or did before it was put aside.
+    fn is_taken(&self, name: &Name, root: &Root, now: &Now<'_>) -> bool {
+        let aside = |r: &Rotten| r.shelf == Shelf::Replicated && r.entry.name == *name;
+        self.index.named(name).is_some_and(|entry| entry.root != *root)
+            || now.running.values().any(|making| making.job.name == *name)
+            || now.rotten.iter().any(|r| aside(r) && r.entry.root != *root)
+    }
+
+    fn make(&self, order: CopyOrder, name: Name) -> Result<Option<Making>, CopyEnd> {
         let CopyOrder { entry, sources } = order;
-        if let Err(e) = self.index.note_replica(&name, entry.root) {
+        let root = entry.root;
+        let is_new = self.index.note_replica(&name, root).map_err(|e| {
             log::warn!(target: "node", "cannot note that {name} is a copy for others: {e}");
-            return Err(CopyEnd::Failed { why: CopyFault::NoRoom, blamed: List::default() });
-        }
+            CopyEnd::Failed { why: CopyFault::NoRoom, blamed: List::default() }
+        })?;
         let errand = Errand::Copy { sought: entry.name.clone(), sources: sources.into_vec() };
-        Ok(self.downloads.begin_errand(errand, FileEntry { name, ..entry }))
+        let begun = self.downloads.begin_errand(errand, FileEntry { name: name.clone(), ..entry });
+        if begun.is_none() && is_new {
+            self.is_no_copy(&name, &root);
+        }
+        Ok(begun.map(|job| Making { job, is_new, given_up: None }))
+    }
+
+    /// Whether something has this name in `replicated/`, or has it again when it does not rot any more.
+    fn is_there(&self, name: &Name) -> bool {
+        let aside = |r: &Rotten| r.shelf == Shelf::Replicated && r.entry.name == *name;
+        let there = self.downloads.elsewhere.replicated.into.open_file(name);
+        !there.is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+            || self.index.rotten().iter().any(aside)
+    }
+
+    fn is_no_copy(&self, name: &Name, root: &Root) {
+        if let Err(e) = self.index.no_replica(name, root) {
+            log::warn!(target: "node", "{name} is still noted as a copy: {e}");
+        }
     }
 
     fn trim(&self) {
-        let trims = self.copies.lock().trims();
+        let trims = self.copies.lock().trims(clock::now());
         for root in trims {
             match self.index.trim(&root) {
                 Ok(Trimmed::Gone(names)) => {
@@ -240,6 +307,7 @@ impl Keeping {
                 Ok(Trimmed::NotHere) => {}
                 Err(e) => {
                     log::warn!(target: "node", "cannot remove a copy that is not needed any more: {e}");
+                    self.copies.lock().trim_failed(root, clock::now());
                 }
             }
             self.copies.lock().trimmed(&root);

@@ -2,7 +2,7 @@
 //!
 //! Policy: `RUNNING_MAX` of a person run at once, a further one is refused with words, but what was not
 //! over when the node ended goes on, however many; errands (`errands`) come on top; `ENDED_KEPT` ended ones
-//! are remembered, the oldest goes first. A name that is being downloaded is not downloaded twice.
+//! are remembered, and `ERRANDS_KEPT` errands, the oldest goes first. A name that is being downloaded is not downloaded twice.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use super::claims::Claims;
 use super::context::Context;
-use super::errands::{Elsewhere, tell_errand};
+use super::errands::{Elsewhere, heeds, tell_errand};
 use super::fetch::control::Wish;
 use super::fetch::download::{Ended, download, unfinished};
 use super::fetch::job::{Job, Outcome};
@@ -35,6 +35,8 @@ use crate::wire::message::transfer::{Content, Set};
 pub(super) const RUNNING_MAX: usize = 16;
 /// Ended downloads remembered.
 const ENDED_KEPT: usize = 200;
+/// Ended errands remembered, which push no download out.
+const ERRANDS_KEPT: usize = 50;
 /// Of so many it is remembered how each file has come.
 const REPORTS_KEPT: usize = 16;
 
@@ -132,13 +134,7 @@ impl Downloads {
                 if outcome.is_ok() {
                     self.ctx.fetching.done(job.set_keys());
                 }
-                match &outcome {
-                    // What nobody waits for does not keep the disk full.
-                    Err(fault) if job.errand.is_some() && fault.kind == FaultKind::DiskFull => {
-                        self.claims.give_up(job);
-                    }
-                    _ => self.claims.over(job),
-                }
+                self.lets_go(job, &outcome);
                 outcome
             }
             Ended::Cancelled => {
@@ -151,7 +147,10 @@ impl Downloads {
         job.end(outcome.clone());
         self.tell(job, &outcome);
         let mut reported = self.reported.lock();
-        reported.push_back(job.clone());
+        match &job.errand {
+            Some(_) => job.forget_reports(),
+            None => reported.push_back(job.clone()),
+        }
         if reported.len() > REPORTS_KEPT
             && let Some(old) = reported.pop_front()
         {
@@ -191,6 +190,7 @@ impl Downloads {
         if job.is_over() {
             return Err(Fault::other(format!("download {id} of {} is over", job.name)));
         }
+        heeds(&job, wish)?;
         job.control.say(wish);
         self.write_orders(false);
         Ok(())
@@ -228,6 +228,7 @@ impl Downloads {
     /// Goes on with a paused download; begins one that was cancelled or failed again.
     pub(super) fn resume(self: &Arc<Self>, id: u64) -> Result<(), Fault> {
         let job = self.job(id)?;
+        heeds(&job, Wish::Run)?;
         match job.wait(Duration::ZERO) {
             None => {
                 if job.control.say(Wish::Run) == Wish::Cancel {
@@ -379,10 +380,12 @@ fn room(jobs: &BTreeMap<u64, Arc<Job>>, name: &Name) -> Result<(), Fault> {
 }
 
 pub(super) fn forget_old(jobs: &mut BTreeMap<u64, Arc<Job>>) {
-    let over: Vec<u64> = jobs.values().filter(|j| j.is_over()).map(|j| j.id).collect();
-    let excess = over.len().saturating_sub(ENDED_KEPT);
-    for id in over.into_iter().take(excess) {
-        jobs.remove(&id);
+    for (errands, kept) in [(false, ENDED_KEPT), (true, ERRANDS_KEPT)] {
+        let is_one = |j: &&Arc<Job>| j.is_over() && j.errand.is_some() == errands;
+        let over: Vec<u64> = jobs.values().filter(is_one).map(|j| j.id).collect();
+        for id in &over[..over.len().saturating_sub(kept)] {
+            jobs.remove(id);
+        }
     }
 }
 
@@ -398,6 +401,7 @@ fn is_same(job: &Job, name: &Name, from: &From) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::fetch::job::Errand;
 
     #[test]
     fn only_what_a_person_gives_up_counts_as_cancelled() {
@@ -416,5 +420,20 @@ mod tests {
             let told = (counted.done, counted.failed, counted.cancelled);
             assert_eq!(told, wanted, "case {case}");
         }
+    }
+
+    #[test]
+    fn errands_push_no_download_out() {
+        let name: Name = "film".parse().unwrap();
+        let entry = crate::node::samples::hit("film", b"film", &[]).entry;
+        let errand = Errand::Copy { sought: name.clone(), sources: Vec::new() };
+        let mut jobs = BTreeMap::from([(0, Job::new(0, name, From::All))]);
+        for id in 1..=ENDED_KEPT as u64 {
+            jobs.insert(id, Job::errand(id, errand.clone(), entry.clone()));
+        }
+        jobs.values().for_each(|job| job.end(Ok(Arc::default())));
+        forget_old(&mut jobs);
+        assert!(jobs.contains_key(&0), "a person's download is forgotten");
+        assert_eq!(jobs.len(), 1 + ERRANDS_KEPT);
     }
 }

@@ -1,9 +1,9 @@
 //! What rots here is told, and had again where that is nobody's loss.
 //!
 //! Invariant: what was downloaded, and a copy for others, is fetched again by itself, when somebody is
-//! there who has it; what a person shares only when she says so, since she may have edited it and set
-//! its time back. The bytes that rot are put aside first, never removed, but for a copy's. One at a
-//! time; one that failed is tried again after `AGAIN`.
+//! there who has it; what a person shares, or put among the copies, only when she says so, since she may
+//! have edited it and set its time back. The bytes that rot are put aside first, never removed, but for a
+//! copy's. One at a time; one that failed is tried again after `AGAIN`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,9 +14,10 @@ use parking_lot::Mutex;
 use super::copies::Keeping;
 use super::fetch::job::{Errand, Job};
 use super::view::RotState;
-use crate::base::{Fault, FaultKind, Name, Time};
+use crate::base::{Fault, FaultKind, FileEntry, Name, Time};
 use crate::io::clock;
 use crate::io::index::{Rotten, Shelf};
+use crate::logic::copies::common_name;
 
 /// Between two tries.
 const AGAIN: Duration = Duration::from_secs(3_600);
@@ -37,6 +38,18 @@ struct Inner {
     failed: BTreeMap<Key, (String, Time)>,
     /// They are here again.
     done: BTreeSet<Key>,
+}
+
+/// Whether only a person's word has it fetched again.
+fn is_hers(rotten: &Rotten) -> bool {
+    rotten.shelf != Shelf::Downloaded && !rotten.copy
+}
+
+/// What fetches it again.
+fn errand(rotten: &Rotten) -> Errand {
+    let FileEntry { name, root, .. } = &rotten.entry;
+    let sought = if rotten.copy { common_name(name, root) } else { name.clone() };
+    Errand::Repair { rotten: rotten.clone(), sought }
 }
 
 fn key(rotten: &Rotten) -> Key {
@@ -63,6 +76,9 @@ impl Keeping {
             )));
         }
         let mut repairs = self.repairs.0.lock();
+        if repairs.done.contains(&key(found)) {
+            return Err(Fault::other(format!("{name} is whole again already; see `scrub status`")));
+        }
         repairs.wanted.insert(name.clone());
         repairs.failed.retain(|(_, failed), _| failed != name);
         drop(repairs);
@@ -83,9 +99,7 @@ impl Keeping {
             _ if running => RotState::Fetching,
             _ if repairs.done.contains(&key) => RotState::Repaired,
             Some((why, _)) => RotState::Failed(why.clone()),
-            None if rotten.shelf == Shelf::Local
-                && !repairs.wanted.contains(&rotten.entry.name) =>
-            {
+            None if is_hers(rotten) && !repairs.wanted.contains(&rotten.entry.name) => {
                 RotState::Yours
             }
             None => RotState::Waiting,
@@ -108,7 +122,7 @@ impl Keeping {
         if !self.is_repairing()
             && let Some(next) = self.next_repair(clock::now())
         {
-            let job = self.downloads.begin_errand(Errand::Repair(next.clone()), next.entry.clone());
+            let job = self.downloads.begin_errand(errand(&next), next.entry.clone());
             self.repairs.0.lock().running = job.map(|job| (next, job));
         }
     }
@@ -120,10 +134,16 @@ impl Keeping {
         repairs.failed.retain(|key, _| keys.contains(key));
         repairs.done.retain(|key| keys.contains(key));
         let due = |r: &Rotten| {
-            let meant = r.shelf != Shelf::Local || repairs.wanted.contains(&r.entry.name);
+            let FileEntry { name, root, .. } = &r.entry;
+            let wanted = repairs.wanted.contains(name);
             let waits = repairs.failed.get(&key(r)).is_some_and(|(_, due)| now < *due);
-            let is_here = repairs.done.contains(&key(r)) || self.index.offers(&r.entry.root);
-            meant && !r.by_path && !waits && !is_here
+            // Where it is, is enough for others; under its name, for the person.
+            let is_here = || match r.copy {
+                true => self.index.offers(root),
+                false => self.index.named(name).is_some_and(|entry| entry.root == *root),
+            };
+            let meant = wanted || (!is_hers(r) && !is_here());
+            meant && !r.by_path && !waits && !repairs.done.contains(&key(r))
         };
         rotten.into_iter().find(due)
     }
@@ -137,7 +157,7 @@ impl Keeping {
                 repairs.wanted.remove(name);
                 drop(repairs);
                 self.ctx.notices.tell(format!("{name} rotted here and is whole again"));
-                if rotten.shelf == Shelf::Replicated {
+                if rotten.copy {
                     self.index.remove_rotten(&rotten.entry.root);
                 }
             }
@@ -158,19 +178,19 @@ impl Keeping {
 
 /// What a person is told of a file that rots, and what to do.
 fn words(rotten: &Rotten) -> String {
-    let Rotten { shelf, by_path, entry, .. } = rotten;
+    let Rotten { shelf, entry, .. } = rotten;
     let folder = match shelf {
-        Shelf::Local if *by_path => "",
+        Shelf::Local if rotten.by_path => "",
         Shelf::Local => "shared/",
         Shelf::Downloaded => "downloaded/",
         Shelf::Replicated => "replicated/",
     };
-    let todo = match (shelf, by_path) {
-        (Shelf::Local, true) => "put a good copy there; or touch it, if you changed it yourself",
-        (Shelf::Local, false) => {
+    let todo = match (is_hers(rotten), rotten.by_path) {
+        (true, true) => "put a good copy there; or touch it, if you changed it yourself",
+        (true, false) => {
             "`scrub repair NAME` fetches it again; touch it, if you changed it yourself"
         }
-        _ => "it is fetched again, if somebody has it",
+        (false, _) => "it is fetched again, if somebody has it",
     };
     format!(
         "{folder}{} has other bytes than it had, though its size and time are the same; it is offered no more: {todo}",

@@ -22,7 +22,7 @@ use crate::io::clock;
 use crate::io::disk::hash::READ_SIZE;
 use crate::io::disk::replace_file;
 use crate::io::index::{Checked, Index, Stored};
-use crate::logic::scrub::{Scrub, ScrubPace};
+use crate::logic::scrub::{Scrub, ScrubPace, Turns};
 
 /// How often it looks whether there is something to do.
 const TICK: Duration = Duration::from_secs(1);
@@ -41,6 +41,9 @@ pub(super) struct Scrubber {
     pace: ScrubPace,
     path: PathBuf,
     scrub: Mutex<Scrub>,
+    turns: Mutex<Turns>,
+    /// What is stored, as of the moment it was last counted: that takes a look at every file.
+    stored: Mutex<Option<(u64, Time)>>,
     unread: Mutex<VecDeque<Unread>>,
 }
 
@@ -54,8 +57,9 @@ impl Scrubber {
     ) -> Scrubber {
         let kept = std::fs::read(&path).ok();
         let scrub = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        let (scrub, unread) = (Mutex::new(scrub), Mutex::default());
-        Scrubber { ctx, index, keeping, pace, path, scrub, unread }
+        let (scrub, turns, stored) = (Mutex::new(scrub), Mutex::default(), Mutex::default());
+        let unread = Mutex::default();
+        Scrubber { ctx, index, keeping, pace, path, scrub, turns, stored, unread }
     }
 
     /// Reads everything now, as fast as it can be.
@@ -121,12 +125,13 @@ impl Scrubber {
             self.keep();
             return false;
         };
-        let rate = scrub.rate(self.pace, self.index.stored_bytes());
-        let walk = Walk { ctx: &self.ctx, rate, next: Mutex::new(clock::now()) };
-        let asked = scrub.asked;
-        // Who asks for a new round does not wait for the end of a large file.
-        let stop = || walk.step() || (!asked && self.scrub.lock().asked);
-        match self.index.check(&stored, &stop) {
+        let (rate, asked) = (scrub.rate(self.pace, self.stored_bytes()), scrub.asked);
+        let walk = Walk { scrubber: self, rate, asked, left: Mutex::new(stored.size()) };
+        // To open it costs something, too.
+        if walk.waits(0) {
+            return true;
+        }
+        match self.index.check(&stored, &|| walk.step(stored.size())) {
             Checked::Right | Checked::Changed => {}
             Checked::Rotten => self.keeping.wake(),
             Checked::Unreadable(e) => self.not_read(&stored, &e),
@@ -138,6 +143,15 @@ impl Scrubber {
             now.on_read((stored.place(), stored.name().clone()), stored.size());
         }
         true
+    }
+
+    /// About how much is stored.
+    fn stored_bytes(&self) -> u64 {
+        let (mut stored, now) = (self.stored.lock(), clock::now());
+        match *stored {
+            Some((bytes, counted)) if now.since(counted) < KEEP_EVERY => bytes,
+            _ => stored.insert((self.index.stored_bytes(), now)).0,
+        }
     }
 
     fn not_read(&self, stored: &Stored, error: &std::io::Error) {
@@ -185,27 +199,48 @@ impl Node {
     }
 }
 
-/// Keeps the reading of one file to its rate.
+/// Keeps the reading of one file to the rate of all.
 struct Walk<'a> {
-    ctx: &'a Context,
+    scrubber: &'a Scrubber,
     /// Bytes a second; `None`: no bound.
     rate: Option<u64>,
-    /// When the next read may be.
-    next: Mutex<Time>,
+    /// Whether a person asked for the round.
+    asked: bool,
+    /// Bytes of it that were not read yet.
+    left: Mutex<u64>,
 }
 
 impl Walk<'_> {
-    /// Waits until `READ_SIZE` bytes may be read; tells whether the node stops.
-    fn step(&self) -> bool {
-        if let Some(rate) = self.rate {
-            let now = clock::now();
-            let mut next = self.next.lock();
-            let wait = next.since(now);
-            let takes = Duration::from_secs_f64(READ_SIZE as f64 / rate.max(1) as f64);
-            *next = (*next).max(now) + takes;
-            drop(next);
-            self.ctx.stop.wait(wait);
+    /// Waits until up to `READ_SIZE` bytes of a file of `size` may be read; tells whether it is over.
+    fn step(&self, size: u64) -> bool {
+        let bytes = {
+            let mut left = self.left.lock();
+            // What differs is read once more.
+            if *left == 0 {
+                *left = size;
+            }
+            let bytes = (*left).min(READ_SIZE as u64);
+            *left -= bytes;
+            bytes
+        };
+        self.waits(bytes)
+    }
+
+    fn waits(&self, bytes: u64) -> bool {
+        let Some(rate) = self.rate else { return self.is_over() };
+        let begin = self.scrubber.turns.lock().take(clock::now(), bytes, rate);
+        loop {
+            let wait = begin.since(clock::now());
+            if wait.is_zero() || self.is_over() {
+                return self.is_over();
+            }
+            self.scrubber.ctx.stop.wait(wait.min(TICK));
         }
-        self.ctx.stop.is_stopped()
+    }
+
+    /// The node stops; or a person asks for a new round, who does not wait for the end of a large file.
+    fn is_over(&self) -> bool {
+        let asked = || !self.asked && self.scrubber.scrub.lock().asked;
+        self.scrubber.ctx.stop.is_stopped() || asked()
     }
 }

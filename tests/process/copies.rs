@@ -110,3 +110,22 @@ fn nothing_is_copied_for_nodes_that_return_and_all_for_those_that_do_not_with_th
         .sum();
     assert!(left >= 400, "{left} files");
 }
+
+#[test]
+fn two_files_of_one_name_are_both_copies_where_both_are_kept() {
+    let swarm = Swarm::new();
+    for (n, node) in ["alice", "bob"].into_iter().enumerate() {
+        swarm.put(node, "film", noise(n as u8, 3_000_000));
+    }
+    let tracker = tracker(&swarm, "127.0.0.1:0");
+    let _keepers_of_none =
+        ["alice", "bob"].map(|name| swarm.node_with(name, &tracker, &["--no-replicas"]));
+    tracker.peers(2);
+    let carol = swarm.node("carol", &tracker);
+    rests(&tracker, 4);
+    let kept = &carol.json(&["show"])["keeps"];
+    assert_eq!(kept["files"], 2, "one of them has become carol's: {kept}");
+    let below = swarm.data("carol").join("replicated");
+    assert_eq!(files_below(&below), 2);
+    assert_eq!(read(&below.join("film")).len(), 3_000_000);
+}

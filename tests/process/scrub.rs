@@ -111,6 +111,8 @@ fn what_a_person_shares_and_rots_is_replaced_only_when_she_says_so() {
     for node in ["alice", "bob"] {
         swarm.put(node, "film", &content);
     }
+    // Whoever has it under another name too wants it under this one all the same.
+    swarm.put("bob", "the same", &content);
     let tracker = swarm.tracker();
     let alice = swarm.node("alice", &tracker);
     let bob = swarm.node("bob", &tracker);

@@ -70,7 +70,12 @@ impl Book {
     pub(super) fn add(&mut self, name: &Name, root: Option<Root>) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(File::options().append(true).create(true).open(&self.path)?),
+            none => {
+                let file = File::options().append(true).create(true).open(&self.path)?;
+                // A line is no more durable than the book's own name.
+                File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+                none.insert(file)
+            }
         };
         // What was cut off before ends where this begins.
         file.write_all(&[b"\n", &line(name, root)?[..]].concat())?;

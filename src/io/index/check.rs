@@ -88,7 +88,8 @@ impl Index {
                     return Checked::Changed;
                 }
                 state.forget(&stored.key);
-                state.rot.condemn(&stored.key, &stored.record, (&print, found));
+                let copy = state.is_replica(&stored.key, &stored.record.root);
+                state.rot.condemn(&stored.key, &stored.record, (&print, found), copy);
                 drop(state);
                 self.keep_rot();
                 self.tell();

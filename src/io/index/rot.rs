@@ -29,6 +29,8 @@ pub struct Rotten {
     pub shelf: Shelf,
     /// Whether it is shared from elsewhere, by path.
     pub by_path: bool,
+    /// Whether it is a copy for others, and not a person's that lies among those.
+    pub copy: bool,
     /// What it was.
     pub entry: FileEntry,
     /// The root that it has now.
@@ -95,6 +97,9 @@ pub(super) struct Line {
     /// What it was called, once it is put aside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) was: Option<Name>,
+    /// Whether the book called it a copy for others, of what it was.
+    #[serde(default)]
+    pub(super) copy: bool,
     /// The last scan that saw it.
     #[serde(skip)]
     scan: u32,
@@ -111,12 +116,18 @@ impl Line {
         (self.size, self.modified, self.changed, self.inode) = (size, modified, changed, inode);
     }
 
+    /// What it is called, or was before it was put aside.
+    pub(super) fn proper_name(&self) -> &Name {
+        self.was.as_ref().unwrap_or(&self.name)
+    }
+
     fn told(&self) -> Rotten {
-        let Line { size, modified, executable, root, .. } = *self;
-        let name = self.was.as_ref().unwrap_or(&self.name).clone();
+        let Line { size, modified, executable, root, copy, .. } = *self;
+        let name = self.proper_name().clone();
         Rotten {
             shelf: self.kind.into(),
             by_path: self.kind == Kind::Share,
+            copy,
             entry: FileEntry { name, size, root, modified, executable },
             found: self.found,
             aside: self.was.is_some(),
@@ -154,8 +165,9 @@ impl Rot {
         Ok(bytes)
     }
 
-    /// A scan has seen a file; whether that is one that rots, which is not looked at any more. One in
-    /// another state was written since.
+    /// A scan has seen a file; whether that is one that rots, which is not looked at any more. One with
+    /// another size, time or inode was written since. Another mode, owner or number of links says nothing
+    /// of its bytes: it rots until it is hashed again.
     pub(super) fn sees(&mut self, key: &FileKey, print: &Fingerprint, scan: u32) -> bool {
         if self.rotten.is_empty() && self.suspects.is_empty() {
             return false;
@@ -166,12 +178,18 @@ impl Rot {
         }
         let Some(line) = self.rotten.get_mut(&key) else { return false };
         line.scan = scan;
-        let rots = line.print() == *print;
-        if !rots {
-            self.rotten.remove(&key);
-            self.edits += 1;
+        if line.print() == *print {
+            return true;
         }
-        rots
+        let (same, aside) = (line.print().same_bytes(print), line.was.is_some());
+        match (same, aside) {
+            // What was put aside is not offered, whatever it is.
+            (true, true) => line.set_print(print),
+            (true, false) => return false,
+            (false, _) => drop(self.rotten.remove(&key)),
+        }
+        self.edits += 1;
+        same
     }
 
     /// A file is not in the state any more in which it was `record`.
@@ -186,28 +204,62 @@ impl Rot {
         Some(self.suspects.get(&rot_key(key))?.0.root)
     }
 
-    /// A file was hashed; whether it rots: it is as it was, but for its bytes.
-    pub(super) fn has_rotted(&mut self, key: &FileKey, now: &Record) -> bool {
-        let Some((was, _)) = self.suspects.remove(&rot_key(key)) else { return false };
+    /// A file was hashed; whether it rots: it is as it was, but for its bytes. `is_copy` tells whether
+    /// the book says that it is a copy for others of a content.
+    pub(super) fn has_rotted(
+        &mut self,
+        key: &FileKey,
+        now: &Record,
+        is_copy: &dyn Fn(&Root) -> bool,
+    ) -> bool {
+        let rot_key = rot_key(key);
+        let suspect = self.suspects.remove(&rot_key);
+        if let Some(line) = self.rotten.get_mut(&rot_key) {
+            self.edits += 1;
+            let same = line.print().same_bytes(&now.print);
+            if same && line.root != now.root {
+                line.set_print(&now.print);
+                line.found = now.root;
+                return true;
+            }
+            self.rotten.remove(&rot_key);
+            if same {
+                return false;
+            }
+        }
+        let Some((was, _)) = suspect else { return false };
         let rots = was.print.same_bytes(&now.print) && was.root != now.root;
         if rots {
-            self.condemn(key, &was, (&now.print, now.root));
+            self.condemn(key, &was, (&now.print, now.root), is_copy(&was.root));
         }
         rots
     }
 
-    /// A file rots: it was `was`, and is in this state with this root.
+    /// A file rots: it was `was`, a copy for others or not, and is in this state with this root.
     pub(super) fn condemn(
         &mut self,
         key: &FileKey,
         was: &Record,
         (print, found): (&Fingerprint, Root),
+        copy: bool,
     ) {
         let (rot_key, Record { root, executable, scan, .. }) = (rot_key(key), *was);
         let Fingerprint { size, modified, changed, inode } = *print;
         let (kind, name, was) = (rot_key.0, rot_key.1.clone(), None);
-        let line =
-            Line { kind, name, size, modified, changed, inode, executable, root, found, was, scan };
+        let line = Line {
+            kind,
+            name,
+            size,
+            modified,
+            changed,
+            inode,
+            executable,
+            root,
+            found,
+            was,
+            copy,
+            scan,
+        };
         self.rotten.insert(rot_key.clone(), line);
         self.news.push(rot_key);
         self.edits += 1;

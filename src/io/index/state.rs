@@ -122,6 +122,8 @@ pub(super) struct State {
     pub(super) shares_downloads: bool,
     /// Copies for others, by their names in `replicated/`, and what they are copies of.
     pub(super) replicas: BTreeMap<Name, Root>,
+    /// Those that are here: how many, and their bytes.
+    pub(super) kept: (u64, u64),
     /// What rots, or may.
     pub(super) rot: Rot,
     /// Every live file, by the first bytes of its root, which is with the file in full. `None` is
@@ -147,6 +149,7 @@ impl State {
             withheld: BTreeSet::new(),
             shares_downloads: true,
             replicas: BTreeMap::new(),
+            kept: (0, 0),
             rot: Rot::default(),
             roots: BTreeSet::new(),
             manifests: BTreeMap::new(),
@@ -209,6 +212,7 @@ impl State {
         folder.files.append(&mut files.into_iter().collect());
         let manifests = manifests.into_iter().map(|manifest| (manifest.root(), manifest.into()));
         self.manifests.extend(manifests);
+        self.kept = self.count_replicas();
     }
 
     /// Scan number `scan` has seen the file in the state `print`. Tells whether there is nothing to
@@ -252,7 +256,11 @@ impl State {
         manifest: Option<Arc<Manifest>>,
     ) {
         let was = self.rot.was(key).filter(|was| *was != record.root);
-        let refused = self.is_withheld(&key.1) || self.rot.has_rotted(key, &record);
+        let copies = &self.replicas;
+        let is_copy =
+            |root: &Root| key.0.kind == Kind::Replicated && copies.get(&key.1) == Some(root);
+        let rots = self.rot.has_rotted(key, &record, &is_copy);
+        let refused = self.is_withheld(&key.1) || rots;
         let offered = self.offers(key.0);
         let Some(folder) = self.folders.get_mut(&key.0).filter(|_| !refused) else {
             return self.forget(key);
@@ -262,6 +270,7 @@ impl State {
         if let Some(known) = known {
             self.taken_out(key, &known);
         }
+        self.count_replica(key, &record, true);
         if offered {
             self.roots.insert((head(&record.root), Some(key.clone())));
         }
@@ -285,6 +294,7 @@ impl State {
     fn taken_out(&mut self, key: &FileKey, record: &Record) {
         self.edits += 1;
         self.taken_out += 1;
+        self.count_replica(key, record, false);
         self.roots.remove(&(head(&record.root), Some(key.clone())));
         if self.with_root(&record.root).next().is_none() {
             self.manifests.remove(&record.root);
@@ -317,7 +327,11 @@ impl State {
             self.take_back(id, gone);
         }
         if let Some(folder) = self.folders.get(&id) {
-            let mine = |name: &Name| folder.place.relative(name).is_some();
+            let place = &folder.place;
+            let mine = |name: &Name| {
+                place.only.as_ref().is_none_or(|only| only == name)
+                    && place.relative(name).is_some()
+            };
             self.rot.sweep(id, scan, unread, &mine);
         }
     }

@@ -41,8 +41,8 @@ pub(in crate::node) type Outcome = Result<Arc<Vec<DownloadReport>>, Fault>;
 pub(in crate::node) enum Errand {
     /// A copy for others, called `sought` there; these are said to have it.
     Copy { sought: Name, sources: Vec<NodeId> },
-    /// What a file was that rots.
-    Repair(Rotten),
+    /// What a file was that rots, called `sought` elsewhere.
+    Repair { rotten: Rotten, sought: Name },
 }
 
 /// One download. Shared by its threads and by whoever asks about it.
@@ -165,7 +165,7 @@ impl Job {
         match &self.errand {
             None => Shelf::Downloaded,
             Some((Errand::Copy { .. }, _)) => Shelf::Replicated,
-            Some((Errand::Repair(rotten), _)) => rotten.shelf,
+            Some((Errand::Repair { rotten, .. }, _)) => rotten.shelf,
         }
     }
 
@@ -175,10 +175,11 @@ impl Job {
     }
 
     /// What others call it, and who is said to have it.
-    pub(super) fn sought(&self) -> (&Name, &[NodeId]) {
+    pub(in crate::node) fn sought(&self) -> (&Name, &[NodeId]) {
         match &self.errand {
             Some((Errand::Copy { sought, sources }, _)) => (sought, sources),
-            _ => (&self.name, &[]),
+            Some((Errand::Repair { sought, .. }, _)) => (sought, &[]),
+            None => (&self.name, &[]),
         }
     }
 
@@ -345,12 +346,16 @@ impl Job {
 
     /// A person sees why his node fetches what he has not asked for.
     fn reason(&self, why: String) -> String {
-        let errand = match &self.errand {
-            None => return why,
-            Some((Errand::Copy { .. }, _)) => "a copy for others",
-            Some((Errand::Repair(_), _)) => "in place of what rots here",
-        };
+        let Some(errand) = self.errand_words() else { return why };
         if why.is_empty() { errand.to_owned() } else { format!("{errand}: {why}") }
+    }
+
+    /// What it is, if no person asked for it.
+    pub(in crate::node) fn errand_words(&self) -> Option<&'static str> {
+        self.errand.as_ref().map(|(errand, _)| match errand {
+            Errand::Copy { .. } => "a copy for others",
+            Errand::Repair { .. } => "in place of what rots here",
+        })
     }
 
     pub(in crate::node) fn row(&self) -> TransferRow {

@@ -46,6 +46,7 @@ fn only_what_the_book_calls_a_copy_with_that_content_is_one_over_restarts_too() 
         world.settle();
         assert_eq!(kept(&world), wanted);
         assert_eq!(world.index().replicas(), (1, 4));
+        assert_eq!(world.index().state.lock().count_replicas(), (1, 4));
         world.restart();
     }
     assert_eq!(trim(&world, "film"), Trimmed::Gone(vec![name("film")]));
@@ -91,6 +92,10 @@ fn a_copy_that_is_trimmed_is_out_of_the_catalogue_before_it_is_gone() {
     let stamp = world.index().stamp();
     std::fs::set_permissions(&folder, closed.clone()).unwrap();
     let trimmed = world.index().trim(&Root::of(b"film"));
+    if trimmed.is_err() {
+        assert_eq!(world.served("film").unwrap(), "film", "offered again at once");
+        assert_eq!(world.index().replicas(), (1, 4));
+    }
     std::os::unix::fs::PermissionsExt::set_mode(&mut closed, 0o755);
     std::fs::set_permissions(&folder, closed).unwrap();
     assert!(world.index().stamp() != stamp, "withdrawn");
@@ -132,4 +137,65 @@ fn a_content_is_offered_unless_another_file_hides_its_name() {
     world.settle();
     assert!(!world.index().offers(&Root::of(b"theirs")), "nobody is told of it");
     assert_eq!(world.index().named(&name("notes")).unwrap().root, Root::of(b"mine"));
+}
+
+#[test]
+fn what_is_here_is_counted_whatever_the_book_is_told_of_it() {
+    let mut world = World::new();
+    let (film, song) = (Root::of(b"film"), Root::of(b"a song"));
+    let counts = |world: &World| {
+        let kept = world.index().replicas();
+        assert_eq!(kept, world.index().state.lock().count_replicas());
+        kept
+    };
+    world.put("replicated/film", "film");
+    world.put("shared/song", "a song");
+    world.settle();
+    assert_eq!(counts(&world), (0, 0));
+    assert!(world.index().note_replica(&name("film"), film).unwrap(), "it is news");
+    assert!(!world.index().note_replica(&name("film"), film).unwrap());
+    world.index().note_replica(&name("song"), song).unwrap();
+    assert_eq!(counts(&world), (1, 4));
+    world.put("replicated/song", "a song");
+    world.settle();
+    assert_eq!(counts(&world), (2, 10));
+    world.restart();
+    assert_eq!(counts(&world), (2, 10));
+    world.put("replicated/song", "hers now");
+    world.settle();
+    assert_eq!(counts(&world), (1, 4));
+    world.index().note_replica(&name("film"), song).unwrap();
+    assert_eq!(counts(&world), (0, 0));
+}
+
+#[test]
+fn a_name_is_given_up_only_for_the_content_that_is_meant() {
+    let world = World::new();
+    copy(&world, "film", "film");
+    world.settle();
+    world.index().no_replica(&name("film"), &Root::of(b"another film")).unwrap();
+    assert_eq!(world.index().replicas(), (1, 4), "it has become the person's");
+    world.index().no_replica(&name("film"), &Root::of(b"film")).unwrap();
+    assert_eq!(world.index().replicas(), (0, 0));
+    assert_eq!(trim(&world, "film"), Trimmed::NotHere);
+}
+
+#[test]
+fn a_copy_that_cannot_be_removed_is_offered_again_at_once() {
+    let mut world = World::new();
+    let index = Arc::clone(&world.run.as_ref().unwrap().index);
+    world.stop();
+    // Nobody may remove what is there, the super-user neither.
+    let folder = Arc::new(Beneath::open(Path::new("/proc")).unwrap());
+    let (_open, meta) = folder.open_and_look(&name("version")).unwrap();
+    let (print, root) = (Fingerprint::new(&meta), Root::of(b"film"));
+    let record = Record { print, root, executable: false, live: true, scan: 0 };
+    index.note_replica(&name("version"), root).unwrap();
+    let mut state = index.state.lock();
+    state.set_beneath(REPLICATED, Some(folder));
+    state.insert(&(REPLICATED, name("version")), record, None);
+    drop(state);
+    index.trim(&root).unwrap_err();
+    assert!(index.offers(&root) && index.open(&root).is_ok());
+    assert_eq!(index.replicas().0, 1, "it has become the person's");
 }

@@ -161,3 +161,106 @@ fn a_copy_for_others_that_rots_is_trimmed_like_any() {
     assert_eq!(trimmed, Trimmed::Gone(vec![name("film")]));
     assert!(rotten(&world).is_empty() && !world.path("replicated/film").exists());
 }
+
+#[test]
+fn what_a_person_put_among_the_copies_stays_hers_when_it_rots() {
+    let world = World::new();
+    let was = Root::of(b"was");
+    world.index().note_replica(&name("copy"), was).unwrap();
+    for file in ["copy", "hers"] {
+        world.put(&format!("replicated/{file}"), "now");
+        world.settle();
+        rots(&world, &format!("replicated/{file}"), "was");
+    }
+    scrub(&world);
+    let found = world.index().rotten();
+    let copies: Vec<_> = found.iter().map(|r| (r.entry.name.as_str(), r.copy)).collect();
+    assert_eq!(copies, [("copy", true), ("hers", false)]);
+    for rotten in &found {
+        world.index().put_aside(rotten).unwrap();
+    }
+    // A copy gets her file's name meanwhile.
+    world.index().note_replica(&name("hers"), was).unwrap();
+    world.index().remove_rotten(&was);
+    let there = |file: &str| world.path(&format!("replicated/{file}")).exists();
+    assert!(there("hers.rotten") && !there("copy.rotten"));
+    assert_eq!(world.index().trim(&was).unwrap(), Trimmed::NotHere);
+    assert!(there("hers.rotten"), "a trim removes what is hers");
+}
+
+#[test]
+fn a_trim_of_what_was_put_aside_leaves_the_whole_copy_in_the_book() {
+    let world = World::new();
+    let was = Root::of(b"was");
+    world.index().note_replica(&name("film"), was).unwrap();
+    world.put("replicated/film", "now");
+    world.settle();
+    rots(&world, "replicated/film", "was");
+    scrub(&world);
+    let found = world.index().rotten().remove(0);
+    world.index().put_aside(&found).unwrap();
+    world.put("replicated/film", "was");
+    // It is not hashed yet: another content, as far as the index knows.
+    let trimmed = world.index().trim(&was).unwrap();
+    let Trimmed::Gone(gone) = trimmed else { panic!("nothing was removed") };
+    assert!(gone.contains(&name("film.rotten")));
+    world.settle();
+    let left = world.path("replicated/film").exists();
+    assert_eq!(world.index().replicas().0, u64::from(left), "it has become the person's");
+}
+
+#[test]
+fn a_mode_an_owner_or_a_link_makes_nothing_sound_and_its_bytes_do() {
+    let mut world = World::new();
+    for file in ["mode", "link", "bytes", "aside"] {
+        world.put(&format!("shared/{file}"), "now");
+        world.settle();
+        rots(&world, &format!("shared/{file}"), "was");
+    }
+    scrub(&world);
+    let aside = world.index().rotten().remove(0);
+    assert_eq!(world.index().put_aside(&aside).unwrap(), name("aside.rotten"));
+    let mode = |file: &str| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(world.path(file), mode).unwrap();
+    };
+    mode("shared/mode");
+    mode("shared/aside.rotten");
+    std::fs::create_dir_all(world.outside("")).unwrap();
+    std::fs::hard_link(world.path("shared/link"), world.outside("other")).unwrap();
+    // The very bytes again, and the time that they had.
+    let bytes = std::fs::File::options().write(true).open(world.path("shared/bytes")).unwrap();
+    let before = bytes.metadata().unwrap().modified().unwrap();
+    bytes.write_all_at(b"was", 0).unwrap();
+    bytes.set_modified(before).unwrap();
+    for _ in 0..2 {
+        world.settle();
+        assert_eq!(world.names(), ["bytes"], "what rots is offered");
+        assert_eq!(world.served("was").unwrap(), "was");
+        let rotten: Vec<_> = rotten(&world).into_iter().map(|(_, name)| name).collect();
+        assert_eq!(rotten, ["aside", "link", "mode"]);
+        world.restart();
+    }
+}
+
+#[test]
+fn a_share_of_one_file_forgets_no_rot_of_another_share() {
+    let mut world = World::new();
+    for file in ["a", "b"] {
+        write(&world.outside(&format!("in {file}/{file}")), "now");
+        world.index().share(&world.outside(&format!("in {file}/{file}"))).unwrap();
+    }
+    world.settle();
+    {
+        let mut state = world.index().state.lock();
+        let id = state.share_id(&name("b")).unwrap();
+        let record = state.folders[&id].files[&name("b")];
+        state.insert(&(id, name("b")), Record { root: Root::of(b"was"), ..record }, None);
+    }
+    scrub(&world);
+    for _ in 0..3 {
+        assert_eq!((rotten(&world).len(), world.names()), (1, vec!["a".to_owned()]));
+        world.settle();
+        world.restart();
+    }
+}
