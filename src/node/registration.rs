@@ -104,6 +104,8 @@ struct State {
     /// When that began.
     since: Time,
     reason: String,
+    /// Why it is not connected: another node has this identity there.
+    in_use: bool,
     seen_as: Option<IpAddr>,
     refusal: Refusal,
     closer: Option<Closer>,
@@ -144,6 +146,7 @@ impl Registration {
         Registered {
             since: state.connected.then(|| clock::now().since(state.since)),
             reason: state.reason.clone(),
+            in_use: state.in_use,
             called_back: ctx.called_back.is_met(self.number),
         }
     }
@@ -172,6 +175,7 @@ impl Registration {
             let news = state.connected || backoff.failures() == 1;
             state.connected = false;
             state.reason = reason.clone();
+            state.in_use = is_identity_in_use(error);
             news
         };
         if news {
@@ -336,6 +340,11 @@ impl Registration {
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
         }
     }
+}
+
+/// Whether somebody else with our identity is there.
+fn is_identity_in_use(error: &LinkError) -> bool {
+    matches!(error, LinkError::Refused(no) if matches!(no.why, Why::IdentityInUse { .. }))
 }
 
 /// Whether a refused page means the list of files alone, and not our place on the tracker's list.

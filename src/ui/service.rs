@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 
 use super::args::{Cli, NodeArgs, ServiceArgs, ServiceRole, Task, TrackerArgs};
-use super::{output, words};
+use super::output;
 use crate::base::{Fault, FaultKind};
+use crate::logic::doctor::typed;
 use unit::{CREDENTIAL, Manager, SPECIFIED, Unit};
 
 /// The account that a service has whose data is at a place of the person's choice.
@@ -34,7 +35,6 @@ pub(super) fn service(args: ServiceArgs) -> Result<(), Fault> {
 struct Chosen {
     data: Option<PathBuf>,
     key_file: Option<PathBuf>,
-    files: Vec<PathBuf>,
     low_port: bool,
     headless: bool,
 }
@@ -56,10 +56,8 @@ fn plan(program: &Path, args: ServiceArgs) -> Result<(Unit, String), Fault> {
     let data = own_data.clone().or_else(|| kept.then(|| format!("/var/lib/{state}")));
     let account = account.or_else(|| (!kept && !user).then(|| ACCOUNT.to_owned()));
     let key_file = chosen.key_file.as_deref().map(absolute).transpose()?;
-    let files = chosen.files.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
     let program = absolute(program)?;
-    let homes =
-        [Some(&program), own_data.as_ref()].into_iter().flatten().chain(&files).any(is_home);
+    let homes = [Some(&program), own_data.as_ref()].into_iter().flatten().any(is_home);
     let mut command = vec![program, name.to_owned(), "--headless".to_owned()];
     command.extend(data.iter().flat_map(|data| ["--data".to_owned(), data.clone()]));
     command.extend(key_file.iter().flat_map(|path| {
@@ -73,14 +71,13 @@ fn plan(program: &Path, args: ServiceArgs) -> Result<(Unit, String), Fault> {
     if let Some(word) = command.iter().find(|word| word.chars().any(char::is_control)) {
         return Err(usage(format!("{word:?} has a character in it that no unit can carry")));
     }
-    let logs = files.iter().filter_map(|path| Some(path.rsplit_once('/')?.0.to_owned()));
     let unit = Unit {
         role: name,
         manager,
         command,
         account,
         state: kept.then_some(state),
-        writes: own_data.iter().cloned().chain(logs).collect(),
+        writes: own_data,
         key_file: key_file.filter(|_| !user),
         homes,
         low_port: chosen.low_port,
@@ -110,8 +107,13 @@ fn chosen(role: ServiceRole, flags: &[String]) -> Result<Chosen, Fault> {
     if swarm.config.is_some() {
         return Err(usage("a unit has its flags itself: give them instead of --config"));
     }
-    let files = swarm.log_file.into_iter().collect();
-    Ok(Chosen { data, key_file: swarm.swarm_key_file, files, low_port, headless })
+    if swarm.log_file.is_some() {
+        let text = format!(
+            "the journal has a service's log (journalctl -u parvi-{task}): leave --log-file out"
+        );
+        return Err(usage(text));
+    }
+    Ok(Chosen { data, key_file: swarm.swarm_key_file, low_port, headless })
 }
 
 /// The flags without some that take a value, and without `--headless` if that is there.
@@ -152,12 +154,12 @@ fn usage(text: impl Into<String>) -> Fault {
     Fault::new(FaultKind::Usage, text)
 }
 
-/// How to install it.
+/// How to install it. A folder that is there already keeps its mode and its owner.
 fn advice(unit: &Unit, flags: &[String], data: Option<&str>) -> String {
     let role = unit.role;
-    let again: String = flags.iter().map(|flag| format!(" {}", words::quote(flag))).collect();
+    let again: String = flags.iter().map(|flag| format!(" {}", typed(flag))).collect();
     let again = if again.is_empty() { again } else { format!(" --{again}") };
-    let place = data.map_or_else(String::new, |data| format!(" --data {}", words::quote(data)));
+    let place = data.map_or_else(String::new, |data| format!(" --data {}", typed(data)));
     if unit.manager == Manager::User {
         return format!(
             "to install it:\n  \
@@ -178,10 +180,14 @@ fn advice(unit: &Unit, flags: &[String], data: Option<&str>) -> String {
     }
     let mut as_whom = String::new();
     if let Some(account) = &unit.account {
+        let account = typed(account);
         as_whom = format!(" --account {account}");
         out.push_str(&format!("  sudo useradd --system --no-create-home {account}\n"));
-        for folder in &unit.writes {
-            out.push_str(&format!("  sudo install -d -o {account} {}\n", words::quote(folder)));
+        if let Some(folder) = unit.writes.as_deref().map(typed) {
+            out.push_str(&format!(
+                "  sudo test -e {folder} || sudo install -d -o {account} {folder}   # else it must be \
+                 {account}'s\n"
+            ));
         }
     }
     out.push_str(&format!(

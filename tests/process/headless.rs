@@ -51,6 +51,7 @@ fn a_headless_node_does_all_that_a_prompt_does() {
             ("lookup film", "alice"),
             ("lookup *.txt", "note.txt"),
             ("files", "film"),
+            ("why note.txt", "wanted"),
             ("download film", "download 1 started"),
             ("pause 1", "paused"),
             ("resume 1", "resumed"),
@@ -64,6 +65,7 @@ fn a_headless_node_does_all_that_a_prompt_does() {
             ("stats", "search time"),
             ("stats reset", "from zero"),
             ("doctor", "tracker"),
+            ("scrub", ""),
             ("exit", ""),
         ],
     );
@@ -83,6 +85,7 @@ fn a_headless_tracker_does_all_that_a_prompt_does() {
         ("help", "peers"),
         ("peers", "alice"),
         ("files", "film"),
+        ("why film", "wanted"),
         ("stats", "nodes"),
         ("stats reset", "from zero"),
         ("doctor", "tracker on 127.0.0.1"),

@@ -127,8 +127,14 @@ fn denied(path: &Path, there: &Path) -> Vec<(String, &'static str)> {
     let forbidden = |folder: &Path, how| {
         matches!(access(folder, how), Err(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM))
     };
-    let denied = wanted.into_iter().filter(|(folder, how, _)| forbidden(folder, *how));
-    denied.map(|(folder, _, what)| (shown(&folder), what)).collect()
+    let mut denied: Vec<(PathBuf, &'static str)> = Vec::new();
+    for (folder, how, what) in wanted {
+        // Nothing more is to be seen below one that is closed.
+        if !denied.iter().any(|(above, _)| folder.starts_with(above)) && forbidden(&folder, how) {
+            denied.push((folder, what));
+        }
+    }
+    denied.into_iter().map(|(folder, what)| (shown(&folder), what)).collect()
 }
 
 /// How many files are on their way, and how much room they take.

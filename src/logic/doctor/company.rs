@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::facts::{
     Answered, Call, Facts, KeyFile, KeyState, Registered, Role, SwarmKey, Tracker, Unreachable,
 };
-use super::place::span;
+use super::place::{as_owner, span};
 use super::{Check, Finding, Level, typed};
 
 /// A tracker calls a node back at once, and again after ten seconds.
@@ -38,7 +38,11 @@ fn identity(facts: &Facts) -> Finding {
         ),
         KeyState::Missing => Finding::ok(Check::Key, format!("{seen}: made at the first start")),
         KeyState::Open(mode) => open_file(path, *mode),
-        KeyState::Unreadable(why) => unreadable(seen, path, why),
+        KeyState::Unreadable(why) => {
+            let data = typed(&facts.disk.path);
+            let todo = format!("run it as its owner: {}", as_owner(&data, &data));
+            Finding::problem(Check::Key, seen, format!("it cannot be read: {why}"), todo)
+        }
         KeyState::Malformed => Finding::problem(
             Check::Key,
             seen,
@@ -66,7 +70,15 @@ fn swarm_key(file: &KeyFile) -> Finding {
             ),
         ),
         KeyState::Open(mode) => open_file(path, *mode),
-        KeyState::Unreadable(why) => unreadable(seen, path, why),
+        KeyState::Unreadable(why) => {
+            // Whoever uses it now is to go on with it.
+            let todo = format!(
+                "run it as the key's owner; or have a copy of your own: sudo install -m 600 -o \"$USER\" {} \
+                 swarm.key",
+                typed(path)
+            );
+            Finding::problem(Check::Key, seen, format!("it cannot be read: {why}"), todo)
+        }
         KeyState::Malformed => Finding::problem(
             Check::Key,
             seen,
@@ -84,11 +96,6 @@ fn open_file(path: &str, mode: u32) -> Finding {
         "others can read the key",
         format!("chmod 600 {}", typed(path)),
     )
-}
-
-fn unreadable(seen: String, path: &str, why: &str) -> Finding {
-    let todo = format!("sudo chown \"$USER\" {0} && chmod 600 {0}", typed(path));
-    Finding::problem(Check::Key, seen, format!("it cannot be read: {why}"), todo)
 }
 
 pub(super) fn no_tracker(facts: &Facts) -> Option<Finding> {
@@ -202,11 +209,18 @@ fn answered_by(tracker: &Tracker, answered: &Answered) -> Finding {
     let Answered { at, took, nodes, .. } = answered;
     let seen = format!("tracker {} at {at}: {nodes} nodes, in {}", tracker.name, span(*took));
     match &tracker.registered {
-        Some(Registered { since: None, reason, .. }) => Finding::problem(
+        Some(Registered { since: None, reason, in_use: true, .. }) => Finding::problem(
             Check::Tracker,
             seen,
             format!("it answers, but this node is not registered there: {reason}"),
-            "two nodes with a copied .parvi/id are one to it: remove the file in one of them",
+            "two nodes with a copied .parvi/id are one to it: the copy's owner moves it away, mv id id.copy \
+             in .parvi, and is a node of its own",
+        ),
+        Some(Registered { since: None, reason, .. }) => Finding::warning(
+            Check::Tracker,
+            seen,
+            format!("it answers, but this node is not registered there: {reason}"),
+            "it tries again by itself; ask again in a minute",
         ),
         Some(Registered { since: Some(since), called_back: false, .. })
             if *since >= CALL_BACK_TIME =>

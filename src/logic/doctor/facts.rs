@@ -229,6 +229,8 @@ pub struct Registered {
     pub since: Option<Duration>,
     /// Why not.
     pub reason: String,
+    /// Whether that is because another node there has the same identity.
+    pub in_use: bool,
     /// Whether the tracker has called the node back.
     pub called_back: bool,
 }

@@ -131,8 +131,8 @@ pub fn examine(facts: &Facts) -> Report {
     Report { problems, warnings, findings }
 }
 
-/// A path as it is typed in a shell.
-fn typed(path: &str) -> String {
+/// A word as it is typed in a shell, in all advice there is.
+pub fn typed(path: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,@%:".contains(c);
     match !path.is_empty() && path.chars().all(plain) {
         true => path.to_owned(),

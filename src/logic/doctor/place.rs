@@ -52,8 +52,13 @@ pub(super) fn disk(disk: &Disk) -> Vec<Finding> {
     }
     let mut found = vec![room(disk)];
     found.extend(disk.denied.iter().map(|(folder, what)| {
-        let todo =
-            format!("sudo chown -R \"$USER\" {quoted}, or run parvi as the user who owns it");
+        // Never to make it one's own: its owner's node may be at work there.
+        let typed_folder = typed(folder);
+        let todo = format!(
+            "run it as its owner: {}; if that is you: chmod u+rwx {typed_folder}; or give a folder of your own: \
+             --data DIR",
+            as_owner(&typed_folder, &quoted)
+        );
         Finding::problem(DiskCheck, folder, format!("this user may not {what} it"), todo)
     }));
     found.extend(disk.open_mode.map(|mode| {
@@ -64,6 +69,11 @@ pub(super) fn disk(disk: &Disk) -> Vec<Finding> {
     found.extend(kind(disk));
     found.extend(parts(disk));
     found
+}
+
+/// The doctor for the data directory `data`, under the user whose `path` is; both as they are typed.
+pub(super) fn as_owner(path: &str, data: &str) -> String {
+    format!("sudo -u \"$(stat -c %U {path})\" parvi doctor --data {data}")
 }
 
 /// Bytes and files that there is room for.

@@ -25,7 +25,7 @@ fn tracker() -> Tracker {
         listed: Some(ip("192.168.1.7")),
     };
     let since = Some(Duration::from_secs(60));
-    let registered = Registered { since, reason: String::new(), called_back: true };
+    let registered = Registered { since, reason: String::new(), in_use: false, called_back: true };
     Tracker {
         name: "hub.lan:12345".into(),
         call: Call::Answered(answered),
@@ -152,7 +152,8 @@ fn a_disk_without_room_or_rights_is_told_with_what_to_do() {
     );
     finds(|f| f.disk.open_mode = Some(0o755), (OnDisk, Warning), "look into", "chmod 700");
     let mine = |f: &mut Facts| f.disk.denied = vec![("/data/x".into(), "write")];
-    finds(mine, (OnDisk, Problem), "may not write", "chown");
+    finds(mine, (OnDisk, Problem), "may not write", "as its owner: sudo -u \"$(stat -c %U ");
+    assert!(!found(mine)[0].todo.contains("chown"), "somebody's node may be at work there");
     let waiting = |f: &mut Facts| (f.disk.parts, f.disk.parts_bytes) = (3, 1 << 40);
     finds(waiting, (OnDisk, Warning), "wait", "parvi ctl transfers");
     assert!(
@@ -269,7 +270,7 @@ fn a_key_file_is_judged_by_what_is_in_it_and_who_can_read_it() {
     finds(key(KeyState::Missing), (Key, Problem), "no such file", "parvi key > /etc/swarm.key");
     finds(key(KeyState::Open(0o644)), (Key, Warning), "others", "chmod 600 /etc/swarm.key");
     finds(key(KeyState::Malformed), (Key, Problem), "64 hex digits", "copy it again");
-    finds(key(KeyState::Unreadable("no".into())), (Key, Problem), "no", "chown");
+    finds(key(KeyState::Unreadable("no".into())), (Key, Problem), "no", "a copy of your own");
     let own = |state: KeyState| move |f: &mut Facts| f.identity.state = state;
     finds(
         own(KeyState::Malformed),
@@ -279,7 +280,7 @@ fn a_key_file_is_judged_by_what_is_in_it_and_who_can_read_it() {
     );
     finds(own(KeyState::Missing), (Key, Warning), "new node", "backup");
     finds(own(KeyState::Open(0o640)), (Key, Warning), "others", "chmod 600");
-    finds(own(KeyState::Unreadable("no".into())), (Key, Problem), "no", "chown");
+    finds(own(KeyState::Unreadable("no".into())), (Key, Problem), "no", "run it as its owner");
     let first = |f: &mut Facts| (f.running, f.identity.state) = (false, KeyState::Missing);
     assert!(found(first).is_empty(), "the first start makes it");
     assert!(found(|f| f.swarm_key = SwarmKey::None).is_empty());
@@ -324,7 +325,12 @@ fn a_registration_that_is_missing_or_was_never_called_back_is_told() {
     }
     let refused =
         |f: &mut Facts| (registered(f).since, registered(f).reason) = (None, "in use".into());
-    finds(refused, (Check::Tracker, Problem), "in use", ".parvi/id");
+    finds(refused, (Check::Tracker, Warning), "in use", "tries again by itself");
+    let twins = |f: &mut Facts| {
+        refused(f);
+        registered(f).in_use = true;
+    };
+    finds(twins, (Check::Tracker, Problem), "in use", ".parvi/id");
     let silent = |f: &mut Facts| registered(f).called_back = false;
     finds(silent, (Check::Tracker, Warning), "call this node back", "--port-base");
     let fresh = |f: &mut Facts| {
@@ -354,4 +360,20 @@ fn one_node_that_is_missed_is_its_own_matter_and_all_of_them_are_ours() {
     };
     finds(only, (Nodes, Warning), "refused", "parvi doctor");
     assert!(found(|f| f.nodes.clear()).is_empty(), "alone is not ill");
+}
+
+#[test]
+fn a_shell_reads_a_typed_word_as_it_was() {
+    let words =
+        ["", "plain/path-1.txt", "two words", "$HOME", "`id`", "$(id)", "a'b", "a\"b", "a\\b"]
+            .into_iter()
+            .chain([
+                "~", "~root", "*", "?", "[a]", "{a,b}", "a;b", "a&b", "a|b", "#a", "!a", "a\nb",
+                "=a",
+            ]);
+    for word in words.chain(["%n", "(a)", "<a>", "\t", "\u{e4}", "''", "'\\''"]) {
+        let line = format!("printf %s {}", typed(word));
+        let said = std::process::Command::new("sh").arg("-c").arg(&line).output().unwrap();
+        assert_eq!(String::from_utf8(said.stdout).unwrap(), word, "{line}");
+    }
 }

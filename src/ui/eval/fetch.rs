@@ -4,6 +4,7 @@
 //! no round.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
@@ -16,8 +17,8 @@ use crate::base::{Fault, Time};
 use crate::io::clock;
 use crate::io::threads::{StopToken, receive, spawn_scoped};
 
-/// A deadline that is never reached.
-const EVER: std::time::Duration = std::time::Duration::from_secs(30 * 86_400);
+/// How often is looked whether all still run.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// When a download ended, in seconds since the round began, and how many bytes it was.
 type Ended = Result<(f64, u64), Fault>;
@@ -48,15 +49,21 @@ pub(super) fn round(
         }
         let mut ended = Vec::new();
         while ended.len() < wanted {
-            match receive(&told, began + EVER, &|| stop.is_stopped()).unwrap_or(Err(interrupted()))
-            {
-                Ok(one) => ended.push(one),
-                Err(fault) => {
-                    // Nobody begins another one, and the ones under way end.
-                    queues.iter().for_each(|queue| queue.lock().clear());
-                    swarm.give_up();
-                    return Err(fault);
+            let next = receive(&told, clock::now() + LOOK_EVERY, &|| stop.is_stopped());
+            let failed = match next {
+                Some(Ok(one)) => {
+                    ended.push(one);
+                    continue;
                 }
+                None if stop.is_stopped() => Some(interrupted()),
+                // It failed because somebody has ended: that is the reason.
+                failed => swarm.check().err().or(failed.and_then(Result::err)),
+            };
+            if let Some(fault) = failed {
+                // Nobody begins another one, and the ones under way end.
+                queues.iter().for_each(|queue| queue.lock().clear());
+                swarm.give_up();
+                return Err(fault);
             }
         }
         Ok(sum(&ended))

@@ -16,6 +16,7 @@ mod orders;
 mod progress;
 mod report;
 mod restore;
+mod running;
 mod search;
 mod settings;
 mod store;
@@ -36,6 +37,7 @@ use crate::base::{Fault, FaultKind};
 use crate::io::machine::{self, Machine};
 use crate::io::threads::StopToken;
 use crate::io::{clock, descriptors};
+use crate::logic::doctor::typed;
 
 /// Runs it.
 ///
@@ -52,7 +54,7 @@ pub(super) fn eval(args: EvalArgs, env: Environment<'_>) -> Result<(), Fault> {
     descriptors::raise();
     let dir = args.out.unwrap_or_else(|| PathBuf::from(format!("eval-{}", clock::wall_day())));
     let ground = match settings.compose {
-        true => Some(Ground::running(&here()?)?),
+        true => Some(running::ground(&here()?)?),
         false => None,
     };
     let store = Store::open(&dir, header(settings)?)?;
@@ -91,8 +93,8 @@ fn header(settings: Settings) -> Result<Header, Fault> {
 
 /// A fault with how to go on behind it.
 fn go_on(fault: &Fault, store: &Store) -> Fault {
-    let dir = store.dir().display();
-    let text = format!("{}; what is finished is in {dir}, the same command goes on", fault.text);
+    let dir = typed(&store.dir().to_string_lossy());
+    let text = format!("{}; the same command with --out {dir} goes on", fault.text);
     Fault::new(fault.kind, text)
 }
 
@@ -110,7 +112,7 @@ impl Run {
         if left.is_empty() {
             let dir = self.store.dir().display();
             output::err(&format!(
-                "all is measured already; remove {dir}, or name another folder with --out, to do it again\n"
+                "all is measured already in {dir}; name another folder with --out to do it again\n"
             ));
         }
         let mut progress = Progress::new(cells.len(), cells.len() - left.len());
@@ -133,11 +135,12 @@ impl Run {
         let settings = &self.store.header.settings;
         let rounds = cell.rounds(settings);
         let files = orders::files(cell, rounds, settings.seed);
-        let swarm = self.ground.swarm(cell.nodes(), &files, &self.stop)?;
+        let swarm = self.ground.swarm(cell, &files, &self.stop)?;
         if cell.kind == Kind::Restore {
-            restore::ready(&swarm, cell, &self.stop)?;
+            let line = settings.line;
+            restore::ready(&swarm, cell, line, &self.stop)?;
             let victims = 0..rounds as usize;
-            return victims.map(|v| restore::round(&swarm, cell, v, &self.stop)).collect();
+            return victims.map(|v| restore::round(&swarm, cell, (v, line), &self.stop)).collect();
         }
         if cell.kind == Kind::Search {
             swarm.wait_acquainted(&self.stop)?;
@@ -157,6 +160,8 @@ impl Run {
                     fetch::round(&swarm, cell, orders, &self.stop)?
                 }
             });
+            // With one node less it was another measurement.
+            swarm.check()?;
         }
         // The first one has warmed up memory, caches, connections.
         Ok(measured.split_off(1))

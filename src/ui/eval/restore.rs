@@ -8,34 +8,43 @@ use std::time::Duration;
 
 use super::cell::{Cell, Round};
 use super::fetch::seconds_since;
-use super::orders::FOLDER;
-use super::swarm::{Swarm, until};
-use crate::base::{Fault, FaultKind};
+use super::running::all_files;
+use super::swarm::Swarm;
+use crate::base::Fault;
 use crate::io::clock;
 use crate::io::threads::StopToken;
-use crate::logic::replication::{GRACE, WANTED};
+use crate::logic::replication::WANTED;
 
-/// The first copies need so long at most, when anybody makes them.
-const FIRST_TIME_MAX: Duration = Duration::from_secs(60);
-/// From a node's death to two copies: its grace, and time to copy.
-const AGAIN_TIME_MAX: Duration = Duration::from_secs(GRACE.as_secs() + 120);
+/// How long the tracker waits for a node that has gone before its files are copied; usually it is longer, so
+/// that restarts cost nothing, and the longer, the less is seen of the rest.
+pub(super) const GRACE: Duration = Duration::from_secs(5);
+/// What it may take beside grace and bytes: orders, connections, heartbeats.
+const MARGIN: Duration = Duration::from_secs(60);
+/// Nodes without a bound copy at least as fast, bytes a second.
+const SLOWEST: u64 = 1 << 20;
+
+/// Until `cell`'s files have their copies this is the longest that is waited: as if one line carried them all.
+fn time_max(cell: &Cell, line: Option<u64>) -> Duration {
+    let bytes = u64::from(cell.files) * cell.size;
+    GRACE + MARGIN + Duration::from_secs(bytes / line.unwrap_or(SLOWEST).max(1))
+}
 
 /// Waits until all files of `cell` have their copies for the first time.
 ///
 /// # Errors
 /// They do not get them, as where nobody makes copies; `Unfinished` when stopped.
-pub(super) fn ready(swarm: &Swarm, cell: &Cell, stop: &StopToken) -> Result<(), Fault> {
+pub(super) fn ready(
+    swarm: &Swarm,
+    cell: &Cell,
+    line: Option<u64>,
+    stop: &StopToken,
+) -> Result<(), Fault> {
     let what = format!(
         "cannot measure how fast copies are restored: not all of {} files had {WANTED} copies",
         cell.files
     );
-    until(&what, FIRST_TIME_MAX, stop, || all_copied(swarm, cell)).map_err(|fault| {
-        match fault.kind {
-            FaultKind::Network => {
-                Fault::other(format!("{}; does this swarm make copies?", fault.text))
-            }
-            _ => fault,
-        }
+    swarm.until(&what, time_max(cell, line), stop, || {
+        Ok((copied(swarm)? >= cell.files as usize).then_some(()))
     })
 }
 
@@ -46,7 +55,7 @@ pub(super) fn ready(swarm: &Swarm, cell: &Cell, stop: &StopToken) -> Result<(), 
 pub(super) fn round(
     swarm: &Swarm,
     cell: &Cell,
-    victim: usize,
+    (victim, line): (usize, Option<u64>),
     stop: &StopToken,
 ) -> Result<Round, Fault> {
     let before = copies(swarm)?;
@@ -54,21 +63,17 @@ pub(super) fn round(
     let began = clock::now();
     let name = swarm.peers[victim].name().to_owned();
     let missed = format!("{name} was killed, and the tracker has not missed it");
-    let lost = until(&missed, AGAIN_TIME_MAX, stop, || {
+    let lost = swarm.until(&missed, time_max(cell, line), stop, || {
         Ok(before.checked_sub(copies(swarm)?).filter(|lost| *lost > 0))
     })?;
     let mut times = Vec::new();
     let again = format!("{name} was killed, and not all files had {WANTED} copies again");
-    until(&again, AGAIN_TIME_MAX, stop, || {
+    swarm.until(&again, time_max(cell, line), stop, || {
         let copied = copied(swarm)?;
         times.resize(copied.max(times.len()), seconds_since(began));
         Ok((copied >= cell.files as usize).then_some(()))
     })?;
     Ok(Round { seconds: seconds_since(began), bytes: lost * cell.size, requests: lost, times })
-}
-
-fn all_copied(swarm: &Swarm, cell: &Cell) -> Result<Option<()>, Fault> {
-    Ok((copied(swarm)? >= cell.files as usize).then_some(()))
 }
 
 /// How many files have their copies.
@@ -82,7 +87,22 @@ fn copies(swarm: &Swarm) -> Result<u64, Fault> {
 }
 
 fn rows(swarm: &Swarm) -> Result<Vec<u64>, Fault> {
-    let rows = swarm.tracker.ask(&["files", FOLDER])?;
+    let rows = swarm.tracker.ask(&["files", &all_files()])?;
     let rows = rows.as_array().map_or(&[][..], Vec::as_slice);
     Ok(rows.iter().filter_map(|row| row["copies"].as_u64()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cell::Kind;
+    use super::*;
+
+    #[test]
+    fn what_takes_longer_by_its_bytes_is_waited_for_longer() {
+        let of = |size| Cell { kind: Kind::Restore, peers: 5, concurrency: 1, size, files: 16 };
+        let seconds = |size, line| time_max(&of(size), line).as_secs();
+        assert_eq!(seconds(1 << 10, Some(1 << 20)), 65);
+        assert_eq!(seconds(64 << 20, Some(8 << 20)), 65 + 128);
+        assert_eq!(seconds(64 << 20, None), 65 + 1024);
+    }
 }

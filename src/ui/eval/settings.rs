@@ -67,13 +67,23 @@ impl Settings {
             ("sizes", text(&self.sizes), text(&other.sizes)),
             ("index", text(&self.index), text(&other.index)),
             ("rounds", self.rounds.to_string(), other.rounds.to_string()),
-            ("quick", self.lookups.to_string(), other.lookups.to_string()),
             ("line", line(self.line), line(other.line)),
             ("seed", self.seed.to_string(), other.seed.to_string()),
-            ("compose", self.compose.to_string(), other.compose.to_string()),
+        ];
+        // A switch takes no value.
+        let switches = [
+            ("quick", self.lookups < other.lookups, self.lookups > other.lookups),
+            ("compose", self.compose && !other.compose, !self.compose && other.compose),
         ];
         let differ = table.into_iter().filter(|(_, ours, theirs)| ours != theirs);
-        differ.map(|(flag, ours, theirs)| format!("--{flag} {theirs}, not {ours}")).collect()
+        let values = differ.map(|(flag, ours, theirs)| format!("--{flag} {theirs}, not {ours}"));
+        let switched =
+            switches.into_iter().filter_map(|(flag, ours, theirs)| match (ours, theirs) {
+                (true, _) => Some(format!("without --{flag}, not with it")),
+                (_, true) => Some(format!("with --{flag}, not without it")),
+                _ => None,
+            });
+        values.chain(switched).collect()
     }
 }
 
@@ -122,5 +132,10 @@ pub(super) mod tests {
         let theirs = Settings { peers: vec![1, 2], line: None, ..settings() };
         let told = ours.differences(&theirs);
         assert_eq!(told, ["--peers 1,2, not 1,2,4", "--line off, not 1048576"]);
+        let theirs = Settings { lookups: 5, compose: true, ..settings() };
+        let with = ["with --quick, not without it", "with --compose, not without it"];
+        assert_eq!(ours.differences(&theirs), with);
+        let without = ["without --quick, not with it", "without --compose, not with it"];
+        assert_eq!(theirs.differences(&ours), without);
     }
 }

@@ -1,12 +1,13 @@
 //! The folder of a run: what is finished stands there, and is not measured again.
 //!
 //! ```text
-//! DIR/results.jsonl    the parameters in the first line, then one line for each finished cell
-//! DIR/results.json     the same in one document, with results.csv, summary.md and the plots
-//! DIR/work-*           data of nodes that run now; gone at the end, or at the next start
+//! DIR/results.jsonl        the parameters in the first line, then one line for each finished cell
+//! DIR/results.json         the same in one document, with results.csv, summary.md and the plots
+//! DIR/.parvi-eval-work-*   data of nodes that run now; gone at the end, or at the next start
 //! ```
 //!
-//! The folder itself is locked by the process that measures.
+//! The folder itself is locked by the process that measures. It is ours when it was missing or empty, or has a
+//! journal with our header: whatever else is there is a person's, and refused before anything is touched.
 //!
 //! Invariant: a line counts when its end is there, so a process that is killed leaves whole cells or nothing.
 //! Results of two builds, two machines or two sets of parameters are never mixed.
@@ -24,8 +25,8 @@ use crate::io::disk::is_disk_full;
 use crate::io::machine::Machine;
 
 const JOURNAL: &str = "results.jsonl";
-/// Begins the names of folders with nodes' data.
-pub(super) const WORK_PREFIX: &str = "work-";
+/// Begins the names of folders with nodes' data; no person's folder is called so.
+pub(super) const WORK_PREFIX: &str = ".parvi-eval-work-";
 
 /// What all results of a folder have in common.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,38 +62,20 @@ impl Store {
     /// # Errors
     /// `Exists`: other measurements are there, or another process is at work. A disk that fails.
     pub(super) fn open(dir: &Path, header: Header) -> Result<Store, Fault> {
-        let failed = |e: &io::Error| cannot("open", dir, e);
-        std::fs::create_dir_all(dir).map_err(|e| failed(&e))?;
+        std::fs::create_dir_all(dir).map_err(|e| cannot("open", dir, &e))?;
         let lock = lock(dir)?;
-        remove_work(dir);
         let path = dir.join(JOURNAL);
-        let text = match std::fs::read_to_string(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
-            other => other.map_err(|e| failed(&e))?,
+        let (whole, found, measured) = match std::fs::read(&path) {
+            Ok(bytes) => resumed(dir, &bytes, &header)?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                (begun(dir, &path, &header)?, header, Vec::new())
+            }
+            Err(e) => return Err(cannot("read", &path, &e)),
         };
-        // What is behind the last end of a line was being written when its process was killed.
-        let whole = &text[..text.rfind('\n').map_or(0, |at| at + 1)];
-        let journal = File::options().create(true).append(true).open(&path);
-        let journal = journal.map_err(|e| failed(&e))?;
-        journal.set_len(whole.len() as u64).map_err(|e| failed(&e))?;
-        let mut lines = whole.lines();
-        let Some(first) = lines.next() else {
-            let mut store =
-                Store { dir: dir.to_owned(), journal, _lock: lock, header, measured: Vec::new() };
-            let first = store.header.clone();
-            store.append(&first)?;
-            return Ok(store);
-        };
-        let damaged = |e: serde_json::Error| {
-            Fault::other(format!(
-                "cannot read {}: {e}; remove the folder, or name another one with --out",
-                path.display()
-            ))
-        };
-        let found: Header = serde_json::from_str(first).map_err(damaged)?;
-        same(dir, &found, &header)?;
-        let measured =
-            lines.map(serde_json::from_str).collect::<Result<_, _>>().map_err(damaged)?;
+        let journal = File::options().append(true).open(&path);
+        let journal = journal.map_err(|e| cannot("open", &path, &e))?;
+        journal.set_len(whole).map_err(|e| cannot("write", &path, &e))?;
+        remove_work(dir);
         Ok(Store { dir: dir.to_owned(), journal, _lock: lock, header: found, measured })
     }
 
@@ -106,7 +89,7 @@ impl Store {
         Ok(())
     }
 
-    fn append(&mut self, what: &impl Serialize) -> Result<(), Fault> {
+    fn append(&mut self, what: &Measured) -> Result<(), Fault> {
         let line = serde_json::to_string(what).map_err(io::Error::from);
         let written = line.and_then(|line| {
             self.journal.write_all((line + "\n").as_bytes())?;
@@ -131,6 +114,58 @@ impl Store {
     }
 }
 
+/// A new journal in a folder that has nothing in it; returns its bytes. It appears with its whole header, so
+/// that a journal without one is never ours.
+///
+/// # Errors
+/// `Exists`: something is there.
+fn begun(dir: &Path, path: &Path, header: &Header) -> Result<u64, Fault> {
+    let mut entries = std::fs::read_dir(dir).map_err(|e| cannot("read", dir, &e))?;
+    if entries.next().is_some() {
+        return Err(foreign(dir, "it is not empty, and has no results of parvi eval"));
+    }
+    let fresh = dir.join(format!("{JOURNAL}.new"));
+    let line = serde_json::to_string(header).map_err(io::Error::from);
+    let written = line.and_then(|line| {
+        let mut file = File::create_new(&fresh)?;
+        file.write_all((line.clone() + "\n").as_bytes())?;
+        file.sync_data()?;
+        std::fs::rename(&fresh, path)?;
+        Ok(line.len() as u64 + 1)
+    });
+    written.map_err(|e| cannot("write", path, &e))
+}
+
+/// What a journal of ours has: its whole bytes, its header, its cells.
+///
+/// # Errors
+/// `Exists`: it is not ours, or has other measurements.
+fn resumed(
+    dir: &Path,
+    bytes: &[u8],
+    header: &Header,
+) -> Result<(u64, Header, Vec<Measured>), Fault> {
+    let line_end = |byte: &u8| *byte == b'\n';
+    // What is behind the last end of a line was being written when its process was killed.
+    let whole = &bytes[..bytes.iter().rposition(line_end).map_or(0, |at| at + 1)];
+    let mut lines = whole.split_inclusive(line_end);
+    let first = lines.next().and_then(|line| serde_json::from_slice::<Header>(line).ok());
+    let Some(found) = first else {
+        return Err(foreign(dir, &format!("its {JOURNAL} is none of parvi eval")));
+    };
+    same(dir, &found, header)?;
+    let measured = lines.map(serde_json::from_slice).collect::<Result<_, _>>();
+    let measured = measured.map_err(|e| foreign(dir, &format!("its {JOURNAL} is damaged: {e}")))?;
+    Ok((whole.len() as u64, found, measured))
+}
+
+/// Somebody else's folder.
+fn foreign(dir: &Path, why: &str) -> Fault {
+    let text =
+        format!("cannot keep results in {}: {why}; name another folder with --out", dir.display());
+    Fault::new(FaultKind::Exists, text)
+}
+
 fn lock(dir: &Path) -> Result<File, Fault> {
     let lock = File::open(dir).map_err(|e| cannot("open", dir, &e))?;
     match lock.try_lock() {
@@ -149,9 +184,10 @@ fn lock(dir: &Path) -> Result<File, Fault> {
 /// What a process that was killed has left. Its nodes were killed with it.
 fn remove_work(dir: &Path) {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let is_work =
-        |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(WORK_PREFIX.as_bytes());
-    for entry in entries.filter(|entry| is_work(&entry.file_name())) {
+    let is_work = |entry: &std::fs::DirEntry| {
+        entry.file_name().as_encoded_bytes().starts_with(WORK_PREFIX.as_bytes())
+    };
+    for entry in entries.filter(is_work) {
         if let Err(e) = std::fs::remove_dir_all(entry.path()) {
             log::warn!(
                 "cannot remove what an earlier run has left, {}: {e}",
@@ -175,7 +211,7 @@ fn same(dir: &Path, found: &Header, wanted: &Header) -> Result<(), Fault> {
         return Ok(());
     }
     let text = format!(
-        "{} has the results of another run: {}; remove it, or name another folder with --out",
+        "{} has the results of another run: {}; name another folder with --out",
         dir.display(),
         differ.join("; ")
     );
@@ -263,11 +299,41 @@ mod tests {
         let fault = Store::open(root.path(), header()).err().unwrap();
         assert!(fault.text.contains("at work"), "{fault}");
         drop(store);
-        let left = root.path().join("work-1/node1/shared");
+        let left = root.path().join(".parvi-eval-work-1/node1/shared");
+        let kept = root.path().join("work-thesis");
         std::fs::create_dir_all(&left).unwrap();
+        std::fs::create_dir(&kept).unwrap();
         std::fs::write(root.path().join("notes.txt"), "mine").unwrap();
+        let other = Header { build: "c".into(), ..header() };
+        assert_eq!(Store::open(root.path(), other).err().unwrap().kind, FaultKind::Exists);
+        assert!(left.exists(), "it may be at work for another one's results");
         drop(Store::open(root.path(), header()).unwrap());
         assert!(!left.exists());
-        assert!(root.path().join("notes.txt").exists(), "what is a person's stays");
+        assert!(kept.exists() && root.path().join("notes.txt").exists(), "a person's stay");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_ours_is_refused_and_left_as_it_is() {
+        let mine = serde_json::to_string(&header()).unwrap();
+        let foreign: [&[u8]; 6] =
+            [b"", b"{\"a\":1}\n", b"no end", b"\xff\xfe\n{}\n", b"\n\n", mine.as_bytes()];
+        for bytes in foreign {
+            let root = tempfile::tempdir().unwrap();
+            let (journal, thesis) =
+                (root.path().join(JOURNAL), root.path().join("work-thesis/text"));
+            std::fs::create_dir(thesis.parent().unwrap()).unwrap();
+            std::fs::write(&thesis, "years").unwrap();
+            let refused = || {
+                let fault = Store::open(root.path(), header()).err().unwrap();
+                assert_eq!(fault.kind, FaultKind::Exists, "{fault}");
+                assert!(fault.text.contains("--out"), "{fault}");
+            };
+            refused();
+            assert!(!journal.exists(), "nothing is made beside a person's files");
+            std::fs::write(&journal, bytes).unwrap();
+            refused();
+            assert_eq!(std::fs::read(&journal).unwrap(), bytes);
+            assert_eq!(std::fs::read_to_string(&thesis).unwrap(), "years");
+        }
     }
 }

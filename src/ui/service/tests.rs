@@ -116,17 +116,18 @@ fn paths_with_spaces_quotes_and_signs_of_systemd_come_out_as_they_went_in() {
     assert_eq!(words_of(unit.has("ReadWritePaths")), [odd]);
     assert_eq!((unit.has("User"), unit.get("DynamicUser")), ("parvi", None));
     assert_eq!((unit.get("StateDirectory"), unit.has("ProtectHome")), (None, "yes"));
-    assert!(advice.contains("install -d -o parvi \"/srv/my files/100% \\\"mine\\\""), "{advice}");
+    let wanted = format!("sudo test -e '{odd}' || sudo install -d -o parvi '{odd}'");
+    assert!(advice.contains(&wanted), "{advice}");
 }
 
 #[test]
 fn what_is_in_a_home_can_be_reached_there() {
-    let flags = ["--data=/home/alice/parvi", "--log-file", "/var/log/parvi/node.log"];
+    let flags = ["--data=/home/alice/parvi"];
     let mut alice = args(false, ServiceRole::Node, &flags);
     alice.account = Some("alice".into());
     let (unit, _, _) = made(alice);
     assert_eq!((unit.has("User"), unit.has("ProtectHome")), ("alice", "read-only"));
-    assert_eq!(words_of(unit.has("ReadWritePaths")), ["/home/alice/parvi", "/var/log/parvi"]);
+    assert_eq!(words_of(unit.has("ReadWritePaths")), ["/home/alice/parvi"]);
 }
 
 #[test]
@@ -144,12 +145,13 @@ fn a_service_of_ones_own_needs_nothing_that_only_root_gives() {
 
 #[test]
 fn what_no_service_can_be_started_with_is_refused_with_words() {
-    let table: [(&[&str], &str); 6] = [
+    let table: [(&[&str], &str); 7] = [
         (&["--tracker", "nowhere"], "HOST:PORT"),
         (&["--listen", "0.0.0.0:12345"], "IP address without a port"),
         (&["--data", "here"], "here is a relative path"),
         (&["--data", "/srv/two\nlines"], "no unit can carry"),
         (&["--config", "/etc/parvi.toml"], "instead of --config"),
+        (&["--log-file", "/var/log/parvi.log"], "journalctl -u parvi-node"),
         (&["--fly"], "--fly"),
     ];
     for (flags, words) in table {
@@ -158,6 +160,31 @@ fn what_no_service_can_be_started_with_is_refused_with_words() {
         assert_eq!(fault.kind, FaultKind::Usage, "{fault}");
         assert!(fault.text.contains(words), "{fault}");
     }
+}
+
+/// What `sh` would run of a line of advice, with every word in a line of its own.
+fn read_by_sh(line: &str) -> String {
+    let functions = "sudo() { printf '%s\\n' \"$@\"; return 1; }; parvi() { sudo \"$@\"; }\n";
+    let said = Command::new("sh").arg("-c").arg(format!("{functions}{line}")).output().unwrap();
+    assert!(said.stderr.is_empty(), "{line}: {said:?}");
+    String::from_utf8(said.stdout).unwrap()
+}
+
+#[test]
+fn a_shell_reads_advice_as_it_was_meant() {
+    let odd = "/srv/$HOME `id` $(id) \"a\" 'b' \\ !x; #y &";
+    let (_, _, advice) = made(args(false, ServiceRole::Node, &["--data", odd]));
+    let line = |start: &str| {
+        let found = advice.lines().find(|line| line.trim_start().starts_with(start));
+        read_by_sh(found.unwrap_or_else(|| panic!("no {start} in {advice}")))
+    };
+    let made = format!("test\n-e\n{odd}\ninstall\n-d\n-o\nparvi\n{odd}\n");
+    assert_eq!(line("sudo test"), made);
+    assert_eq!(line("sudo parvi ctl"), format!("parvi\nctl\n--data\n{odd}\nhelp\n"));
+    let again = advice.lines().find(|line| line.contains("parvi service")).unwrap();
+    let again = again.split(" | ").next().unwrap();
+    let wanted = format!("service\n--account\nparvi\nnode\n--\n--data\n{odd}\n");
+    assert_eq!(read_by_sh(again), wanted);
 }
 
 /// What systemd says of a unit; none where it is not installed, or has no manager to read it for.

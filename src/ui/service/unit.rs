@@ -26,8 +26,8 @@ pub(super) struct Unit {
     pub(super) account: Option<String>,
     /// Below `/var/lib`, when its data is there.
     pub(super) state: Option<&'static str>,
-    /// Folders that it writes besides.
-    pub(super) writes: Vec<String>,
+    /// Its data, where that is at a place of the person's choice.
+    pub(super) writes: Option<String>,
     /// The swarm's key, which systemd reads for it.
     pub(super) key_file: Option<String>,
     /// Something it needs is in somebody's home.
@@ -124,9 +124,8 @@ impl Unit {
         if let Some(state) = self.state {
             out.key("StateDirectory", state);
         }
-        if !self.writes.is_empty() {
-            let folders: Vec<String> = self.writes.iter().map(|path| quoted(path)).collect();
-            out.key("ReadWritePaths", &folders.join(" "));
+        if let Some(path) = &self.writes {
+            out.key("ReadWritePaths", &quoted(path));
         }
         if let Some(path) = &self.key_file {
             // Behind the name and its colon the whole line is the path: it takes no quotes.

@@ -2,8 +2,10 @@
 
 use super::figures::{all_milliseconds, milliseconds, number, over, request_rate, throughput};
 use super::plots::Plot;
+use crate::logic::replication::{GRACE, WANTED};
 use crate::logic::statistics::Sample;
 use crate::ui::eval::cell::{Kind, Measured, Round};
+use crate::ui::eval::restore::GRACE as RESTORE_GRACE;
 use crate::ui::eval::store::Header;
 use crate::ui::render;
 
@@ -67,10 +69,20 @@ fn conditions(header: &Header) -> String {
         }
         (false, None) => "processes on this one machine, without a bound on what they send".into(),
     };
+    let copies = match settings.compose {
+        true => "The tracker has no copies made.".to_owned(),
+        false => format!(
+            "The tracker has no copies made, but to restore them: {WANTED} of each file then, {} s after a node\n\
+             was last seen (it waits {} s where nothing else is said).",
+            RESTORE_GRACE.as_secs(),
+            GRACE.as_secs()
+        ),
+    };
     format!(
         "parvi {} (program {}), {}, {} threads, {} of memory, {}; load {:.2} when it began.\n\
          Tracker and nodes: {line}. Figures are medians of {} rounds behind one that does not count,\n\
-         in brackets the smallest and the largest. Seed {}.\n",
+         in brackets the smallest and the largest. Seed {}.\n\
+         {copies}\n",
         header.version,
         header.build.get(..12).unwrap_or(&header.build),
         machine.cpu,
@@ -172,8 +184,11 @@ mod tests {
         let cells =
             [measured(Kind::Strong, 1, &[8.0]), measured(Kind::Strong, 4, &[4.0, 2.0, 1.0])];
         let text = summary(&header, &cells, &[]);
-        for wanted in ["A Processor, 2 threads, 1.0 GiB of memory, Linux 9", "medians of 2 rounds"]
-        {
+        for wanted in [
+            "A Processor, 2 threads, 1.0 GiB of memory, Linux 9",
+            "medians of 2 rounds",
+            "5 s after a node",
+        ] {
             assert!(text.contains(wanted), "{wanted} is not in {text}");
         }
         assert!(
