@@ -191,7 +191,7 @@ impl Keeping {
                 // A person's downloads may have all the places.
                 Judged::Make(_) if !self.downloads.has_place() => continue,
                 Judged::Make(name) if self.copies.lock().has_slot() => {
-                    match self.make(order, name) {
+                    match self.make(order, &name) {
                         Ok(Some(making)) => {
                             self.copies.lock().begin(root, size);
                             running.insert(root, making);
@@ -266,17 +266,17 @@ impl Keeping {
             || now.rotten.iter().any(|r| aside(r) && r.entry.root != *root)
     }
 
-    fn make(&self, order: CopyOrder, name: Name) -> Result<Option<Making>, CopyEnd> {
+    fn make(&self, order: CopyOrder, name: &Name) -> Result<Option<Making>, CopyEnd> {
         let CopyOrder { entry, sources } = order;
         let root = entry.root;
-        let is_new = self.index.note_replica(&name, root).map_err(|e| {
+        let is_new = self.index.note_replica(name, root).map_err(|e| {
             log::warn!(target: "node", "cannot note that {name} is a copy for others: {e}");
             CopyEnd::Failed { why: CopyFault::NoRoom, blamed: List::default() }
         })?;
         let errand = Errand::Copy { sought: entry.name.clone(), sources: sources.into_vec() };
         let begun = self.downloads.begin_errand(errand, FileEntry { name: name.clone(), ..entry });
         if begun.is_none() && is_new {
-            self.is_no_copy(&name, &root);
+            self.is_no_copy(name, &root);
         }
         Ok(begun.map(|job| Making { job, is_new, given_up: None }))
     }
