@@ -543,26 +543,6 @@ fn while_nobody_may_be_given_an_order_a_look_goes_through_all_that_lacks_copies(
 }
 
 #[test]
-fn places_go_to_the_files_with_the_fewest_copies_wherever_they_are() {
-    let mut world = World::new(1, 4);
-    world.copy_time = 1_000;
-    world.registries[0] =
-        Registry::with_policy(1, Limits::default(), Policy { copies: 3, ..Policy::default() });
-    world.nodes[..3].iter_mut().for_each(|node| node.keeps = false);
-    for n in 0..1_000 {
-        world.share(0, &format!("doc/{n}"), n);
-        if n % 100 > 0 {
-            world.share(1, &format!("doc/{n}"), n);
-        }
-    }
-    world.run(GRACE.as_secs() + 30);
-    let ordered: BTreeSet<Root> = world.nodes[3].copying.keys().copied().collect();
-    assert_eq!(ordered.len(), COPIES_MAX);
-    let lacking = (0..10).filter(|n| ordered.contains(&root(n * 100))).count();
-    assert_eq!(lacking, 10, "those with one copy only wait");
-}
-
-#[test]
 fn what_is_listed_more_often_than_is_counted_is_left_as_it_is_and_why_says_so() {
     let mut world = World::new(1, 3);
     world.share(0, "film", 1);
