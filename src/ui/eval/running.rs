@@ -77,7 +77,7 @@ pub(super) fn join(
     let swarm = Swarm { peers, tracker, _traces: Traces::Claimed(claimed) };
     // Files of the cell before are removed, and soon not listed any more; the marks are.
     let mark = format!("{FOLDER}/{MARK}");
-    let all = all_files().to_string();
+    let all = all_files();
     swarm.until("the nodes have not announced what they share", LISTED_TIME_MAX, stop, || {
         let rows = swarm.tracker.ask(&["files", &all])?;
         let rows = rows.as_array().map_or(&[][..], Vec::as_slice);

@@ -26,7 +26,14 @@ fn lists(index: &mut Index, n: usize, entries: Vec<FileEntry>, kept: Kept) {
     let removed = List::default();
     let from = index.stamp(&node(n)).version;
     let added = List::of(held.collect());
-    let page = CatalogueDelta { epoch: 1, from, to: from + 1, added, removed, taken_back: List::default() };
+    let page = CatalogueDelta {
+        epoch: 1,
+        from,
+        to: from + 1,
+        added,
+        removed,
+        taken_back: List::default(),
+    };
     index.apply(node(n), &page).unwrap();
 }
 
