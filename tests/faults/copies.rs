@@ -299,12 +299,13 @@ fn a_disk_that_fills_up_meanwhile_ends_a_copy_and_is_given_back_what_had_arrived
     fs::remove_file(seen.join("filler")).unwrap();
     let film = entry("film", &content);
     boss.orders(&film, &[alice.ready().id]);
-    until("it moves", LONG, || tree(&seen.join(".parvi/parts")).len() == 1);
-    // The part has its room; a person takes the rest, the reserve too.
     let free = |path: &std::path::Path| {
         let stat = rustix::fs::statvfs(path).unwrap();
         usize::try_from(stat.f_bavail * stat.f_frsize).unwrap()
     };
+    // The part has its room; a person takes the rest, the reserve too.
+    let has_room = || tree(&seen.join(".parvi/parts")).len() == 1 && free(&seen) <= 12 * MIB;
+    until("its part has its room", LONG, has_room);
     fs::write(seen.join("filler"), vec![1; free(&seen) - MIB / 4]).unwrap();
     assert_eq!(why(&boss.end(&film.root)), Some(CopyFault::NoRoom));
     until("what had arrived goes", LONG, || tree(&seen.join(".parvi/parts")).is_empty());

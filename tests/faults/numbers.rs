@@ -108,7 +108,7 @@ fn every_kind_out_of_its_place_closes_the_connection() {
             assert!(is_closed_within(&*raw.pipe, LONG), "{door} takes kind {kind:#x}");
         }
         let mut raw = Raw::dial(door);
-        raw.send_record(b"pv\x02\x42\xff\xff\xff\xff");
+        raw.send_record(b"pv\x03\x42\xff\xff\xff\xff");
         assert!(is_closed_within(&*raw.pipe, LONG), "{door} waits for a body of 4 GiB");
     }
     serves(&swarm, &content);
@@ -128,13 +128,14 @@ fn numbers_in_a_registration_are_clamped_or_refused() {
                 None::<u8>,
                 heartbeat,
                 (epoch, version),
+                (true, u64::MAX, true),
             );
             raw.send(Kind::Register as u8, &card);
             assert!(raw.receive().is_some(), "heartbeat {heartbeat}: hung up without a word");
-            let beat = ((u64::MAX, u64::MAX), (epoch, version));
+            let none: &[u8] = &[];
+            let beat = ((u64::MAX, u64::MAX), (epoch, version), (true, u64::MAX, true), none);
             raw.send(Kind::Heartbeat as u8, &beat);
             raw.receive();
-            let none: &[u8] = &[];
             for (from, to) in [(0, u64::MAX), (u64::MAX, 0), (u64::MAX, u64::MAX), (5, 4)] {
                 raw.send(Kind::CatalogueDelta as u8, &(epoch, from, to, none, none, none));
                 raw.receive();

@@ -95,25 +95,29 @@ fn questions_with_hostile_names_close_the_connection_unanswered() {
 fn the_tracker_takes_no_hostile_name_into_its_index() {
     let swarm = Swarm::new();
     let ports = (1_u16, 2_u16, 3_u16);
-    let card = (7_u64, "eve", ports, None::<u8>, 300_u16, (1_u64, 1_u64));
+    let card = (7_u64, "eve", ports, None::<u8>, 300_u16, (1_u64, 1_u64), (true, 0_u64, true));
     for hostile in hostile_names() {
         let mut raw = Raw::dial(swarm.tracker.addr());
         raw.send(Kind::LookupQuestion as u8, &(&hostile, None::<String>));
         assert_eq!(raw.receive(), None, "{hostile:?} was looked up");
     }
-    for hostile in hostile_names().into_iter().step_by(5) {
+    let offered = |name: &str| {
         let mut raw = Raw::dial(swarm.tracker.addr());
         raw.send(Kind::Register as u8, &card);
         assert!(raw.receive().is_some(), "the hand-made registration is what nodes send");
-        let entry = Entry::of(&hostile, b"x");
-        raw.send(
-            Kind::CatalogueDelta as u8,
-            &(1_u64, 0_u64, 1_u64, [entry].as_slice(), &[] as &[&str], &[] as &[&str]),
-        );
-        assert_eq!(raw.receive(), None, "{hostile:?} was taken");
+        // As what it has it: the person's.
+        let held = [(Entry::of(name, b"x"), 0_u32)];
+        let none = &[] as &[&str];
+        let page = (1_u64, 0_u64, 1_u64, held.as_slice(), none, none);
+        raw.send(Kind::CatalogueDelta as u8, &page);
+        raw.receive()
+    };
+    for hostile in hostile_names().into_iter().step_by(5) {
+        assert_eq!(offered(&hostile), None, "{hostile:?} was taken");
     }
     let all = FindQuestion { pattern: Pattern::All, after: None };
     assert!(swarm.tracker.files(&all).unwrap().0.is_empty());
+    assert!(offered("film").is_some(), "the hand-made page is what nodes send");
 }
 
 /// An owner below the level of messages that offers whatever name is set.
@@ -138,7 +142,8 @@ fn hostile_owner(
     };
     accept_each(listener, "offer", POLL, group, stop, answer).unwrap();
     let mut tracker = Raw::dial(swarm.tracker.addr());
-    let card = (7_u64, "eve", (port, port, port), None::<u8>, 300_u16, (1_u64, 1_u64));
+    let ports = (port, port, port);
+    let card = (7_u64, "eve", ports, None::<u8>, 300_u16, (1_u64, 1_u64), (true, 0_u64, true));
     tracker.send(Kind::Register as u8, &card);
     assert!(tracker.receive().is_some());
     tracker

@@ -224,7 +224,7 @@ fn running(swarm: &Swarm, more: &[&str]) -> [Daemon; 3] {
 #[test]
 fn a_running_swarm_is_measured_and_left_as_it_was() {
     let swarm = Swarm::new();
-    let daemons = running(&swarm, &["--replicas-for", "/parvi-eval/**=1"]);
+    let daemons = running(&swarm, &["--replicas-for", "parvi-eval/**=1"]);
     // A name like ours is none of ours.
     let theirs = daemons[0].data.join("shared/their-parvi-eval.txt");
     fs::write(&theirs, "theirs").unwrap();
@@ -246,7 +246,7 @@ fn a_running_swarm_that_makes_copies_or_has_a_folder_of_that_name_is_refused() {
     let swarm = Swarm::new();
     let [node, other, _tracker] = running(&swarm, &[]);
     let out = swarm.path().join("results");
-    run(eval(&swarm, "weak", &out, &["--compose"])).refused(2, "--replicas-for '/parvi-eval/**=1'");
+    run(eval(&swarm, "weak", &out, &["--compose"])).refused(2, "--replicas-for 'parvi-eval/**=1'");
     assert!(!node.data.join("shared/parvi-eval").exists());
     let mine = other.data.join("shared/parvi-eval/mine.txt");
     fs::create_dir(mine.parent().unwrap()).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the file is replaced whole, synced before it has its name, or stays as it was. What
 //! cannot be read is kept aside as `index.bad`, in the place of an earlier one, and the tracker starts
-//! empty; what cannot be written is told once and tried again after `RETRY`. The registry is locked for
+//! empty; what cannot be written is told once and tried again, less and less often. The registry is locked for
 //! one step of the writing at a time. Ends with a last writing when the tracker stops, which is given up
 //! after `LAST_TIME_MAX`.
 //!
@@ -20,6 +20,7 @@ use std::time::Duration;
 use self::file::{FileError, Writer};
 use super::service::Service;
 use crate::base::Time;
+use crate::base::backoff::Backoff;
 use crate::io::clock;
 use crate::io::disk::new_beside;
 use crate::io::threads::{Group, StopToken};
@@ -29,8 +30,8 @@ use crate::logic::registry::{Limits, Policy, Record, Registry, Restoring, Saving
 const EVERY: Duration = Duration::from_secs(2);
 /// A writing that takes long is followed by a pause so many times as long.
 const PAUSE_SHARE: u32 = 20;
-/// Before what could not be written is tried again: a full disk is not filled anew all the time.
-const RETRY: Duration = Duration::from_secs(120);
+/// The longest wait after it could not be written: a disk that is full is not filled again and again.
+const RETRY_MAX: Duration = Duration::from_secs(120);
 /// What the last writing may take; the threads that are ended have longer.
 const LAST_TIME_MAX: Duration = Duration::from_secs(8);
 const _: () = assert!(LAST_TIME_MAX.as_secs() < super::JOIN_TIME_MAX.as_secs());
@@ -87,7 +88,9 @@ pub(super) fn start(
 ) -> io::Result<()> {
     let (service, stop) = (Arc::clone(service), stop.clone());
     group.spawn("snapshot", move || {
-        let mut keeper = Keeper { path, written: service.read(Registry::revision), told: false };
+        let written = service.read(Registry::revision);
+        let retry = Backoff::new(EVERY, RETRY_MAX);
+        let mut keeper = Keeper { path, written, told: false, retry };
         let mut pause = EVERY;
         while !stop.wait(pause) {
             pause = keeper.keep(&service, &|| stop.is_stopped());
@@ -104,6 +107,7 @@ struct Keeper {
     written: u64,
     /// The person knows that it cannot be written.
     told: bool,
+    retry: Backoff,
 }
 
 impl Keeper {
@@ -121,6 +125,7 @@ impl Keeper {
             Ok(Some(bytes)) => {
                 log::debug!(target: "tracker", "the index is on the disk: {bytes} bytes in {took:?}");
                 (self.written, self.told) = (revision, false);
+                self.retry.succeed();
                 EVERY.max(took * PAUSE_SHARE)
             }
             Ok(None) => {
@@ -138,7 +143,7 @@ impl Keeper {
                 } else {
                     service.notices.tell(words);
                 }
-                RETRY.max(took * PAUSE_SHARE)
+                self.retry.fail(clock::random_u64()).max(took * PAUSE_SHARE)
             }
         }
     }

@@ -13,12 +13,16 @@ use serde_json::Value;
 use super::cell::{Cell, Round};
 use super::orders::Order;
 use super::swarm::{Peer, Swarm, interrupted};
-use crate::base::{Fault, Time};
+use crate::base::{Fault, FaultKind, Time};
 use crate::io::clock;
 use crate::io::threads::{StopToken, receive, spawn_scoped};
 
 /// How often is looked whether all still run.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A process is seen to have ended so long after its connections, at most.
+const ENDED_AFTER: Duration = Duration::from_secs(2);
+/// How often that is looked after.
+const ENDED_EVERY: Duration = Duration::from_millis(20);
 
 /// When a download ended, in seconds since the round began, and how many bytes it was.
 type Ended = Result<(f64, u64), Fault>;
@@ -56,8 +60,8 @@ pub(super) fn round(
                     continue;
                 }
                 None if stop.is_stopped() => Some(interrupted()),
-                // It failed because somebody has ended: that is the reason.
-                failed => swarm.check().err().or(failed.and_then(Result::err)),
+                Some(Err(fault)) => Some(reason(swarm, fault, stop)),
+                None => swarm.check().err(),
             };
             if let Some(fault) = failed {
                 // Nobody begins another one, and the ones under way end.
@@ -68,6 +72,19 @@ pub(super) fn round(
         }
         Ok(sum(&ended))
     })
+}
+
+/// Why it failed: because somebody has ended, if so. Connections end a little before the process is seen to.
+fn reason(swarm: &Swarm, fault: Fault, stop: &StopToken) -> Fault {
+    let until = clock::now() + ENDED_AFTER;
+    loop {
+        if let Err(ended) = swarm.check() {
+            return ended;
+        }
+        if fault.kind != FaultKind::Network || clock::now() >= until || stop.wait(ENDED_EVERY) {
+            return fault;
+        }
+    }
 }
 
 fn fetch_all(peer: &Peer, queue: &Mutex<VecDeque<Order>>, began: Time, tell: &Sender<Ended>) {

@@ -94,7 +94,7 @@ pub(super) fn join(
 
 /// A pattern of all files of an evaluation.
 pub(super) fn all_files() -> String {
-    format!("/{FOLDER}/**")
+    format!("{FOLDER}/**")
 }
 
 /// # Errors
