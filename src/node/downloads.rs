@@ -21,7 +21,7 @@ use super::fetch::download::{Ended, download, unfinished};
 use super::fetch::job::{Job, Outcome};
 use super::fetch::place::Place;
 use super::keeping::Keeper;
-use super::summary::summary;
+use super::summary::{measure, summary};
 use super::view::{DownloadReport, From, TransferRow};
 use crate::base::{Fault, FaultKind, Name, NodeId, PeerInfo, Rate, Root};
 use crate::logic::batch::set_key;
@@ -356,12 +356,6 @@ fn count(ended: &Ended, downloads: &mut statistics::Downloads) {
         Ended::Cancelled => downloads.cancelled += 1,
         Ended::NodeStops => {}
     }
-}
-
-/// Bytes that came from others, and seconds to the last of them.
-fn measure(reports: &[DownloadReport]) -> (u64, f64) {
-    let bytes = reports.iter().flat_map(|r| &r.sources).map(|s| s.bytes).sum();
-    (bytes, reports.iter().map(|r| r.seconds).fold(0.0, f64::max))
 }
 
 fn not_there(what: &str, id: u64) -> Fault {

@@ -7,6 +7,12 @@ use std::collections::BTreeMap;
 use super::view::DownloadReport;
 use crate::base::Name;
 
+/// Bytes that came from others, and seconds to the last of them.
+pub(super) fn measure(reports: &[DownloadReport]) -> (u64, f64) {
+    let bytes = reports.iter().flat_map(|r| &r.sources).map(|s| s.bytes).sum();
+    (bytes, reports.iter().map(|r| r.seconds).fold(0.0, f64::max))
+}
+
 /// `report.pdf done: 12.0 MiB in 0.4 s (30.0 MiB/s) from alice 40 %, bob 60 %`
 pub fn summary(name: &Name, reports: &[DownloadReport]) -> String {
     let bytes: u64 = reports.iter().map(|r| r.bytes).sum();

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::rot::Rot;
-use super::walk::Unread;
 use crate::base::chunk::chunk_count;
 use crate::base::{FileEntry, Kept, Manifest, Name, Root};
 use crate::io::disk::{Beneath, Fingerprint};
@@ -316,36 +315,6 @@ impl State {
         ids.into_iter().for_each(|id| _ = self.remove_where(id, |_, _| true));
     }
 
-    /// Forgets the files of a folder that scan number `scan` has not seen, but for those it could not
-    /// look at. A person deleted them if the folder `is_there`, was looked at to the end, and misses no
-    /// more than half of its files: what misses more was probably not mounted.
-    pub(super) fn sweep(&mut self, id: FolderId, scan: u32, unread: &Unread, is_there: bool) {
-        let had = self.folders.get(&id).map_or(0, |folder| folder.files.len());
-        let gone =
-            self.remove_where(id, |name, record| record.scan != scan && !unread.covers(name));
-        if is_there && unread.is_nothing() && 2 * gone.len() <= had {
-            self.take_back(id, gone);
-        }
-        if let Some(folder) = self.folders.get(&id) {
-            let place = &folder.place;
-            let mine = |name: &Name| {
-                place.only.as_ref().is_none_or(|only| only == name)
-                    && place.relative(name).is_some()
-            };
-            self.rot.sweep(id, scan, unread, &mine);
-        }
-    }
-
-    /// Shares nothing under `name` any more.
-    pub(super) fn withhold(&mut self, name: &Name) {
-        self.withheld.insert(name.clone());
-        let ids: Vec<_> = self.folders.keys().copied().collect();
-        for id in ids {
-            let gone = self.remove_where(id, |file, _| file.answers(name));
-            self.take_back(id, gone);
-        }
-    }
-
     pub(super) fn is_withheld(&self, name: &Name) -> bool {
         !self.withheld.is_empty() && self.withheld.iter().any(|w| name.answers(w))
     }
@@ -361,7 +330,11 @@ impl State {
     }
 
     /// Forgets some files of a folder; says what they were.
-    fn remove_where(&mut self, id: FolderId, gone: impl Fn(&Name, &Record) -> bool) -> Vec<Root> {
+    pub(super) fn remove_where(
+        &mut self,
+        id: FolderId,
+        gone: impl Fn(&Name, &Record) -> bool,
+    ) -> Vec<Root> {
         let Some(folder) = self.folders.get(&id) else { return Vec::new() };
         let gone = folder.files.iter().filter(|(name, record)| gone(name, record));
         let gone: Vec<(FileKey, Root)> =
@@ -397,6 +370,7 @@ pub(super) fn head(root: &Root) -> u64 {
 mod tests {
     use super::*;
     use crate::base::Modified;
+    use crate::io::index::walk::Unread;
 
     const SHARED: FolderId = FolderId { kind: Kind::Shared, nth: 0 };
     const DOWNLOADED: FolderId = FolderId { kind: Kind::Downloaded, nth: 0 };

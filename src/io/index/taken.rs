@@ -5,7 +5,8 @@
 //! `TAKEN_BACK_MAX` at once the rest is not told, and others keep their copies.
 
 use super::state::{FolderId, State};
-use crate::base::{Kept, Root};
+use super::walk::Unread;
+use crate::base::{Kept, Name, Root};
 
 /// Contents taken back and not told yet.
 const TAKEN_BACK_MAX: usize = 65_536;
@@ -16,6 +17,36 @@ impl State {
         if id.kind.kept() == Kept::Shared {
             let room = TAKEN_BACK_MAX.saturating_sub(self.taken_back.len());
             self.taken_back.extend(roots.into_iter().take(room));
+        }
+    }
+
+    /// Forgets the files of a folder that scan number `scan` has not seen, but for those it could not
+    /// look at. A person deleted them if the folder `is_there`, was looked at to the end, and misses no
+    /// more than half of its files: what misses more was probably not mounted.
+    pub(super) fn sweep(&mut self, id: FolderId, scan: u32, unread: &Unread, is_there: bool) {
+        let had = self.folders.get(&id).map_or(0, |folder| folder.files.len());
+        let gone =
+            self.remove_where(id, |name, record| record.scan != scan && !unread.covers(name));
+        if is_there && unread.is_nothing() && 2 * gone.len() <= had {
+            self.take_back(id, gone);
+        }
+        if let Some(folder) = self.folders.get(&id) {
+            let place = &folder.place;
+            let mine = |name: &Name| {
+                place.only.as_ref().is_none_or(|only| only == name)
+                    && place.relative(name).is_some()
+            };
+            self.rot.sweep(id, scan, unread, &mine);
+        }
+    }
+
+    /// Shares nothing under `name` any more.
+    pub(super) fn withhold(&mut self, name: &Name) {
+        self.withheld.insert(name.clone());
+        let ids: Vec<_> = self.folders.keys().copied().collect();
+        for id in ids {
+            let gone = self.remove_where(id, |file, _| file.answers(name));
+            self.take_back(id, gone);
         }
     }
 
