@@ -110,6 +110,8 @@ fn at_shell(place: &Place, line: &str, expected: &[String]) {
     let line = line.replace("./run.sh", "./run.sh -d").replace("20MiB", "4MiB");
     command
         .env("PARVI_UP", "4MiB")
+        // A copy that is made in the middle of it would be one owner more.
+        .env("PARVI_REPLICAS_FOR", "**=1")
         .args(["-c", &format!("{line}\necho ended with $?")])
         .current_dir(place.root())
         .stdin(Stdio::inherit());
